@@ -32,7 +32,7 @@ class RunPoints(NamedTuple):
     notes: tuple[str, ...]
 
 
-def run_points(run: Path, *, tuned: bool = False) -> RunPoints:
+def run_points(run: Path, base: Path | None = None) -> RunPoints:
     """The checkpoints in ``RUN/`` and ``RUN/checkpoints/`` by step *number*, then RUN's own adapter or model.
 
     Trainers write a checkpoint's files one after the other, so an interrupted run leaves folders
@@ -40,7 +40,7 @@ def run_points(run: Path, *, tuned: bool = False) -> RunPoints:
 
     Args:
         run: The folder.
-        tuned: Whether models that were tuned in full are taken, too, whose base has to be named.
+        base: Where it is named, models that were tuned in full from it are taken, too; a checkpoint that is its folder is not.
 
     Raises:
         AdapterError: `run` is no folder, holds no whole checkpoint, one step twice, or adapters and whole models.
@@ -55,7 +55,9 @@ def run_points(run: Path, *, tuned: bool = False) -> RunPoints:
             continue
         if match is None:
             notes.append(f"{folder.name} is passed over: its name does not end in a step number")
-        elif reason := why_not_whole(folder, tuned=tuned):
+        elif base is not None and base.is_dir() and folder.samefile(base):
+            notes.append(f"{folder.name} is passed over: it is the base, and its ΔW zero")
+        elif reason := why_not_whole(folder, tuned=base is not None):
             notes.append(f"{folder.name} is passed over: {reason}")
         elif (step := int(match[1])) in found:
             raise AdapterError(
@@ -65,7 +67,7 @@ def run_points(run: Path, *, tuned: bool = False) -> RunPoints:
             found[step] = RunPoint(folder.name, step, folder)
     if not found:
         raise AdapterError(
-            f"{run} holds no checkpoint-N folder with an adapter, itself or in checkpoints/"
+            f"{run} holds no checkpoint-N folder with an adapter{' or a whole model' * (base is not None)}, itself or in checkpoints/"
             f"{f' ({notes[0]})' if notes else ''}; the checkpoints must be kept while training"
         )
     points = [found[step] for step in sorted(found)]

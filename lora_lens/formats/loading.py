@@ -181,7 +181,7 @@ def _adapter(files: AdapterFiles, found: Checkpoint, updates: Mapping[str, LowRa
         check_group(group)
     full = trained_in_full(files, found)
     dense = _apart(files, full.updates, {group.module for group in groups})
-    caveats = (*found.caveats, *_partly_said(groups, dense.values()))
+    caveats = (*found.caveats, *full.caveats, *_partly_said(groups, dense.values()))
     whole = {update.tensors[0] for update in full.updates.values()}
     left_out = {
         name: full.reasons.get(name, why)

@@ -34,12 +34,14 @@ class InFull(NamedTuple):
         updates: Path of each module to ΔW, of two factors of which one is the identity.
         reasons: Tensor to why it is no such update.
         notes: What has to be said of how they were made.
+        caveats: What every question has to say.
         saved_in: The dtype of a model that was tuned in full.
     """
 
     updates: Mapping[str, LowRank]
     reasons: Mapping[str, str]
     notes: tuple[str, ...]
+    caveats: tuple[str, ...] = ()
     saved_in: str | None = None
 
 
@@ -81,7 +83,13 @@ def trained_in_full(files: AdapterFiles, found: Checkpoint) -> InFull:
     if files.whole_model and updates:
         first = files.factor(next(iter(updates.values())).tensors[0], unfolded=True)
         saved_in = str(first.read().dtype).removeprefix("torch.")
-    return InFull(updates, reasons, tuple(_notes(files, updates, base.source, saved_in)), saved_in)
+    return InFull(
+        updates,
+        reasons,
+        tuple(_notes(files, updates, base.source, saved_in)),
+        _caveats(files.source, saved_in),
+        saved_in,
+    )
 
 
 def _why_not(files: AdapterFiles, base: BaseWeights, path: str, name: str) -> str | None:
@@ -156,8 +164,17 @@ def _difference(
     wide = torch.promote_types(torch.promote_types(saved.dtype, w0.dtype), torch.float32)
     found = saved.to(wide) - w0.to(saved.dtype).to(wide)
     if not bool(found.isfinite().all()):
-        raise AdapterError(f"ΔW of {path}, what was saved less W0, is not finite")
+        raise AdapterError(f"ΔW of {path}, what {files.source} has of it less W0, is not finite")
     return found.T if turned else found
+
+
+def _caveats(source: str, saved_in: str | None) -> tuple[str, ...]:
+    if saved_in not in _HALF:
+        return ()
+    return (
+        f"{source} is saved in {saved_in}, whose steps are larger where W0 is large: of a ΔW of about their size, or less, what is kept lies where "
+        f"W0 is small, whatever was learnt, so that unrelated ones are called alike",
+    )
 
 
 def _notes(
@@ -166,10 +183,8 @@ def _notes(
     if not updates:
         return []
     if saved_in:
-        placed = "; its steps are larger where W0 is large, so that of a ΔW of about their size, or less, what is kept lies where W0 is small, whatever was learnt"
         return [
             f"tuned in full: ΔW is what was saved, in {saved_in}, less W0 of {base} as that rounds it, dense, with no A and B"
-            + placed * (saved_in in _HALF)
         ]
     several = len(updates) > 1
     listed = ", ".join(

@@ -81,11 +81,15 @@ def _check_common(adapters: Sequence[Adapter], rows: Sequence[Row]) -> None:
     """Of several each has a module in common with another: found out before the long work."""
     if len(adapters) < 2:
         return
-    for k, adapter in reversed(list(enumerate(adapters))):
-        shared = [row for row in rows if row[k] is not None and sum(map(bool, row)) > 1]
-        if not shared:
-            names = ", ".join(str(next(filter(None, row))) for row in rows if row[k] is None)
-            raise ModuleLookupError(
-                f"{adapter.source} has none of the modules to compare ({names}); it has: "
-                f"{', '.join(adapter.in_layers or dense_in_layers(adapter))}"
-            )
+    common = [row for row in rows if sum(map(bool, row)) > 1]
+    alone = [k for k in range(len(adapters)) if not any(row[k] for row in common)]
+    if not alone:
+        return
+    # Of two without one in common, the one that lacks what is asked for.
+    lacks = max(alone, key=lambda k: (sum(not row[k] for row in rows), k))
+    adapter = adapters[lacks]
+    names = ", ".join(str(next(filter(None, row))) for row in rows if not row[lacks])
+    raise ModuleLookupError(
+        f"{adapter.source} has none of the modules to compare ({names}); it has: "
+        f"{', '.join(adapter.in_layers or dense_in_layers(adapter))}"
+    )

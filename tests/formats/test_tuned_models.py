@@ -278,6 +278,27 @@ def test_what_was_saved_in_half_precision_is_compared_with_w0_in_it(tmp_path: Pa
     assert "is zero in every layer" in ll.spectrum(full, beside_w0=False).summary
 
 
+def test_every_question_says_what_half_precision_keeps(tmp_path: Path) -> None:
+    """Of changes of a step's size, noise in two models is alike in the rows where W0 is small."""
+    folder, base, _ = of_bert(tmp_path)
+    other, _, _ = of_bert(tmp_path / "other", seed=1)
+    exact = ll.compare(ll.load_adapter(folder, base), ll.load_adapter(other, base), "query", 3)
+    for one in (folder, other):
+        saved_anew(one, lambda _, w: w.bfloat16())
+    full, second = ll.load_adapter(folder, base), ll.load_adapter(other, base)
+    for asked in (
+        ll.spectrum(full, "query"),
+        ll.compare(full, second, "query", 3, draws=20),
+        ll.rank_grids(full, None, "query", top=3, draws=0),
+        ll.amplification(full, "query", 3),
+        ll.magnitude_and_direction(full, "query", draws=2),
+        ll.adapter_matrix([full, second], "query", 3, draws=0),
+    ):
+        said = [note for note in asked.notes if f"{folder} is saved in bfloat16, whose" in note]
+        assert len(said) == 1, asked
+    assert not any("whose steps" in note for note in exact.notes)
+
+
 def test_one_is_taken_where_it_is_named_and_not_where_a_folder_of_adapters_is(
     tmp_path: Path,
 ) -> None:
@@ -397,11 +418,11 @@ def test_of_all_directions_half_at_most_are_leading(tmp_path: Path) -> None:
 def test_w0_is_as_the_model_was_saved(tmp_path: Path) -> None:
     """W0 + ΔW is what was saved, in half precision too."""
     folder, base, _ = of_bert(tmp_path)
-    assert "their size" not in ll.load_adapter(folder, base).notes[0]
+    assert ll.load_adapter(folder, base).caveats == ()
     saved_anew(folder, lambda _, w: w.bfloat16())
     full = ll.load_adapter(folder, base)
-    assert "in bfloat16, less W0 of" in full.notes[0]
-    assert "what is kept lies where W0 is small" in full.notes[0]
+    assert "in bfloat16, less W0 of" in full.notes[-1]
+    assert "what is kept lies where W0 is small" in full.caveats[0]
     saved = load_file(folder / "model.safetensors")
     own = load_file(base / "model.safetensors")
     for one in ll.spectrum(full, "value", draws=0).layers:

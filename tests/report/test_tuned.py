@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 
 import lora_lens as ll
 from lora_lens.core.computing.work import Size
+from lora_lens.errors import ModuleLookupError
 from lora_lens.questions import comparison, grid, spectrum
 from lora_lens.report.analysis import Analysed, analyse
 from lora_lens.report.provenance import facts, files_table
@@ -151,3 +152,11 @@ def test_of_models_alone_all_in_layers_are_taken(three: list[Path]) -> None:
     models = [ll.load_adapter(one, three[0].parent / "base") for one in three[1:]]
     rows, _ = rows_of(models, None)
     assert rows == [("key", "key"), ("query", "query"), ("value", "value")]
+
+
+def test_who_lacks_a_module_is_told(three: list[Path], tmp_path: Path) -> None:
+    lora, full, _ = three
+    with pytest.raises(
+        ModuleLookupError, match=rf"{lora} has none of .* \(key\); it has: query, value"
+    ):
+        ll.report(lora, full, out=tmp_path / "r.html", base=three[0].parent / "base", module="key")

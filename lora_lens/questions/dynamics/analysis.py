@@ -25,7 +25,6 @@ from ...plain_torch import in_plain_torch
 from ...show.wording import few
 from ...subspaces.device import select_device
 from ...subspaces.factors import SPACES
-from ...subspaces.selection import unchanged_said
 from ...subspaces.ties import gauge_note, tie_note
 from .checkpoint import (
     CheckpointSubspaces,
@@ -90,7 +89,7 @@ def dynamics(
         >>> result.names
         ('checkpoint-100', 'checkpoint-200')
     """
-    found = run_points(user_path(folder), tuned=base is not None)
+    found = run_points(user_path(folder), user_path(base) if base is not None else None)
     where = select_device(device, dtype)
     last = found.points[-1]
     adapter = load_adapter(last.folder, base)
@@ -101,18 +100,23 @@ def dynamics(
     ends = dict.fromkeys(SPACES, end)
     starts: dict[str, CheckpointSubspaces] = {}
     rows: list[_Row] = []
+    saved: dict[str | None, list[str]] = {}
+    caveats: dict[str, None] = {}
     twins: list[str] = []
     steps = Steps(progress, len(found.points))
     steps.advance(0)
     for point in found.points:
-        here = end
+        here, checkpoint = end, adapter
         if point is not last:
-            each = followed(load_adapter(point.folder, base), module)
+            checkpoint = load_adapter(point.folder, base)
+            each = followed(checkpoint, module)
             _check_same_run(point, each, last, own)
             each = each if kept is own else each.of_layers(kept.layers)
             here = checkpoint_subspaces(point.name, each, rank, where)
             if all(map(torch.equal, each.numbers(), kept.numbers())):
                 twins.append(point.name)
+        saved.setdefault(checkpoint.origin.rounded, []).append(point.name)
+        caveats |= dict.fromkeys(checkpoint.caveats)
         starts |= {
             space: here
             for space, exists in here.exists.items()
@@ -146,9 +150,10 @@ def dynamics(
         baselines={space: _gaussian(kept, space, rank) for space in end.exists},
         notes=(
             *found.notes,
-            *adapter.caveats,
+            *caveats,
+            *_saved_in(saved),
             *([_SAME_W0] if adapter.from_w0 and len(rows) > 1 else []),
-            *_of_what(own, kept, rank),
+            *_of_what(own, kept, end.name, rank),
             *([f"{end.name} holds {_held(own)} of {', '.join(twins)}"] if twins else []),
             *_notes(rows, starts, own, rank),
         ),
@@ -177,11 +182,20 @@ def _changed(end: CheckpointSubspaces, module: Followed) -> tuple[CheckpointSubs
     return end.of_layers(kept.tolist()), module.of_layers([module.layers[k] for k in kept])
 
 
+def _saved_in(saved: Mapping[str | None, Sequence[str]]) -> Iterator[str]:
+    """Where the checkpoints of a model are of several dtypes, each of which rounds W0 and what was learnt in its own way."""
+    if len(saved) > 1:
+        listed = "; ".join(
+            f"{few(names, _MOST_NAMED)} in {dtype}" for dtype, names in saved.items()
+        )
+        yield f"checkpoints are saved in several dtypes ({listed}), so that the same weights have another ΔW in each"
+
+
 def _held(module: Followed) -> str:
     return "the ΔW" if module.in_full else "the factors"
 
 
-def _of_what(module: Followed, kept: Followed, rank: int) -> Iterator[str]:
+def _of_what(module: Followed, kept: Followed, end: str, rank: int) -> Iterator[str]:
     if module.factors is not None:
         if module.factors.magnitude is not None:
             yield "ΔW is s·B·A here, of every checkpoint"
@@ -191,7 +205,10 @@ def _of_what(module: Followed, kept: Followed, rank: int) -> Iterator[str]:
         f"{min(module.out_features, module.in_features)} directions; it has no A and B, which are left out"
     )
     if unchanged := [str(layer) for layer in module.layers if layer not in kept.layers]:
-        yield unchanged_said(module.module, unchanged)
+        yield (
+            f"ΔW of {module.module} is zero at {end} in layer{'s' * (len(unchanged) > 1)} {', '.join(unchanged)}, "
+            f"which {'are' if len(unchanged) > 1 else 'is'} left out"
+        )
 
 
 def _check_same_run(point: RunPoint, module: Followed, last: RunPoint, end: Followed) -> None:

@@ -23,7 +23,7 @@ def summary(result: Spectrum, _: Sequence[Finding]) -> str:
     """How many of its directions ΔW uses."""
     layers = _trained(result)
     if not layers:
-        return f"{named(result)} is zero in every layer: the adapter is untrained, or its scaling is 0."
+        return f"{named(result)} is zero in every layer: nothing was trained there, or the scaling is 0."
     ranks = _range([_directions(one) for one in layers], 0)
     keep = _range([one.rank_95 or 0 for one in layers], 0)
     stable = _range([one.stable_rank or 0 for one in layers])
@@ -84,7 +84,9 @@ def intruder_sentence(result: Spectrum) -> list[str]:
     if not result.ks or not result.epsilons:
         return []
     k, epsilon = max(result.ks), min(result.epsilons, key=lambda one: abs(one - 0.5))
-    rows = result.intruders([k], [epsilon])
+    trained = {(one.module, one.layer) for one in _trained(result)}
+    every = result.intruders([k], [epsilon])
+    rows = [row for row in every if (row["module"], row["layer"]) in trained]
     if not rows:
         return []
     count = sum(row["count"] for row in rows)

@@ -152,7 +152,7 @@ def test_layers_that_were_frozen_are_left_out(run: Path, tmp_path: Path) -> None
         tune(tmp_path / "base", run / f"checkpoint-{step}", step, but="layer.1.")
     result = ll.dynamics(run, base=tmp_path / "base")
     assert result.layers == (0, 2)
-    assert "value was not changed in layer 1, which is left out" in result.notes
+    assert "ΔW of value is zero at checkpoint-2 in layer 1, which is left out" in result.notes
     assert result.norms["delta"].shape == result.to_end["delta_left"].shape == (2, 2)
     np.testing.assert_allclose(result.norms["delta"][:, 0], whole.norms["delta"][:, 0])
 
@@ -222,3 +222,20 @@ def test_one_layers_delta_is_at_hand_at_a_time(
 
     monkeypatch.setattr("lora_lens.formats.factors.stacking.stack", stacked)
     assert ll.dynamics(run, base=tmp_path / "base").layers == (0, 1, 2)
+
+
+def test_checkpoints_of_several_dtypes_are_told(run: Path, tmp_path: Path) -> None:
+    """The same weights, cast to bfloat16, have the ΔW of a rounded W0: another norm, and other directions."""
+    file = run / "checkpoint-1/model.safetensors"
+    save_file({name: one.bfloat16() for name, one in load_file(file).items()}, file)
+    notes = ll.dynamics(run, base=tmp_path / "base").notes
+    assert sum("checkpoint-1 is saved in bfloat16, whose steps" in note for note in notes) == 1
+    said = "checkpoints are saved in several dtypes (checkpoint-1 in bfloat16; checkpoint-2 in float32)"
+    assert any(note.startswith(said) for note in notes)
+
+
+def test_a_checkpoint_that_is_the_base_is_passed_over(run: Path) -> None:
+    shutil.move(run.parent / "base", run / "checkpoint-0")
+    result = ll.dynamics(run, base=run / "checkpoint-0")
+    assert result.steps == (1, 2)
+    assert "checkpoint-0 is passed over: it is the base, and its ΔW zero" in result.notes
