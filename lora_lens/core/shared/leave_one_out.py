@@ -76,8 +76,8 @@ def left_out(
     no more than they have rows, any factors can be fitted, and there is nothing to predict from: `values` are
     then all 1.
 
-    With a `ridge`, S₋ₗ + λ²I is in the place of S₋ₗ everywhere, in `sqrt_kappa` and `seen` too: θ keeps away from what the
-    other layers hardly see of it, which their noise decides. No share is then 1, whatever made the factors.
+    With a `ridge`, S₋ₗ + λ²I is in the place of S₋ₗ everywhere, in `sqrt_kappa` and `seen` too, which are then of a matrix of full rank: θ keeps away from what the
+    other layers hardly see of it, which their noise decides. A share need not be 1 then, whatever made the factors.
 
     Errors go as κ(S₋ₗ)·eps.
 
@@ -88,8 +88,7 @@ def left_out(
         nulls: Factors to fit anew, pulled back by W at unit norm.
         progress: Called with how much of the layers, and of draws that wait for all of these, is done, of how much.
         spill: Where what is needed of all layers waits; by default in memory. No number depends on it.
-        ridge: λ in units of the root mean square of the singular values of the other layers' W, stacked at unit norm:
-            of ``√((layer−1)/in)``, unless one is 0.
+        ridge: ρ, of λ² = ρ²·(layer−1)/in: ρ² times the mean eigenvalue of S₋ₗ, unless a W is 0. The same for `together`.
 
     Example:
         >>> w = torch.tensor([[[1.0, 1.0], [0.0, 1.0]], [[1.0, 0.0], [2.0, 1.0]], [[2.0, 1.0], [1.0, 1.0]]])

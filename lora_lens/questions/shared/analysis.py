@@ -41,6 +41,7 @@ from .prediction import carry_over, predict
 from .result import SharedResult, SharedSubspace
 
 MATRICES: tuple[Factor, ...] = ("A", "B")
+SMALLEST, LARGEST = 1e-3, 1e3  # ridges: below, rounding has a say in θ; above, S has none
 
 
 @in_plain_torch
@@ -94,8 +95,8 @@ def shared_subspace(
             layer l is then asked too, and the verdict is of that.
         width: k, columns of the shared θ; by default r. `SharedSubspace.curve` has the share for all.
         ridge: Of θ asked forwards, of the conversions none: with W_m at unit norm, θ₋ₗ is fitted with S₋ₗ + λ²I in the place of
-            S₋ₗ = Σ_{m≠l} W_mᵀW_m, λ in units of the root mean square of those W's singular values. 0 is the definition, by which
-            CondLoRA has a share of 1. At 1 a shared part that is small beside noise is found sooner, most of all where θ has more rows than the other layers fix well (A
+            S₋ₗ = Σ_{m≠l} W_mᵀW_m, λ² being `ridge`² times the mean eigenvalue of S₋ₗ, (L−1)/in. 0 is the definition, by which
+            CondLoRA has a share of 1; else 0.001 to 1000. At 1 a shared part that is small beside noise is found sooner, most of all where θ has more rows than the other layers fix well (A
             of an up-projection, B of a down-projection); flips and the other nulls are fitted with the same.
         convention: As in `conversion_similarity`: which equation makes a conversion matrix. What A is asked of
             forwards is ``consistent``'s W_lᵀ under ``stored`` too, but for such a CondLoRA `adapter`.
@@ -118,7 +119,7 @@ def shared_subspace(
         RankDeficientWarning: W0 of a layer is rank-deficient, and its Moore-Penrose inverse stands in.
 
     Raises:
-        LensError: No such matrix or convention; a negative or infinite ridge; draws of 1 or below 0; a negative seed; too little memory.
+        LensError: No such matrix or convention; a ridge below 0, or out of its range; draws of 1 or below 0; a negative seed; too little memory.
         ModuleLookupError: No such module.
         RankError: A rank above a factor's numerical rank; a width below 1, or above what the layers but
             one can span.
@@ -143,6 +144,8 @@ def shared_subspace(
     settled = settle_convention(convention, factors, adapter)
     draws, seed = check_draws(draws), check_seed(seed)
     check_ridge(ridge)
+    if ridge and not SMALLEST <= ridge <= LARGEST:
+        raise LensError(f"ridge is {ridge!r:.60}; expected 0, or {SMALLEST:g} to {LARGEST:g}")
     ridge = float(ridge)
     check_request(factors, matrices, r, r, "left", settled.name)
     k = r if width is None else width

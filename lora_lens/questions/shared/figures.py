@@ -24,6 +24,7 @@ from ...show.figure import (
     round_top,
 )
 from ...show.whose import whose
+from ...show.wording import ridge_words
 from .predicted import Predicted
 from .result import SharedResult, SharedSubspace
 
@@ -170,7 +171,7 @@ def shared_sheet(result: SharedResult) -> Sheet:
         (sum(widths) + 0.6, 3.2 * len(result) + 1.1),
         title=(
             f"{_ASKED if result.other is None else _ASKED_OF_OTHER} {result.module}, rank "
-            f"{result.rank}, conversions {result.convention}"
+            f"{result.rank}{ridge_words(result.ridge)}, conversions {result.convention}"
         ),
         note=f"{_CHANCE.format('predicted' if result.other is None else 'carried over')}\n{_whose(result)}",
         legend="below",

@@ -42,8 +42,8 @@ def all_notes(
         yield from (*other.caveats, *different_bases(adapter, other), *of_other)
     if ridge and len(plan.factors.layers) > 1:
         yield (
-            f"θ asked forwards is fitted by a ridge, S₋ₗ + λ²I in the place of S₋ₗ with λ = {ridge:g} times the root mean square of the other layers' "
-            f"singular values, and so it is in flips and the other nulls: even of a shared layer's own factors it predicts less than all. The conversions have none"
+            f"θ asked forwards is fitted by a ridge, S₋ₗ + λ²I in the place of S₋ₗ with λ² = {ridge * ridge:g} times the mean eigenvalue of S₋ₗ, "
+            f"and so it is in flips and the other nulls: even of a shared layer's own factors it need not predict all. The conversions have none"
         )
     if "A" in subspaces and len(plan.factors.layers) > 1:
         yield from _a_is_asked_of(adapter, other, plan.convention, convention)

@@ -47,10 +47,10 @@ class Predicted(Brief):
         flips: Of `by_layer`.
         sqrt_kappa: (layer,) √κ(S₋ₗ), how well the other layers' W determine θ; errors go as its square.
         seen: (layer,) dimensions of θ that the other layers see; below `in`, the rest counts as not
-            predicted.
+            predicted. With a ridge this, `sqrt_kappa` and `seen_alone` are of S₋ₗ + λ²I, which has all.
         seen_alone: (layer,) those that the layer sees and no other: of a factor made there nothing is predicted, whatever layers share.
         theta: (in, k) θ fitted to all layers.
-        trivial: Whether more directions of θ than k fit the other layers' factors exactly, as where their W have few independent rows beside
+        trivial: Whether more directions of θ than k fit the other layers' factors exactly, or with a ridge equally well, as where their W have few independent rows beside
             θ's dimensions: which of them θ₋ₗ is made of is nobody's finding, and shares, their p and nulls are NaN or missing.
         whole: Whether the factor, or what θ yields, is of as many dimensions as the space: the share is min(k, r)/r then, whatever it is
             (but for dimensions that W0 makes too small to count), and nothing of it is tested.

@@ -62,7 +62,7 @@ def predict(
     drawn = draws and not (trivial or whole)
     picked = variants(given, own, draws, seed, matrix, of.spill.release) if drawn else {}
     fit = left_out(given.w, given.q, width, picked, fits, of.spill.beside(), ridge=ridge)
-    trivial = trivial or (not ridge and _fitted_by_more(fit, rank, width))
+    trivial = trivial or _open(fit, rank, width, ridge)
     share = np.full(len(own), np.nan) if trivial else fit.share.cpu().numpy()
     by_null = (
         {} if trivial else {name: one.mean(1).cpu().numpy() for name, one in fit.drawn.items()}
@@ -106,7 +106,7 @@ def carry_over(
     fit = left_out(*given, width, progress=fits, spill=other.spill.beside(), ridge=ridge)
     target = other.w0_and_bases(matrix, rank)
     predicted = carried_over(fit, target.w, other.spill.release)
-    trivial = not ridge and (_trivial(given, width) or _fitted_by_more(fit, rank, width))
+    trivial = (not ridge and _trivial(given, width)) or _open(fit, rank, width, ridge)
     whole = _whole(target, rank, width)
     share = predicted_share(predicted, target.q).cpu().numpy()
     if trivial:
@@ -199,12 +199,16 @@ def _trivial(given: W0AndBases, width: int) -> bool:
     return min(dims, (layers - 1) * rows) - conditions > width
 
 
-def _fitted_by_more(fit: LeftOut, rank: int, width: int) -> bool:
-    """Whether more directions than θ has columns turned out to fit the other layers' factors exactly: W0 may have the rows and not the rank.
+def _open(fit: LeftOut, rank: int, width: int, ridge: float) -> bool:
+    """Whether more directions than θ has columns turned out to fit the other layers' factors equally well.
 
-    Not asked of a θ narrower than the factors: whichever it is of what a shared layer is made of, it yields as much.
+    Without a ridge that is exactly, where W0 has the rows and not the rank, and it is
+    not asked of a θ narrower than the factors: whichever it is of what a shared layer is made of, it yields as much. With one it is wherever
+    two eigenvalues are the same, as with orthogonal W0.
     """
     following = fit.values[:, width:]
+    if ridge:
+        return bool((following >= (1 - LACKING**2) * fit.values[:, width - 1 : width]).any())
     return width >= rank and bool((following >= 1 - LACKING**2).any())
 
 

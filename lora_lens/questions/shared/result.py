@@ -183,7 +183,7 @@ class SharedResult(Answer, Mapping[str, SharedSubspace]):
 
     Attributes:
         adapter, base, method, module, convention, rank, width, layers: What was analysed, and how.
-        ridge: Of θ asked forwards, in units of the other layers' singular values; 0 for none.
+        ridge: Of θ asked forwards; 0 for none.
         convention_why: Why it is that convention.
         subspaces: Matrix to what is shared of it.
         notes: What a reader should know beside the numbers, a sentence each.
@@ -226,7 +226,7 @@ class SharedResult(Answer, Mapping[str, SharedSubspace]):
 
     def rows(self) -> list[Row]:
         """One row a matrix and layer."""
-        labels = {"module": self.module, "convention": self.convention}
+        labels = {"module": self.module, "convention": self.convention, "ridge": self.ridge}
         return [labels | row for shared in self.values() for row in shared.rows()]
 
     def numbers(self) -> Row:

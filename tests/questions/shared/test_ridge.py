@@ -62,6 +62,16 @@ def test_what_without_a_ridge_is_not_determined_is() -> None:
     np.testing.assert_allclose(predicted(w, turned, 2, ridge=1.0).share, one.share, atol=1e-9)
 
 
+def test_of_orthogonal_w0_it_does_not() -> None:
+    """All directions are alike to S, and those that fit exactly to the ridge: rounding and the gauge would choose."""
+    generator = torch.Generator().manual_seed(0)
+    w = torch.linalg.qr(normal(2, 16, 16, generator=generator)).Q
+    b = normal(2, 16, 4, generator=generator)
+    assert predicted(w, b, 2, draws=20, ridge=1.0).trivial
+    whole = w @ normal(16, 4, generator=generator)  # one θ: whatever S is
+    np.testing.assert_allclose(predicted(w, whole, 4, ridge=1.0).share, 1, atol=1e-9)
+
+
 def test_theta_is_carried_over_with_the_same_ridge() -> None:
     generator = torch.Generator().manual_seed(2)
     w, b = normal(4, 16, 16, generator=generator), normal(4, 16, 2, generator=generator)
@@ -86,14 +96,14 @@ def test_it_is_said_and_kept(tmp_path: Path) -> None:
         one, other = usual[matrix], some[matrix]
         assert other.share == one.share  # of conversions
         assert 0.5 < other.predicted.mean < 0.999 < one.predicted.mean
-    assert any("λ = 1 times" in note for note in some.notes)
+    assert any("λ² = 1 times" in note for note in some.notes)
     result = run("shared", ll.demo_adapter("condlora"), "--draws", 20, "--ridge", 1)
     assert "rank 8, 6 layers, ridge 1" in " ".join(result.stdout.split())
     said = run("shared", ll.demo_adapter("condlora"), "--draws", 20, "--ridge", 1, "--json")
     assert json.loads(said.stdout)["matrices"] == json.loads(json.dumps(some.to_dict()))["matrices"]
 
 
-@pytest.mark.parametrize("ridge", [-1.0, float("inf"), float("nan")])
+@pytest.mark.parametrize("ridge", [-1.0, float("inf"), float("nan"), 1e-9, 1e6, 10**400])
 def test_what_is_no_ridge_is_refused(ridge: float) -> None:
     with pytest.raises(LensError, match="ridge"):
         ll.shared_subspace(ll.demo_adapter("lora"), ridge=ridge)
