@@ -33,7 +33,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "analyses.adapter_bases": (
         "questions.matrix.adapter_bases", "questions.matrix.common_layers", "questions.matrix.reading",
     ),
-    "analyses.adapter_comparison": ("questions.comparison.leading", "questions.comparison.analysis"),
+    "analyses.adapter_comparison": ("questions.comparison.compared", "questions.comparison.analysis"),
     "analyses.adapter_matrix": ("questions.matrix.analysis",),
     "analyses.amplification": ("questions.amplification.analysis",),
     "analyses.conversion_bases": ("subspaces.conversions",),

@@ -18,6 +18,7 @@ from lora_lens import (
 )
 from lora_lens.adapter import ModuleFactors
 from lora_lens.errors import AdapterError, ModuleLookupError
+from lora_lens.questions.comparison.compared import compared
 from lora_lens.subspaces.device import select_device
 from lora_lens.subspaces.factors import factor_spaces
 
