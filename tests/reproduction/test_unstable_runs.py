@@ -306,6 +306,21 @@ def test_what_more_epochs_leave_of_scores_and_differences() -> None:
     assert f"STS-B's becomes {longer[0]}, and MRPC's {longer[1]}, in the one seed" in readme
 
 
+def test_colas_run_of_forty_eight_so_far() -> None:
+    """Its checkpoint has its course, and settings that differ in the epochs alone."""
+    folder = RESULTS / "unfinished" / "cola-lora-0"
+    once = json.loads((RESULTS / "mpnet" / "runs" / "cola-lora-0" / "run.json").read_text())
+    longer = json.loads((folder / "unfinished.json").read_text())
+    assert longer.pop("data_sha256") == once["data_sha256"]
+    assert longer | {"data": "glue"} == once["settings"] | {"epochs": 48}
+    (path,) = folder.glob("checkpoints/*/trainer_state.json")
+    state = json.loads(path.read_text())
+    scores = [row["eval_score"] for row in state["log_history"] if "eval_score" in row]
+    assert len(scores) == state["epoch"]
+    said = f"has {len(scores)} of them, {' '.join(map(short, scores))} ("
+    assert said in " ".join(PAGE.split())
+
+
 @pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("method", METHODS)
 def test_colas_runs_at_two_rates(method: str, seed: int) -> None:
