@@ -173,7 +173,7 @@ def _caveats(source: str, saved_in: str | None) -> tuple[str, ...]:
         return ()
     return (
         f"{source} is saved in {saved_in}, whose steps are larger where W0 is large: of a ΔW of about their size, or less, what is kept lies where "
-        f"W0 is small, whatever was learnt, so that unrelated ones are called alike",
+        f"W0 is small, whatever was learnt, so that unrelated ones may be called alike",
     )
 
 

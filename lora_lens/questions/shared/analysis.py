@@ -96,7 +96,7 @@ def shared_subspace(
         width: k, columns of the shared θ; by default r. `SharedSubspace.curve` has the share for all.
         ridge: Of θ asked forwards, of the conversions none: with W_m at unit norm, θ₋ₗ is fitted with S₋ₗ + λ²I in the place of
             S₋ₗ = Σ_{m≠l} W_mᵀW_m, λ² being `ridge` squared times the mean eigenvalue of S₋ₗ, (L−1)/in. 0 is the definition, by which
-            CondLoRA has a share of 1; else 0.001 to 1000. At 1 a shared part that is small beside noise is found sooner, most of all where θ has more rows than the other layers fix well (A
+            CondLoRA has a share of 1; else 0.001 to 1000. At 1 smaller shared parts were found where that was counted (docs, power), and θ keeps away from what the other layers hardly see, as where it has more rows than they fix well (A
             of an up-projection, B of a down-projection); flips and the other nulls are fitted with the same.
         convention: As in `conversion_similarity`: which equation makes a conversion matrix. What A is asked of
             forwards is ``consistent``'s W_lᵀ under ``stored`` too, but for such a CondLoRA `adapter`.

@@ -66,8 +66,8 @@ def run(
             "--ridge",
             min=0,
             help="Fit the layer that is asked forwards by S + λ²I in the place of S, the sum of the other layers' W0ᵀW0 at unit norm, λ² being the square of this "
-            "times S's mean eigenvalue, the nulls too; 0.001 to 1000. 0: the definition. 1 finds smaller shared parts, most of all in "
-            "feed-forward layers, and gives CondLoRA less than 1.",
+            "times S's mean eigenvalue, the nulls too; 0.001 to 1000. 0: the definition. 1 found smaller shared parts where that "
+            "was counted (docs, power), and may give CondLoRA less than 1.",
         ),
     ] = 0.0,
     convention: ConversionConvention = ConventionChoice.auto,

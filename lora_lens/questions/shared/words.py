@@ -81,7 +81,7 @@ def _untested(one: Predicted) -> str:
     """Why nothing is said of a share that was not tested."""
     if one.trivial:
         return (
-            "is not determined: more directions than a layer of that width has fit these exactly, by few independent rows of W0 or a width below "
+            "is not determined: more directions than a layer of that width has fit these equally well, by few independent rows of W0 or a width below "
             "the rank"
         )
     if one.whole:
