@@ -32,6 +32,7 @@ class Origin:
         words: What its tensors' names begin with.
         placement: Where its base has W0 of modules that are not where their paths say.
         rounded: Of a model that was tuned in full, the dtype that it was saved in, as ``bfloat16``: W0 is as that rounds it.
+        revision: Of `base`, where its configuration says one.
     """
 
     base: str | None = None
@@ -40,3 +41,4 @@ class Origin:
     words: frozenset[str] = frozenset()
     placement: Placement = field(default_factory=Placement)
     rounded: str | None = None
+    revision: str | None = None

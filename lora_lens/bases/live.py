@@ -17,6 +17,7 @@ from .weights import BaseWeights
 
 _DEQUANTISING = "peft.utils.integrations"  # loaded with PEFT, which the layers are made by
 
+IN_MEMORY = " (in memory)"  # at the end of what such a base is called
 _NUMBERS = ("weight", "W_q")  # the second is HQQ's
 
 

@@ -84,9 +84,7 @@ class AdapterFiles:
 
     @property
     def _base_and_revision(self) -> tuple[str | None, str | None]:
-        own, own_revision = None, self.text("revision")
-        if own_revision == "main":  # what is read without being asked for
-            own_revision = None
+        own, own_revision = None, self._own_revision
         if named := self.text("base_model_name_or_path"):
             own, typed = split_revision(named)
             own_revision = typed or own_revision
@@ -94,6 +92,11 @@ class AdapterFiles:
             return own, own_revision
         given, revision = split_revision(self.base_given)
         return given, revision or (own_revision if given == own else None)
+
+    @property
+    def _own_revision(self) -> str | None:
+        found = self.text("revision")
+        return None if found == "main" else found  # which is read without being asked for
 
     @property
     def origin(self) -> Origin:
@@ -110,6 +113,7 @@ class AdapterFiles:
             library=library if isinstance(library, str) else None,
             model_class=model_class if isinstance(model_class, str) else None,
             words=frozenset(words),
+            revision=self._own_revision,
         )
 
     @property

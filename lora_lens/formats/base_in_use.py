@@ -8,7 +8,7 @@ from typing import Any
 
 from ..adapter import Adapter
 from ..errors import LensError
-from .loading import load_adapter
+from .loading import adapter_of, load_adapter
 
 
 def check_base_used(given: Sequence[Any], base: object, beside_w0: bool | None) -> None:
@@ -47,7 +47,7 @@ def _needs(given: Any, base: object) -> bool:
     if read.from_w0 or read.dense or any(one.rescaled for one in read.each_layer()):
         return True
     try:
-        bare = load_adapter(given)
+        bare = adapter_of(load_adapter(given), base)  # with what is said of the base's name
     except LensError:
         return True
     return _of_itself(read) != _of_itself(bare)

@@ -36,11 +36,11 @@ _ALORA = "aLoRA: ΔW is added from the invocation tokens on, and not before"
 
 def _read(files: AdapterFiles) -> Checkpoint:
     known, alpha = _known(files), _alpha(files)
-    base = files.base_model or repository(files.header)
+    of_header = repository(files.header)
     factors, _ = pairs_by_path(files, _FACTOR, "ab")
     updates: dict[str, LowRank] = {}
     left_out: dict[str, str] = {}
-    heads = heads_of(files, base) if known.moved else {}
+    heads = heads_of(files, files.base_model or of_header) if known.moved else {}
     pairs = False
     for own, names in factors.items():
         path = transformers_name(f"{own}.weight")
@@ -62,7 +62,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
         *([_ALORA] if "adapter.alora.invocation_tokens" in files.header else []),
     )  # fmt: skip
     found = of_factors(files, updates, why=_rest, left_out=left_out, notes=said)
-    return replace(found, base=base)
+    return replace(found, base=of_header)
 
 
 def _known(files: AdapterFiles) -> Architecture:

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..adapter import Adapter
 from ..bases.fused import NAMES
+from ..bases.other_base import beside
 from ..errors import AdapterError
 from ..files.locate import user_path
 from ..plain_torch import in_plain_torch
@@ -72,7 +73,7 @@ def load_adapter(
         files = live_files(path, base, name)
         found = format_of(files).read(files)
         check_scales(files, found)
-        return _adapter(files, found, low_rank(files, found))
+        return beside(_adapter(files, found, low_rank(files, found)), base)
     if not isinstance(path, str | os.PathLike):
         several = "; several are given one after the other" * isinstance(path, list | tuple)
         raise AdapterError(
@@ -92,7 +93,7 @@ def load_adapter(
             f"name is {name!r}, which is for a model in memory; an adapter's files are named by their folder"
         )
     try:
-        return _of_files(path, base)
+        return beside(_of_files(path, base), base)
     except AdapterError as error:
         # One of many may be meant, as of `matrix` and `dynamics`.
         raise (
@@ -138,7 +139,7 @@ def adapter_of(given: Adapter | str | Path | Model, base: object = None) -> Adap
         base: Of the question; where it names a base, it is the one to read with.
     """
     if isinstance(given, Adapter):
-        return given
+        return beside(given, base)
     return load_adapter(given, base if isinstance(base, (str, Path)) else None)
 
 
@@ -212,7 +213,12 @@ def _adapter(files: AdapterFiles, found: Checkpoint, updates: Mapping[str, LowRa
         else found.trainable_parameters,
         convention=found.convention,
         fan_in_fan_out=bool(files.config.get("fan_in_fan_out")),
-        origin=replace(files.origin, placement=found.placement, rounded=full.saved_in),
+        origin=replace(
+            files.origin,
+            base=files.origin.base or found.base,
+            placement=found.placement,
+            rounded=full.saved_in,
+        ),
         live=files.live,
         notes=(*caveats, *found.notes, *full.notes),
         caveats=caveats,

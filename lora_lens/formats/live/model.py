@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ...bases.configuration import configuration_of
-from ...bases.live import LiveWeights
+from ...bases.live import IN_MEMORY, LiveWeights
 from ...errors import AdapterError
 from ...files.peft_names import plain
 from ...files.tensors import in_memory
@@ -68,7 +68,7 @@ def live_files(
     source = f"{type(inner).__name__}:{name}"
     as_json = getattr(getattr(inner, "config", None), "to_json_string", None)
     weights = LiveWeights(
-        f"{config.get('base_model_name_or_path') or type(inner).__name__} (in memory)",
+        f"{_loaded_from(inner) or config.get('base_model_name_or_path') or type(inner).__name__}{IN_MEMORY}",
         in_memory(source, dict(_weights(inner))),
         configuration_of(json.loads(as_json()) if callable(as_json) else {}),
         notes=tuple(_begun_by_others(model, layers, own, name)),
@@ -88,6 +88,12 @@ def live_files(
         },
         made=made,
     )
+
+
+def _loaded_from(inner: Any) -> str | None:
+    """What transformers read a model from, which need not be what an adapter that was put on it names."""
+    found = getattr(inner, "name_or_path", None)
+    return found if isinstance(found, str) else None
 
 
 def _begun_by_others(
