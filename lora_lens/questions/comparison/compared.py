@@ -63,12 +63,15 @@ def compared_delta(factors: ModuleFactors, k: int, where: Where) -> Compared:
 def _of_dense(factors: ModuleFactors, k: int, where: Where, weights: BaseWeights | None) -> Tensor:
     """Left singular vectors of a dense ΔW, layer by layer; DoRA's is made with W0."""
     found = []
+    directions: dict[int, int] = {}
     for position, layer in enumerate(factors.layers):
         w0 = weights.w0(factors, position) if weights else None
         delta = trained_singular(factors, position, where, w0)
-        if len(delta.s) < k:
-            raise RankError(
-                f"asked for {k} singular vectors of ΔW of {factors.module}, which has {len(delta.s)} in layer {layer}"
-            )
+        directions.setdefault(len(delta.s), layer)
         found.append(delta.u[:, :k])
+    if (fewest := min(directions)) < k:
+        raise RankError(
+            f"asked for {k} singular vectors of ΔW of {factors.module}, which has {fewest} that are more than rounding in layer "
+            f"{directions[fewest]}; ask for at most {fewest}"
+        )
     return torch.stack(found)

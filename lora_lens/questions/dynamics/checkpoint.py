@@ -30,11 +30,13 @@ from .followed import Followed
 class CheckpointSubspaces(NamedTuple):
     """One checkpoint's factors, decomposed; of what was trained in full, ΔW alone.
 
-    `exists` says in which layers a space has `rank` dimensions, `tied` in which it is open which those are.
+    `directions` says how many there are in each layer of a space, `exists` in which those are `rank`, `tied` in which it is open
+    which those are.
     """
 
     name: str
     bases: Mapping[str, Tensor]
+    directions: Mapping[str, NDArray[np.int64]]
     exists: Mapping[str, NDArray[np.bool_]]
     tied: Mapping[str, NDArray[np.bool_]]
     norms: Mapping[str, Array]
@@ -47,7 +49,14 @@ class CheckpointSubspaces(NamedTuple):
             self.name,
             *(
                 _each(found, some)
-                for found in (self.bases, self.exists, self.tied, self.norms, self.ranks)
+                for found in (
+                    self.bases,
+                    self.directions,
+                    self.exists,
+                    self.tied,
+                    self.norms,
+                    self.ranks,
+                )
             ),
         )
 
@@ -79,6 +88,7 @@ def _of_factors(name: str, factors: ModuleFactors, rank: int, where: Where) -> C
     return CheckpointSubspaces(
         name,
         spaces.bases,
+        spaces.ranks,
         {space: found >= rank for space, found in spaces.ranks.items()},
         spaces.tied,
         {
@@ -106,7 +116,7 @@ def _of_dense(
     found = [_of_layer(one, rank, where) for one in layers]
     width = max(len(one.s) for one in found) or 1
     s = np.stack([np.pad(one.s, (0, width - len(one.s))) for one in found])
-    exist = np.array([len(one.s) >= rank for one in found])
+    directions = np.array([len(one.s) for one in found])
     ties = np.array([one.tied for one in found])
     spaces = [space for space, named in SPACES.items() if named.matrix == "delta"]
     return CheckpointSubspaces(
@@ -115,7 +125,8 @@ def _of_dense(
             space: torch.stack([getattr(one, SPACES[space].side) for one in found])
             for space in spaces
         },
-        dict.fromkeys(spaces, exist),
+        dict.fromkeys(spaces, directions),
+        dict.fromkeys(spaces, directions >= rank),
         dict.fromkeys(spaces, ties),
         {"delta": np.sqrt((s * s).sum(-1))},
         {"stable": stable_rank(s), "effective": effective_rank(s)},
@@ -166,10 +177,13 @@ def end_point_subspaces(
             f"singular subspace"
         )
     if not (found.exists["delta_left"] | unchanged).all():
+        directions = np.where(unchanged, rank, found.directions["delta_left"])
+        fewest = int(directions.min())
         why = "" if module.in_full else ", though its factors have rank enough"
         raise RankError(
-            f"end point {folder}: ΔW of {module.module} has fewer than {rank} singular values that "
-            f"are more than rounding{why}; ask for a smaller --rank"
+            f"end point {folder}: {rank} singular vectors are asked for, and ΔW of {module.module} has {fewest} singular values that "
+            f"are more than rounding in layer {module.layers[directions.argmin()]}{why}; "
+            f"{f'ask for a --rank of at most {fewest}' if fewest else 'its factors cancel'}"
         )
     return found
 

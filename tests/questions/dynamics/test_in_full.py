@@ -170,11 +170,44 @@ def test_what_cannot_be_followed_is_said(run: Path, tmp_path: Path) -> None:
         ll.dynamics(run, base=tmp_path / "nowhere")
     with pytest.raises(RankError, match="at least 1"):
         ll.dynamics(run, "value", 0, base=base)
-    with pytest.raises(RankError, match="fewer than 25 singular values that are more than"):
+    with pytest.raises(
+        RankError, match="24 singular values that .* layer 0; ask for a --rank of at most 24"
+    ):
         ll.dynamics(run, "value", 25, base=base)
     write_lora(run / "checkpoint-3", BertLike())
     with pytest.raises(AdapterError, match=r"adapters \(checkpoint-3\) and whole models \(checkp"):
         ll.dynamics(run, base=base)
+
+
+def test_of_a_merged_low_rank_model_errors_say_how_many_directions_there_are(
+    tmp_path: Path,
+) -> None:
+    base = write_base(tmp_path / "base", BertLike())
+    generator = torch.Generator().manual_seed(0)
+    for step in (1, 2):
+        saved = load_file(base / "model.safetensors")
+        for layer, rank in enumerate((5, 3, 4)):
+            w0 = saved[f"{BertLike().path(layer, 'value')}.weight"]
+            b, a = (torch.randn(24, rank, generator=generator) for _ in "ba")
+            w0 += b @ a.T
+        folder = tmp_path / "run" / f"checkpoint-{step}"
+        shutil.copytree(base, folder)
+        save_file(saved, folder / "model.safetensors")
+    run = tmp_path / "run"
+    both = (run / "checkpoint-1", run / "checkpoint-2")
+    asked = {
+        r"has 3 singular values .* in layer 1; ask for a --rank of at most 3$": lambda rank: (
+            ll.dynamics(run, "value", rank, base=base)
+        ),
+        r"has 3 that are .* in layer 1; ask for at most 3$": lambda rank: ll.compare(
+            *both, "value", rank=rank, base=base, draws=0
+        ),
+    }
+    for said, ask in asked.items():
+        assert ask(3).layers == (0, 1, 2)
+        for rank in (4, 6):
+            with pytest.raises(RankError, match=said):
+                ask(rank)
 
 
 def test_unfinished_checkpoints_are_passed_over(run: Path, tmp_path: Path) -> None:
