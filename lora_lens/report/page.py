@@ -58,7 +58,7 @@ def render(analysed: Analysed, *, command: str | None, made: str) -> str:
     chance = {shown.kind: shown.part.chance for one in sections for shown in one.parts}
     found = glance_table(analysed)
     return template.render(
-        kind="Adapter" if any(one.modules for one in analysed.adapters) else "Model",
+        kind=provenance.kind(*analysed.adapters),
         names=analysed.names,
         choices=provenance.choices(analysed, command, made),
         made=made,

@@ -86,7 +86,8 @@ def facts(analysed: Analysed) -> str:
 
 def adapters_table(analysed: Analysed) -> Table:
     """The adapters beside each other."""
-    head = ["adapter", "method", "base", "rank", "parameters", "convention", "task and score"]
+    what = kind(*analysed.adapters).lower()
+    head = [what, "method", "base", "rank", "parameters", "convention", "task and score"]
     rows = []
     for k, adapter in enumerate(analysed.adapters):
         shapes = [sizes_of(adapter, name) for name in analysed.modules_of(k)]
@@ -103,7 +104,7 @@ def adapters_table(analysed: Analysed) -> Table:
                 NONE if told is None else told.words,
             ]
         )
-    return Table("The adapters", head, rows)
+    return Table(f"The {what}s", head, rows)
 
 
 def adapters_told(analysed: Analysed) -> list[dict[str, Any]]:
@@ -129,7 +130,7 @@ def choices(analysed: Analysed, command: str | None, made: str) -> list[tuple[st
     request = analysed.request
     rows = []
     for k, adapter in enumerate(analysed.adapters):
-        rows.append(("Adapter", f"{adapter.source} ({method(adapter)})"))
+        rows.append((kind(adapter), f"{adapter.source} ({method(adapter)})"))
         if told := training_told(adapter):
             rows.append(("Trained on", f"{told.words}, says its {told.file}"))
         base = f"{base_named(analysed, k)}{'' if analysed.bases[k] else ' (not on this machine)'}"
@@ -178,6 +179,11 @@ def _ridge_lines(ridge: float) -> list[tuple[str, str]]:
         f"layers and its nulls alone"
     )
     return [("Ridge", said)] if ridge else []
+
+
+def kind(*adapters: Adapter) -> str:
+    """What they are called: adapters, but for models that were tuned in full alone."""
+    return "Adapter" if any(one.modules for one in adapters) else "Model"
 
 
 def method(adapter: Adapter) -> str:

@@ -14,7 +14,7 @@ from lora_lens.core.computing.work import Size
 from lora_lens.errors import ModuleLookupError
 from lora_lens.questions import comparison, grid, spectrum
 from lora_lens.report.analysis import Analysed, analyse
-from lora_lens.report.provenance import facts, files_table
+from lora_lens.report.provenance import adapters_table, choices, facts, files_table
 from lora_lens.report.request import Request
 from lora_lens.report.rows import rows_of
 from lora_lens.report.summary import left_out_lines, told
@@ -118,6 +118,18 @@ def test_its_page_says_what_it_has_not(three: list[Path], tmp_path: Path) -> Non
     assert "Full fine-tuning" in text
     assert "the low-rank part" in text
     assert "in matrices of which there is a ΔW" in text
+
+
+def test_models_alone_are_called_models(three: list[Path], tmp_path: Path) -> None:
+    base = three[0].parent / "base"
+    for given, called, head in ((three[1:], "models", "model"), (three[:2], "adapters", "adapter")):
+        analysed = analyse(
+            [ll.load_adapter(one, base) for one in given], Request(modules=["value"], draws=2)
+        )
+        table = adapters_table(analysed)
+        assert (table.title, table.head[0]) == (f"The {called}", head)
+        rows = [words for words, _ in choices(analysed, None, "")]
+        assert (rows.count("Adapter"), rows.count("Model")) == ((0, 2), (1, 1))[head == "adapter"]
 
 
 def test_provenance_is_of_its_own_files(three: list[Path], analysed: Analysed) -> None:
