@@ -17,7 +17,7 @@ from .quantised.unquantised import unquantised
 from .weights import BaseWeights
 
 _CACHED = re.compile(
-    r"(?:^|[/\\])models--(?P<name>[^/\\]+)(?:[/\\]snapshots[/\\](?P<commit>[^/\\]+))?"
+    r"(?:^|[/\\])models--(?P<name>\w[\w.-]*)(?:[/\\]snapshots[/\\](?P<commit>[\w.-]+))?"
 )
 
 
