@@ -54,7 +54,7 @@ def test_an_analysis_imports_no_training_or_plotting_library() -> None:
 
 
 def test_phi_and_what_is_said_of_it_load_no_algebra_and_no_optimiser() -> None:
-    """Each is half a second of every process; what torch itself brings differs by its version."""
+    """Two thirds of a second of every process; what torch itself brings differs by its version."""
     code = (
         "import lora_lens as ll\n"
         "adapter = ll.load_adapter(ll.demo_adapter('condlora'))\n"

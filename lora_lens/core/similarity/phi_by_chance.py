@@ -97,9 +97,7 @@ def closest_by_chance(mean: Array, sd: Array, count: Array, least: Array) -> flo
         >>> [round(closest_by_chance(*lines, np.array([pairs]), none), 2) for pairs in (1, 1000)]
         [-0.39, 7.43]
     """
-    from scipy.optimize import (
-        brentq,
-    )  # half a second to load, which other questions of φ do not pay
+    from scipy.optimize import brentq  # a sixth of a second to load, which surveys alone pay
 
     shape, scale = _gamma(mean, sd, least)
     varies = shape > 0
