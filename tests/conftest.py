@@ -56,11 +56,11 @@ from lora_lens.questions.similarity.result import SimilarityResult  # noqa: E402
 
 # Files that take longest, of one process: begun last, they would have the others wait.
 _LONGEST = (
-    "reproduction/test_reproduce.py", "demo/test_demo.py", "training/test_search.py", "hostile/test_harness.py",
-    "survey/test_running.py", "questions/test_contract.py", "questions/shared/test_analysis.py", "questions/test_on_paper.py",
-    "chance/test_conversion_nulls.py", "training/test_run.py", "training/test_distributed.py", "chance/test_given_spectrum.py",
-    "test_reproducible.py", "report/test_report.py", "cli/test_progress.py", "cli/test_commands.py", "report/test_browser.py",
-    "web/test_page.py", "training/test_resuming.py", "questions/comparison/test_along_w0.py",
+    "survey/test_running.py", "reproduction/test_reproduce.py", "training/test_search.py", "training/test_distributed.py",
+    "questions/test_contract.py", "demo/test_demo.py", "web/test_page.py", "questions/test_on_paper.py", "report/test_report.py",
+    "report/test_browser.py", "cli/test_progress.py", "test_states_of_torch.py", "training/test_resuming.py",
+    "questions/shared/test_analysis.py", "chance/test_conversion_nulls.py", "test_reproducible.py", "training/test_run.py",
+    "cli/test_commands.py", "questions/comparison/test_along_w0.py", "hostile/test_harness.py",
 )  # fmt: skip
 
 

@@ -53,6 +53,18 @@ def test_an_analysis_imports_no_training_or_plotting_library() -> None:
     }
 
 
+def test_phi_and_what_is_said_of_it_load_no_algebra_and_no_optimiser() -> None:
+    """Two thirds of a second of every process; what torch itself brings differs by its version."""
+    code = (
+        "import lora_lens as ll\n"
+        "adapter = ll.load_adapter(ll.demo_adapter('condlora'))\n"
+        "ll.rank_grids(adapter, adapter, 'value', draws=2).summary\n"
+        "ll.conversion_matrices(*(__import__('torch').eye(4) for _ in range(3)))"
+    )
+    brought = modules_after(code) - modules_after("import torch")
+    assert not brought & {"sympy", "scipy.optimize"}
+
+
 def test_tables_are_printed_again_where_nothing_trains(tmp_path: Path) -> None:
     """What is published is read without the extra `train`."""
     out = tmp_path / "out"

@@ -5,22 +5,31 @@ questions, its W0; nothing of another place. So a task is a place, it writes one
 task knows of another.
 """
 
+from __future__ import annotations
+
 import sys
 from types import ModuleType
 from typing import Any
 
-from .write import survey
 
-__all__ = ["survey"]
-
-
+# ``lora_lens.survey`` is this room and, called, the function `survey`: one name, whoever imports first. The function is loaded when it
+# is asked for: processes that a survey begins import this before they know their task.
 class _Room(ModuleType):
-    """``lora_lens.survey`` is this room and, called, the function `survey`: one name, whoever imports first."""
-
     def __call__(self, *adapters: Any, **options: Any) -> Any:
-        return survey(*adapters, **options)
+        return self.survey(*adapters, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in {"survey", "__wrapped__"}:
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+        from .write import survey
+
+        self.survey = self.__wrapped__ = survey
+        return survey
+
+    @property
+    def __doc__(self) -> str:  # type: ignore[override]
+        """For help(), which has the signature of what is wrapped."""
+        return str(self.survey.__doc__)
 
 
 sys.modules[__name__].__class__ = _Room
-__doc__ = str(survey.__doc__)  # for help(), and the signature beside it
-__wrapped__ = survey

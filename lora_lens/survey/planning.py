@@ -15,7 +15,7 @@ from ..files.names import split_layer
 from .escaped import escaped
 from .place import PlaceTask, digest_of_w0, one_thread, open_w0, w0_at
 from .places import Place, places_of
-from .reading import Known, Piece, Unread, one_line, read_adapter
+from .reading import Known, Piece, ReadTask, Unread, one_line, read_adapter
 from .running import Runner
 from .settings import Settings
 
@@ -64,23 +64,6 @@ class Plan:
     def count(self) -> int:
         """One more than the largest number of an adapter."""
         return max(self.adapters, default=-1) + 1
-
-
-@dataclass(frozen=True)
-class ReadTask:
-    """Some adapters to be read once.
-
-    Attributes:
-        paths: Their paths.
-        first: The number of the first.
-        base: As in `lora_lens.load_adapter`.
-        of_w0: Whether W0 will be read.
-    """
-
-    paths: tuple[str, ...]
-    first: int
-    base: str | None
-    of_w0: bool
 
 
 def read_some(task: ReadTask) -> list[tuple[Known, list[Piece]] | Unread]:

@@ -77,6 +77,23 @@ class Known:
 
 
 @dataclass(frozen=True)
+class ReadTask:
+    """Some adapters to be read once.
+
+    Attributes:
+        paths: Their paths.
+        first: The number of the first.
+        base: As in `lora_lens.load_adapter`.
+        of_w0: Whether W0 will be read.
+    """
+
+    paths: tuple[str, ...]
+    first: int
+    base: str | None
+    of_w0: bool
+
+
+@dataclass(frozen=True)
 class Unread:
     """An adapter that could not be read, and why, in one line."""
 

@@ -14,6 +14,7 @@ from safetensors.numpy import load_file, save_file
 import lora_lens as ll
 from lora_lens.errors import LensError, OutputError
 from lora_lens.survey import place, planning, write
+from lora_lens.survey.reading import ReadTask
 
 
 def test_an_adapter_that_is_read_anew_as_a_whole_is_not_mixed(
@@ -26,7 +27,7 @@ def test_an_adapter_that_is_read_anew_as_a_whole_is_not_mixed(
     file = runs / "other" / "adapter_model.safetensors"
     plain = planning.read_some
 
-    def read(task: planning.ReadTask) -> object:
+    def read(task: ReadTask) -> object:
         found = plain(task)
         save_file({name: 3 * x for name, x in load_file(file).items()}, file)
         return found

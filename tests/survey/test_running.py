@@ -31,6 +31,7 @@ import lora_lens as ll
 from lora_lens.errors import AdapterError, LensError, MissingExtraError, OutputError
 from lora_lens.survey import place, planning, running, sources, write
 from lora_lens.survey.earlier import check_no_others
+from lora_lens.survey.reading import ReadTask
 from lora_lens.survey.running import Runner
 
 
@@ -390,7 +391,7 @@ def test_an_adapter_that_is_written_to_meanwhile_is_not_mixed(
 ) -> None:
     plain = planning.read_some
 
-    def read(task: planning.ReadTask) -> object:
+    def read(task: ReadTask) -> object:
         found = plain(task)
         shutil.rmtree(dozen / "seed-3")
         write_adapter(dozen / "seed-3", seed=33)
@@ -445,8 +446,8 @@ def test_an_adapter_that_ends_its_process_is_left_out_alone(
 ) -> None:
     monkeypatch.setattr(planning, "read_some", dies_of_bad)
     tasks = [
-        planning.ReadTask(("a", "bad", "c"), 0, None, False),
-        planning.ReadTask(("d",), 3, None, False),
+        ReadTask(("a", "bad", "c"), 0, None, False),
+        ReadTask(("d",), 3, None, False),
     ]
     steps: list[int] = []
     found = planning._read_all(tasks, Runner(2), steps.append)

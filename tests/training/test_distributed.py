@@ -18,7 +18,7 @@ from lora_lens.training.settings import RunSettings
 
 
 def without_dropout(folder: Path) -> str:
-    """The real base model; its dropout alone would make the processes' random numbers matter."""
+    """Two layers of the real base model; its dropout alone would make the processes' random numbers matter."""
     source = local_folder(DEMO_BASE)
     assert source is not None
     folder.mkdir()
@@ -26,8 +26,12 @@ def without_dropout(folder: Path) -> str:
         (folder / path.name).symlink_to(path)
     config = json.loads((source / "config.json").read_text())
     (folder / "config.json").unlink()
-    none = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-    (folder / "config.json").write_text(json.dumps(config | none))
+    changed = {
+        "hidden_dropout_prob": 0.0,
+        "attention_probs_dropout_prob": 0.0,
+        "num_hidden_layers": 2,
+    }
+    (folder / "config.json").write_text(json.dumps(config | changed))
     return str(folder)
 
 

@@ -467,10 +467,9 @@ def test_a_trial_of_a_machine_that_has_gone_silent(
     assert study.trials[1].params == {"learning_rate": 1e-3}
 
 
-RACER = """
-import random, sys, time
+RACERS = """
+import os, random, sys, time
 from pathlib import Path
-from lora_lens.training import ownership
 from lora_lens.training import search as module
 from lora_lens.training.settings import RunSettings
 
@@ -481,12 +480,16 @@ def train(*_, **__):
 module.train = train
 module.open_classifier = module.put_adapter = lambda *_: None  # there is no base "b"
 module.checked_length = lambda *_, **__: None
-out, go = Path(sys.argv[1]), Path(sys.argv[2])
-print("ready", flush=True)
-while not go.exists():
-    time.sleep(0.001)
-settings = RunSettings(task="rte", method="condlora", base="b", data=sys.argv[4], epochs=2)
-module.search(settings, out, trials=8, storage=sys.argv[3])
+folder, storage, data = sys.argv[1:]
+settings = RunSettings(task="rte", method="condlora", base="b", data=data, epochs=2)
+racers = []
+for number in range(4):
+    if (racer := os.fork()) == 0:
+        random.seed()
+        module.search(settings, Path(folder, str(number)), trials=8, storage=storage)
+        os._exit(0)
+    racers.append(racer)
+sys.exit(sum(os.waitpid(racer, 0)[1] != 0 for racer in racers))
 """
 
 
@@ -495,23 +498,12 @@ def test_processes_that_start_at_one_moment(data: Path, tmp_path: Path) -> None:
     settings = RunSettings(task="rte", method="condlora", base="b", data=str(data), epochs=2)
     for _ in range(2):
         study = lose_a_trial(settings, tmp_path, socket.gethostname())
-    storage, go = f"sqlite:///{tmp_path / 'study.db'}", tmp_path / "go"
-    racers = [
-        subprocess.Popen(
-            [sys.executable, "-c", RACER, str(tmp_path / str(number)), str(go), storage, str(data)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for number in range(4)
-    ]
-    for racer in racers:
-        assert racer.stdout is not None
-        assert racer.stdout.readline() == "ready\n"
-    go.touch()
-    for racer in racers:
-        _, errors = racer.communicate(timeout=300)
-        assert racer.returncode == 0, errors
+    storage = f"sqlite:///{tmp_path / 'study.db'}"
+    raced = subprocess.run(
+        [sys.executable, "-c", RACERS, str(tmp_path), storage, str(data)],
+        capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert raced.returncode == 0, raced.stderr
     done = [trial for trial in study.trials if trial.state == TrialState.COMPLETE]
     assert len(done) == 8
     assert len(trial_rows(study)) == 8 + 2
@@ -564,7 +556,7 @@ def test_two_processes_share_a_study_and_lose_no_trial(data: Path, tmp_path: Pat
 
 def test_a_killed_search_goes_on_with_the_trial_it_was_at(data: Path, tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    subprocess.run(command(data, whole, "--trials", "1"), check=True, capture_output=True)
+    assert CliRunner().invoke(app, command(data, whole, "--trials", "1")[3:]).exit_code == 0
     first = subprocess.Popen(
         command(data, killed, "--trials", "1"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -575,9 +567,8 @@ def test_a_killed_search_goes_on_with_the_trial_it_was_at(data: Path, tmp_path: 
         time.sleep(0.01)
     first.send_signal(signal.SIGKILL)
     first.wait()
-    again = subprocess.run(
-        command(data, killed, "--trials", "1"), check=True, capture_output=True, text=True
-    )
+    again = CliRunner().invoke(app, command(data, killed, "--trials", "1")[3:])
+    assert again.exit_code == 0, again.stderr
     assert "(trials/0, the best of 1)" in again.stdout
     record = json.loads((killed / "search.json").read_text())
     assert [row["state"] for row in record["trials"]] == ["interrupted", "complete"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
-import torch
+import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
@@ -22,6 +22,7 @@ class Beside:
         adapters: Which are not, so that one W0 serves all along them.
 
     Example:
+        >>> import torch
         >>> w0, a, b = torch.ones(3, 1, 4, 5), torch.ones(7, 2, 5), torch.ones(3, 7, 4, 2)
         >>> beside = Beside.of(w0, a, b)
         >>> beside.joined(b).shape, beside.apart(beside.joined(b)).equal(b)
@@ -46,8 +47,8 @@ class Beside:
             )
         leading = [tuple(x.shape[:-2]) for x in (w0, a, b)]
         try:
-            batch = tuple(torch.broadcast_shapes(*leading))
-        except RuntimeError:
+            batch = np.broadcast_shapes(*leading)  # torch's own loads sympy, for half a second
+        except ValueError:
             raise LensError(
                 "W0, A and B have leading axes {}, {} and {}; expected such as broadcast".format(
                     *leading

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import torch
+import numpy as np
 from torch import Tensor
 
 from ...errors import LensError
@@ -21,6 +21,7 @@ def check_one_space(u: Tensor, v: Tensor, side: Side, *, axes: int = 2) -> None:
         LensError: They do not.
 
     Example:
+        >>> import torch
         >>> check_one_space(torch.eye(3), torch.eye(4), "left")
         Traceback (most recent call last):
         ...
@@ -33,8 +34,8 @@ def check_one_space(u: Tensor, v: Tensor, side: Side, *, axes: int = 2) -> None:
         )
     of_x, of_y = u.shape[:-axes], v.shape[:-axes]
     try:
-        torch.broadcast_shapes(of_x, of_y)
-    except RuntimeError:
+        np.broadcast_shapes(of_x, of_y)  # torch's own loads sympy, for half a second
+    except ValueError:
         raise LensError(
             f"x and y have leading axes {tuple(of_x)} and {tuple(of_y)}, which do not broadcast"
         ) from None

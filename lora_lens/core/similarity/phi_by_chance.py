@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 from scipy.special import gammaincc, gammainccinv
 
 from ...labelled import Array
@@ -98,6 +97,8 @@ def closest_by_chance(mean: Array, sd: Array, count: Array, least: Array) -> flo
         >>> [round(closest_by_chance(*lines, np.array([pairs]), none), 2) for pairs in (1, 1000)]
         [-0.39, 7.43]
     """
+    from scipy.optimize import brentq  # a sixth of a second to load, which surveys alone pay
+
     shape, scale = _gamma(mean, sd, least)
     varies = shape > 0
     shape, scale, count = (each[varies] for each in (shape, scale, count))
