@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from torch import Tensor
 else:
     Tensor = Any  # its shape is checked all the same, where shapes are checked
 
-__all__ = ["Either", "Stored", "Tensor", "nothing"]
+__all__ = ["Either", "Stored", "Tensor", "as_array", "nothing"]
 
 # A NumPy array or a torch tensor.
 Either = Any
@@ -42,3 +43,18 @@ class Stored(NamedTuple):
 
 def nothing() -> None:
     """Nothing to release: the numbers are not in a file."""
+
+
+def as_array(tensor: Tensor) -> NDArray[Any] | None:
+    """A tensor's numbers as NumPy's array, bfloat16 as float32; None where NumPy has no such type.
+
+    Example:
+        >>> import torch
+        >>> as_array(torch.ones(2, dtype=torch.bfloat16))
+        array([1., 1.], dtype=float32)
+    """
+    found = tensor.detach().cpu()
+    try:
+        return (found.float() if str(found.dtype) == "torch.bfloat16" else found).numpy()
+    except TypeError:
+        return None

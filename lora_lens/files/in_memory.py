@@ -9,7 +9,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from ..arrays import Tensor
+from ..arrays import Tensor, as_array
 
 NAME = "memory"
 
@@ -31,13 +31,7 @@ class MemoryFile:
 
     def array(self, name: str) -> NDArray[Any] | None:
         """A tensor as NumPy's array, bfloat16 as float32; None where NumPy has no such type."""
-        found = self.get(name)
-        if str(found.dtype) == "torch.bfloat16":
-            found = found.float()
-        try:
-            return found.numpy()
-        except TypeError:
-            return None
+        return as_array(self.tensors[name])
 
     def place(self, name: str) -> None:
         """None: it is in no file."""

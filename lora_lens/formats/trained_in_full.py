@@ -66,10 +66,11 @@ def trained_in_full(files: AdapterFiles, found: Checkpoint) -> InFull:
         lacking = f"{FULL}; its ΔW needs the base"
         said = (name for name in saved.values() if found.left_out[name] == IN_FULL)
         return InFull({}, dict.fromkeys(said, lacking), ())
+    in_files = _base_in_files(files)
     updates: dict[str, LowRank] = {}
     reasons: dict[str, str] = {}
     for path, name in saved.items():
-        why = _why_not(files, base, path, name)
+        why = _why_not(files, base, path, name, in_files)
         if why:
             if found.left_out[name] != UNKNOWN:
                 reasons[name] = (TUNED if files.whole_model else FULL) + why
@@ -86,17 +87,30 @@ def trained_in_full(files: AdapterFiles, found: Checkpoint) -> InFull:
     return InFull(
         updates,
         reasons,
-        tuple(_notes(files, updates, base.source, saved_in)),
+        tuple(_notes(files, updates, base.source, in_files, saved_in)),
         _caveats(files.source, saved_in),
         saved_in,
     )
 
 
-def _why_not(files: AdapterFiles, base: BaseWeights, path: str, name: str) -> str | None:
+def _base_in_files(files: AdapterFiles) -> BaseWeights | None:
+    """The files of the base that a model in memory names, where its own W0 is read; None where they are not on this machine."""
+    if files.live is None or files.base_given is not None:
+        return None
+    try:
+        return replace(files, live=None).open_base(download=False)
+    except LensError:
+        return None
+
+
+def _why_not(
+    files: AdapterFiles, base: BaseWeights, path: str, name: str, in_files: BaseWeights | None
+) -> str | None:
     """Why what was saved is no update of the base's W0, where it is none."""
     shape = files.shape(name)
     try:
-        if not base.holds(path):
+        # In memory a head that is new has numbers too, drawn when the model was loaded: not those that training began with.
+        if not all(one.holds(path) for one in (base, in_files) if one is not None):
             return ", and new: not in the base"
         own = base.stored_shape(path)
     except LensError as error:
@@ -178,7 +192,11 @@ def _caveats(source: str, saved_in: str | None) -> tuple[str, ...]:
 
 
 def _notes(
-    files: AdapterFiles, updates: Mapping[str, LowRank], base: str, saved_in: str | None
+    files: AdapterFiles,
+    updates: Mapping[str, LowRank],
+    base: str,
+    in_files: BaseWeights | None,
+    saved_in: str | None,
 ) -> list[str]:
     if not updates:
         return []
@@ -191,7 +209,13 @@ def _notes(
         f"{path} ({'x'.join(map(str, files.shape(one.tensors[0])))})"
         for path, one in updates.items()
     )
+    own = files.live is not None and files.base_given is None and in_files is None
+    unknown = (
+        f"; W0 is what the model holds, and where {'one of them' if several else 'it'} is a head that was drawn when the "
+        f"model was loaded, ΔW is not what was trained: the files of its base, which would tell, are not on this machine"
+    )
     return [
         f"trained in full: {listed}. ΔW is what was saved less W0, a dense update: --module takes {'them' if several else 'it'} by name in "
         f"`lora-lens spectrum`, `compare`, `matrix`, `dynamics`, `grid`, `amplification` and `magnitude`, and other questions are of low-rank factors"
+        f"{unknown if own else ''}"
     ]

@@ -14,7 +14,7 @@ import pytest
 import torch
 from made_formats import MADE, cases_of, deltas
 
-from lora_lens import adapter_matrix, load_adapter
+from lora_lens import adapter_matrix, demo_adapter, load_adapter, spectrum
 from lora_lens.files.adapter_places import ALONE
 from lora_lens.formats import FORMATS
 from lora_lens.formats.format import Format, format_of
@@ -122,6 +122,12 @@ def test_an_adapter_can_be_sent_to_another_process(made: Callable[[str], dict[st
     folder, expected = made("peft_lora")["bert"]
     sent = pickle.loads(pickle.dumps(load_adapter(folder / "adapter")))
     assert deltas(sent).keys() == expected.keys()
+
+
+def test_there_its_numbers_are_the_same_to_the_bit() -> None:
+    adapter = load_adapter(demo_adapter("lora"))
+    here, there = (spectrum(one, draws=0) for one in (adapter, pickle.loads(pickle.dumps(adapter))))
+    assert there == here
 
 
 def test_a_format_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

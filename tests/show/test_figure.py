@@ -11,6 +11,7 @@ from IPython.core.formatters import PNGFormatter
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
+from lora_lens.errors import LensError
 from lora_lens.show.drawing import with_plotly
 from lora_lens.show.drawing.with_matplotlib import draw, sheet
 from lora_lens.show.figure import (
@@ -345,3 +346,17 @@ def test_names_stand_beside_their_points() -> None:
     (trace,) = with_plotly.panel(described)["data"]
     assert (trace["mode"], trace["text"]) == ("markers+text", list(names))
     plt.close("all")
+
+
+def test_axes_that_cannot_take_a_panel_are_refused() -> None:
+    figure = Figure()
+    for ax in (
+        figure.add_subplot(projection="polar"),
+        figure.add_subplot(projection="3d"),
+        Figure().subplots(1, 2),
+        figure,
+    ):
+        with pytest.raises(
+            LensError, match="^ax is of .*; expected one of matplotlib's rectilinear axes"
+        ):
+            draw(Panel("norms"), ax)  # type: ignore[arg-type]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from peft import (
 )
 from tiny_models import KINDS, bert, gpt2, trained_looking
 from torch import nn
+from transformers import BertForSequenceClassification
 
 import lora_lens as ll
 from lora_lens.bases.of_adapter import open_base_of
@@ -509,3 +511,29 @@ def test_lora_beside_a_method_that_is_not_read_is_not_all_there_is() -> None:
     model.set_adapter(["a", "b"])
     with pytest.raises(AdapterError, match="'[ab]', '[ab]' are active"):
         ll.load_adapter(model)
+
+
+def test_a_head_that_was_drawn_when_the_model_was_loaded_is_no_w0(tmp_path: Path) -> None:
+    BertForSequenceClassification(bert().config).bert.save_pretrained(tmp_path / "base")
+
+    def loaded(seed: int) -> nn.Module:
+        torch.manual_seed(seed)
+        return BertForSequenceClassification.from_pretrained(tmp_path / "base")
+
+    model = lora(loaded(0), task_type="SEQ_CLS", modules_to_save=["pooler"])
+    with torch.no_grad():
+        model.get_base_model().bert.pooler.modules_to_save["default"].dense.weight += 0.1
+    model.save_pretrained(tmp_path / "adapter")
+    again = PeftModel.from_pretrained(loaded(1), tmp_path / "adapter")
+    read = ll.load_adapter(tmp_path / "adapter", tmp_path / "base")
+    assert list(read.dense) == ["dense"]
+    for one in (model, again):
+        live = ll.load_adapter(one)
+        assert live.left_out == read.left_out
+        assert list(live.dense) == ["dense"]
+        assert torch.equal(live.dense["dense"].b, read.dense["dense"].b)
+        assert not any("drawn" in note for note in live.notes)
+    shutil.rmtree(tmp_path / "base")
+    held = ll.load_adapter(again)
+    assert {"classifier", "dense"} == set(held.dense)
+    assert any("where one of them is a head that was drawn" in note for note in held.notes)

@@ -18,6 +18,7 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.transforms import Bbox, ScaledTranslation
 from typing_extensions import TypeVar
 
+from ...errors import LensError
 from ..figure import Panel, Sheet
 from ..paper import letter_size
 from ..shown_figure import ShownFigure
@@ -53,6 +54,9 @@ def draw(panel: Panel, ax: Axes | None = None, *, annotate: bool | None = None) 
         ax: Where to draw.
         annotate: Write the numbers of a heat map in its cells; by default where they can be read.
 
+    Raises:
+        LensError: `ax` is not one of matplotlib's rectilinear axes.
+
     Example:
         >>> import numpy as np
         >>> from lora_lens.show.figure import Line, Panel
@@ -61,6 +65,11 @@ def draw(panel: Panel, ax: Axes | None = None, *, annotate: bool | None = None) 
         'norms'
     """
     ax = plt.gca() if ax is None else ax
+    if getattr(ax, "name", None) != "rectilinear" or not isinstance(ax, Axes):
+        kind = f"{type(ax).__name__} ({ax.name})" if isinstance(ax, Axes) else type(ax).__name__
+        raise LensError(
+            f"ax is of {kind}; expected one of matplotlib's rectilinear axes; pass one, as axs[0] of several"
+        )
     if panel.heat is not None:
         cells(ax, panel, annotate=annotate)
     else:
