@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -65,3 +66,15 @@ def in_a_pools_hands(folder: Path) -> None:
     with suppress(BaseException):
         running._unless_ended(waits, folder)
     time.sleep(3600)
+
+
+def ended_while_it_starts() -> None:
+    """Begins as a pool's process does, and is ended before that is done."""
+    start = threading.Thread.start
+
+    def ended(thread: threading.Thread) -> None:
+        start(thread)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread.start = ended  # type: ignore[method-assign]
+    running._quietly()

@@ -189,9 +189,9 @@ def _ctrl_c_waits() -> Iterator[None]:
 
 def _quietly() -> None:
     """In a process of the pool: what a terminal sends is its parent's affair, and being ended runs what cleans up."""
-    for number in ENDING:
-        signal.signal(number, _end if number == signal.SIGTERM else signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    for number in ENDING:  # last: a pool tells what its processes raise before they have begun
+        signal.signal(number, _end if number == signal.SIGTERM else signal.SIG_IGN)
 
 
 def _end_with_parent() -> None:

@@ -62,8 +62,8 @@ def survey(
     went in. What is there already is not done again, so an interrupted survey goes on where it was, and one
     with an adapter more does all places that this one has. The last step joins the places' tables.
     An adapter that cannot be read is in the table ``failed``, with the reason, and stops nothing.
-    Memory does not grow with the adapters but for a few numbers each. Needs the extra
-    ``lora-lens[survey]``; docs/survey.md says what each number is.
+    Memory does not grow with the adapters but for a few numbers each and, of up to 4,096, a tree of all pairs. Needs
+    the extra ``lora-lens[survey]``; docs/survey.md says what each number is.
 
     Args:
         adapters: One or several of: an adapter as `load_adapter` takes it; a folder of adapters at any depth; a

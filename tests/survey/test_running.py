@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -23,6 +24,7 @@ from survey_tasks import (
     dies_of_bad,
     dies_once,
     doubled,
+    ended_while_it_starts,
     ends_after_the_first,
     in_a_pools_hands,
 )
@@ -693,3 +695,11 @@ def test_a_process_that_is_ended_in_a_task_does_not_wait_for_the_next(tmp_path: 
     process.join(60)
     assert process.exitcode == 1
     assert not list(tmp_path.glob("made-*"))
+
+
+def test_a_process_that_is_ended_while_it_starts_says_nothing() -> None:
+    """Ctrl-C ends a pool, and what its processes raised in their first moment was a traceback each."""
+    process = get_context("spawn").Process(target=ended_while_it_starts)
+    process.start()
+    process.join(120)
+    assert process.exitcode == -signal.SIGTERM

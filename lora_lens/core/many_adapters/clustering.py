@@ -117,7 +117,9 @@ def _above_chance(
 ) -> NDArray[np.bool_]:
     """Merge by merge: whether its mean φ exceeds the mean threshold of the pairs that it joins, and those below it do."""
     n = len(values)
-    threshold = above_by_chance(mean, sd, _FALSE_ALARMS / (n * (n - 1) / 2), least)
+    mean, sd = (squareform(each, checks=False) for each in (mean, sd))
+    least = None if least is None else squareform(least, checks=False)
+    threshold = squareform(above_by_chance(mean, sd, _FALSE_ALARMS / len(mean), least))
     kept = dict.fromkeys(range(n), True)
     for k, (pairs, (one, other)) in enumerate(
         zip(joined(linkage), linkage[:, :2].astype(int), strict=True)

@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -178,3 +180,18 @@ def test_unrelated_subspaces_are_rarely_a_family(n: int, d: int, r: int, places:
         least = np.full((n, n), max(0, 2 * r - d) / r)
         found += len(set(cluster(values, *nulls, least=least).clusters)) < n
     assert found <= 4  # at a level of 1 %, five or more in 3 of 1,000
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_memory_is_some_numbers_a_pair(several: bool) -> None:
+    """docs/survey.md says how many, for what else a survey holds does not grow like that."""
+    n = 300
+    values = families([n], [0.1], 0.1, 0.02)
+    mean, sd = null(values)
+    if several:
+        mean[: n // 2, : n // 2] *= 2
+    tracemalloc.start()
+    cluster(values, mean, sd)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 65 * n**2
