@@ -72,6 +72,11 @@ class Adapter:
         """Whether A and B are made of W0 by a θ that all layers share, which alone makes layers alike."""
         return self.convention is not None
 
+    @property
+    def made_with_w0(self) -> bool:
+        """Whether any of its numbers, A and B or ΔW, are made with W0, which is then the one that it was read beside."""
+        return self.from_w0 or bool(self.dense) or any(one.rescaled for one in self.each_layer())
+
     def each_layer(self, modules: Collection[str] | None = None) -> Iterator[LayerFactors]:
         """Layer by layer of every module, or of those named, without torch where the file allows it."""
         of_one = getattr(self.modules, "layers_of", None)

@@ -9,16 +9,17 @@ from pathlib import Path
 
 from ..adapter import Adapter
 from ..errors import LensError
-from ..files.hub_cache import refs_of
+from ..files.hub_cache import is_commit, refs_of, snapshot_in
 from ..files.locate import base_path, is_hub_id
-from ..files.revisions import full_commit, split_revision
+from ..files.revisions import full_commit, may_be_commit, split_revision
 from .live import IN_MEMORY
 from .quantised.unquantised import unquantised
 from .weights import BaseWeights
 
 _CACHED = re.compile(
-    r"(?:^|[/\\])models--(?P<name>\w[\w.-]*)(?:[/\\]snapshots[/\\](?P<commit>[\w.-]+))?"
+    r"(?:^|[/\\])models--(?P<name>\w[\w.-]*)(?:[/\\]?$|[/\\]snapshots[/\\](?P<commit>[\w.-]+))"
 )
+_IN_ITS_PLACE = "is taken in its place"
 
 
 def beside(adapter: Adapter, base: object = None) -> Adapter:
@@ -26,7 +27,8 @@ def beside(adapter: Adapter, base: object = None) -> Adapter:
 
     Names are hub ids, those of folders in the hub's cache too. Of other folders none is known: a copy may be called
     anything, and its ``_name_or_path`` is what the model was made from as often as what it is. A name without an owner is
-    any owner's, and what quantising adds to a name, or a letter's case, is no other name.
+    any owner's, and what quantising adds to a name, or a letter's case, is no other name; of a revision and a commit, or
+    two, nothing is said where this machine cannot tell. What was said of a base before is said no more where that made nothing.
 
     Args:
         adapter: As it was read.
@@ -47,17 +49,28 @@ def beside(adapter: Adapter, base: object = None) -> Adapter:
     of_itself = origin.base == adapter.source  # a model that was tuned in full
     if base is None or origin.base is None or of_itself:
         return adapter
+    if any(_IN_ITS_PLACE in said for said in adapter.caveats) and not adapter.made_with_w0:
+        adapter = _without(adapter)
     named, read = _hub_name(origin.base, origin.revision), _of_base(base)
     if named is None or read is None or (called := _told_apart(named, read)) is None:
         return adapter
     said = (
-        f"an adapter names {called[0]} as its base model, and {called[1]} is taken in its place: unless both have the same "
+        f"an adapter names {called[0]} as its base model, and {called[1]} {_IN_ITS_PLACE}: unless both have the same "
         f"weights, as a copy has or, but for rounding, a quantised one, W0 is not what the adapter was trained on, nor is "
         f"anything that is made of W0, as conversions, shares and nulls are"
     )
     if said in adapter.caveats:
         return adapter
     return replace(adapter, caveats=(*adapter.caveats, said), notes=(*adapter.notes, said))
+
+
+def _without(adapter: Adapter) -> Adapter:
+    """As it was before anything was said here."""
+    caveats, notes = (
+        tuple(said for said in all_of_them if _IN_ITS_PLACE not in said)
+        for all_of_them in (adapter.caveats, adapter.notes)
+    )
+    return replace(adapter, caveats=caveats, notes=notes)
 
 
 # A hub id, and a revision where one is known.
@@ -72,7 +85,7 @@ def _of_base(base: object) -> _Name | None:
 
 def _hub_name(base: str, revision: str | None = None) -> _Name | None:
     """Of a hub id, or of a folder or file in the hub's cache, this machine's or another's; None of any other."""
-    if cached := _CACHED.search(base):
+    if cached := _CACHED.search(str(snapshot_in(Path(base)))):
         return cached["name"].replace("--", "/"), cached["commit"]
     try:
         base, typed = split_revision(base)
@@ -95,6 +108,10 @@ def _told_apart(named: _Name, read: _Name) -> tuple[str, str] | None:
 
 
 def _one_revision(base: str, *both: str) -> bool:
+    """Whether two revisions of a repository are one, as far as its folder in the cache tells; so taken where it does not."""
     refs = refs_of(base)
     one, other = (refs.get(each) or full_commit(base, each) or each for each in both)
-    return one.startswith(other) or other.startswith(one)
+    if is_commit(one) == is_commit(other):
+        return one == other
+    name, commit = (other, one) if is_commit(one) else (one, other)
+    return commit.startswith(name) or not may_be_commit(name)

@@ -48,7 +48,7 @@ def folder_of(base: str, revision: str | None) -> Path | None:
 def is_demo_revision(revision: str | None) -> bool:
     """Whether the extra `demo` holds a revision of its model."""
     return revision in (None, "main") or (
-        bool(_SHORT_COMMIT.fullmatch(revision)) and DEMO_REVISION.startswith(revision)
+        may_be_commit(revision) and DEMO_REVISION.startswith(revision)
     )
 
 
@@ -64,9 +64,19 @@ def commit_in(path: Path) -> str | None:
     return DEMO_REVISION if DEMO_PACKAGE in path.parts and local_folder(DEMO_BASE) else None
 
 
+def may_be_commit(revision: str) -> bool:
+    """Whether it reads as a commit's hash, the whole or its beginning.
+
+    Example:
+        >>> may_be_commit("1110a24"), may_be_commit("step1000")
+        (True, False)
+    """
+    return bool(_SHORT_COMMIT.fullmatch(revision))
+
+
 def full_commit(base: str, revision: str | None) -> str | None:
     """A revision as huggingface_hub takes it: the whole of a commit's hash that was cut short."""
-    if revision is None or not _SHORT_COMMIT.fullmatch(revision) or revision in refs_of(base):
+    if revision is None or not may_be_commit(revision) or revision in refs_of(base):
         return revision
     found = [commit for commit in commits_of(base) if commit.startswith(revision)]
     return found[0] if len(found) == 1 else revision

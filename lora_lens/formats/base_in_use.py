@@ -44,7 +44,7 @@ def _needs(given: Any, base: object) -> bool:
     if isinstance(given, Adapter) or not isinstance(base, str | Path):
         return False
     read = load_adapter(given, base)
-    if read.from_w0 or read.dense or any(one.rescaled for one in read.each_layer()):
+    if read.made_with_w0:
         return True
     try:
         bare = adapter_of(load_adapter(given), base)  # with what is said of the base's name

@@ -7,12 +7,13 @@ rounded for it, and none is read before it is asked for.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cache, partial
 from typing import NamedTuple
 
 from ..arrays import Tensor
+from ..bases.live import IN_MEMORY
 from ..bases.weights import BaseWeights
 from ..errors import AdapterError, BaseModelError, LensError
 from ..updates import Factor, LowRank
@@ -66,11 +67,11 @@ def trained_in_full(files: AdapterFiles, found: Checkpoint) -> InFull:
         lacking = f"{FULL}; its ΔW needs the base"
         said = (name for name in saved.values() if found.left_out[name] == IN_FULL)
         return InFull({}, dict.fromkeys(said, lacking), ())
-    in_files = _base_in_files(files)
+    in_files = _base_in_files(files, base)
     updates: dict[str, LowRank] = {}
     reasons: dict[str, str] = {}
     for path, name in saved.items():
-        why = _why_not(files, base, path, name, in_files)
+        why = _why_not(files, (base, in_files), path, name)
         if why:
             if found.left_out[name] != UNKNOWN:
                 reasons[name] = (TUNED if files.whole_model else FULL) + why
@@ -93,31 +94,36 @@ def trained_in_full(files: AdapterFiles, found: Checkpoint) -> InFull:
     )
 
 
-def _base_in_files(files: AdapterFiles) -> BaseWeights | None:
-    """The files of the base that a model in memory names, where its own W0 is read; None where they are not on this machine."""
+def _base_in_files(files: AdapterFiles, base: BaseWeights) -> BaseWeights | None:
+    """The files that a model in memory was loaded from, where its own W0 is read; None where they are not on this machine."""
     if files.live is None or files.base_given is not None:
         return None
+    loaded = base.source.removesuffix(IN_MEMORY)
     try:
-        return replace(files, live=None).open_base(download=False)
+        return replace(files, live=None, base_given=loaded).open_base(download=False)
     except LensError:
         return None
 
 
 def _why_not(
-    files: AdapterFiles, base: BaseWeights, path: str, name: str, in_files: BaseWeights | None
+    files: AdapterFiles, bases: Iterable[BaseWeights | None], path: str, name: str
 ) -> str | None:
-    """Why what was saved is no update of the base's W0, where it is none."""
+    """Why what was saved is no update of the base's W0, where it is none.
+
+    In memory a head that is new has numbers too, drawn when the model was loaded, of which its files tell that they are not
+    those that training began with.
+    """
     shape = files.shape(name)
-    try:
-        # In memory a head that is new has numbers too, drawn when the model was loaded: not those that training began with.
-        if not all(one.holds(path) for one in (base, in_files) if one is not None):
-            return ", and new: not in the base"
-        own = base.stored_shape(path)
-    except LensError as error:
-        return f"; its W0 is not known: {error}"
-    if own != shape:
-        sizes = ["x".join(map(str, each)) for each in (shape, own)]
-        return f", and new: it is {sizes[0]}, and W0 {sizes[1]}"
+    for base in filter(None, bases):
+        try:
+            if not base.holds(path):
+                return ", and new: not in the base"
+            own = base.stored_shape(path)
+        except LensError as error:
+            return f"; its W0 is not known: {error}"
+        if own != shape:
+            sizes = ["x".join(map(str, each)) for each in (shape, own)]
+            return f", and new: it is {sizes[0]}, and W0 {sizes[1]}"
     if math.prod(shape) > _MOST:
         return f"; its ΔW has {math.prod(shape):,} numbers, more than the {_MOST:,} that are taken"
     return None

@@ -9,7 +9,12 @@ from __future__ import annotations
 
 import sys
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .write import survey  # noqa: TC004  (when it is asked for)
+
+__all__ = ["survey"]
 
 
 # ``lora_lens.survey`` is this room and, called, the function `survey`: one name, whoever imports first. The function is loaded when it

@@ -357,6 +357,6 @@ def test_axes_that_cannot_take_a_panel_are_refused() -> None:
         figure,
     ):
         with pytest.raises(
-            LensError, match="^ax is of .*; expected one of matplotlib's rectilinear axes"
+            LensError, match="^ax is of .*; expected one of matplotlib's axes of two straight lines"
         ):
             draw(Panel("norms"), ax)  # type: ignore[arg-type]

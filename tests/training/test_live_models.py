@@ -537,3 +537,22 @@ def test_a_head_that_was_drawn_when_the_model_was_loaded_is_no_w0(tmp_path: Path
     held = ll.load_adapter(again)
     assert {"classifier", "dense"} == set(held.dense)
     assert any("where one of them is a head that was drawn" in note for note in held.notes)
+
+
+def test_files_of_what_was_loaded_tell_of_which_shape_a_head_was(tmp_path: Path) -> None:
+    """Not those that the adapter's configuration names, and a head of other labels is drawn too."""
+    two, bare = str(tmp_path / "two"), str(tmp_path / "bare")
+    BertForSequenceClassification(bert().config).save_pretrained(two)
+    BertForSequenceClassification(bert().config).bert.save_pretrained(bare)
+
+    def read(loaded: str, named: str, labels: int) -> ll.Adapter:
+        base = BertForSequenceClassification.from_pretrained(
+            loaded, num_labels=labels, ignore_mismatched_sizes=True
+        )
+        model = lora(base, task_type="SEQ_CLS", modules_to_save=["classifier"])
+        model.peft_config["default"].base_model_name_or_path = named
+        return ll.load_adapter(model)
+
+    assert not read(two, two, labels=3).dense
+    assert not read(bare, two, labels=2).dense
+    assert list(read(two, bare, labels=2).dense) == ["classifier"]

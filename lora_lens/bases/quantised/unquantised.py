@@ -14,8 +14,8 @@ from ...files.tensors import FindFile
 
 # What is added to a model's name where it is quantised.
 _ADDED = re.compile(
-    r"[-_.](unsloth-)?(bnb[-_]4bit|bnb[-_]8bit|4bit|8bit|gptq.*|awq.*|gguf|fp8([-_]dynamic)?|int[48]|w\da\d+|"
-    r"nf4|mxfp4|nvfp4|hqq.*|quantized\.\w+)$",
+    r"[-_.](unsloth-)?(bnb[-_]4bit|bnb[-_]8bit|4bit|8bit|gguf|fp8([-_]dynamic)?|int[48]|w\da\d+|nf4|mxfp4|nvfp4|quantized\.\w+|"
+    r"(gptq|awq|hqq)([-_.](int\d|w\da\d+|\d+[-_]?bits?|g?s?-?\d+g?|b\d+|actorder|order|desc|act|true|false|marlin|gemm|gemv|sym))*)$",
     re.IGNORECASE,
 )
 

@@ -42,6 +42,10 @@ _BELOW = 3.4  # from an axis to the legend below its numbers and label, and as f
 _FEWEST_LETTERS = 8
 _MORE = 1.5
 _USUAL_LETTERS = 10.0  # points, of matplotlib's own settings
+_NOT_FLAT = (
+    "transProjection",
+    "zaxis",
+)  # what polar and geographic axes have, and those of three dimensions
 _PAD = 0.04  # inches around texts
 _TOO_NARROW = 0.85  # of the described width: a part of a figure that has less is filled otherwise
 
@@ -55,7 +59,7 @@ def draw(panel: Panel, ax: Axes | None = None, *, annotate: bool | None = None) 
         annotate: Write the numbers of a heat map in its cells; by default where they can be read.
 
     Raises:
-        LensError: `ax` is not one of matplotlib's rectilinear axes.
+        LensError: `ax` is none of matplotlib's axes, or polar, geographic or 3-D.
 
     Example:
         >>> import numpy as np
@@ -65,10 +69,10 @@ def draw(panel: Panel, ax: Axes | None = None, *, annotate: bool | None = None) 
         'norms'
     """
     ax = plt.gca() if ax is None else ax
-    if getattr(ax, "name", None) != "rectilinear" or not isinstance(ax, Axes):
+    if not isinstance(ax, Axes) or any(hasattr(ax, of) for of in _NOT_FLAT):
         kind = f"{type(ax).__name__} ({ax.name})" if isinstance(ax, Axes) else type(ax).__name__
         raise LensError(
-            f"ax is of {kind}; expected one of matplotlib's rectilinear axes; pass one, as axs[0] of several"
+            f"ax is of {kind}; expected one of matplotlib's axes of two straight lines, as axs[0] of several"
         )
     if panel.heat is not None:
         cells(ax, panel, annotate=annotate)
