@@ -29,7 +29,11 @@ LINEAR_ALONE = {
     "rf_detr", "sapiens2", "sarvam_moe", "step3p7", "t5gemma2", "tipsv2", "tipsv2_text_model", "tipsv2_vision_model",
     "unlimited_ocr",
 }  # fmt: skip
+KINDS = (torch.nn.Linear, torch.nn.Conv2d, torch.nn.Embedding)
 LAYERS = {"num_hidden_layers", "num_layers", "encoder_layers", "decoder_layers", "depth"}
+
+# A model's type, its class, its configuration, and of each kind the layers' names in memory and in files.
+Named = tuple[str, str, dict[str, Any], dict[type, dict[str, str | None]]]
 
 
 def shrink(config: Any, depth: int = 0) -> None:
@@ -77,47 +81,60 @@ def models(name: str) -> Iterator[tuple[Any, Any]]:
         yield made, config
 
 
-def renamed(model: Any, kind: type) -> Iterator[tuple[str, str | None]]:
-    """Names of layers of one kind in memory, and in files; None where they are not only renamed."""
+def renamed(model: Any) -> dict[type, dict[str, str | None]]:
+    """Names of layers of each kind in memory, and in files; None where they are not only renamed."""
     mapping = conversion.get_model_conversion_mapping(model, add_legacy=False)
     back = [one.reverse_transform() for one in mapping[::-1]]
     renamings = [one for one in back if isinstance(one, loading.WeightRenaming)]
     converters = [one for one in back if isinstance(one, loading.WeightConverter)]
+    found: dict[type, dict[str, str | None]] = {kind: {} for kind in KINDS}
     for path, module in model.named_modules():
-        if isinstance(module, kind):
-            name = f"{path}.weight"
-            converted = loading.apply_converters(name, converters)[1] is not None
-            yield name, None if converted else loading.apply_renamings(name, renamings)
+        for kind in KINDS:
+            if isinstance(module, kind):
+                name = f"{path}.weight"
+                converted = loading.apply_converters(name, converters)[1] is not None
+                found[kind][name] = None if converted else loading.apply_renamings(name, renamings)
+    return found
+
+
+@pytest.fixture(scope="module")
+def every() -> list[Named]:
+    """Of every model that can be made here, made once: that takes longest."""
+    return [
+        (name, type(model).__name__, json.loads(config.to_json_string(use_diff=False)), renamed(model))
+        for name in TYPES
+        for model, config in models(name)
+    ]  # fmt: skip
 
 
 @pytest.mark.skipif(
     not {"apply_converters", "apply_renamings"} <= dict(inspect.getmembers(loading)).keys(),
     reason="another version of the library, whose tables are used otherwise",
 )
-@pytest.mark.parametrize("kind", [torch.nn.Linear, torch.nn.Conv2d, torch.nn.Embedding])
-def test_every_renamed_layer_is_found_both_ways_and_never_anothers(kind: type) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_renamed_layer_is_found_both_ways_and_never_anothers(
+    every: list[Named], kind: type
+) -> None:
     tested: dict[str, int] = {}
     not_all = IN_PART if kind is torch.nn.Linear else IN_PART | LINEAR_ALONE
-    for name in TYPES:
-        for model, config in models(name):
-            pairs = dict(renamed(model, kind))
-            files = {old for old in pairs.values() if old}
-            settings = json.loads(config.to_json_string(use_diff=False))
-            ways = (
-                (BaseNames(files, settings), pairs),
-                (BaseNames(pairs, settings), {old: new for new, old in pairs.items() if old}),
-            )
-            for names, asked in ways:
-                for path, expected in asked.items():
-                    found = names.find(path.removesuffix(".weight"))
-                    where = f"{type(model).__name__}: {path} is {expected}, found {found}"
-                    if expected is None:
-                        assert not found, where
-                    else:
-                        assert found == [expected] or (not found and name in not_all), where
-            rules = ways[0][0]._rules
-            for new in pairs:
-                assert newest(newest(new, rules), rules) == newest(new, rules), new
-            if any(old and old != new for new, old in pairs.items()):
-                tested[name] = len(pairs)
+    for name, model, settings, kinds in every:
+        pairs = kinds[kind]
+        files = {old for old in pairs.values() if old}
+        ways = (
+            (BaseNames(files, settings), pairs),
+            (BaseNames(pairs, settings), {old: new for new, old in pairs.items() if old}),
+        )
+        for names, asked in ways:
+            for path, expected in asked.items():
+                found = names.find(path.removesuffix(".weight"))
+                where = f"{model}: {path} is {expected}, found {found}"
+                if expected is None:
+                    assert not found, where
+                else:
+                    assert found == [expected] or (not found and name in not_all), where
+        rules = ways[0][0]._rules
+        for new in pairs:
+            assert newest(newest(new, rules), rules) == newest(new, rules), new
+        if any(old and old != new for new, old in pairs.items()):
+            tested[name] = len(pairs)
     assert len(tested) > {torch.nn.Linear: 80}.get(kind, 20)
