@@ -11,7 +11,7 @@ from ...errors import LensError
 from ..numbers.precision import working
 from ..numbers.sides import Side
 from .bases import orthonormal_basis
-from .rank import check_rank, tied
+from .rank import check_rank, rank_of, stored_eps, tied
 
 
 class TiedWarning(UserWarning):
@@ -28,8 +28,9 @@ def leading_basis(
 ) -> Float[Tensor, "*batch d k"]:
     """Orthonormal basis of the span of the top k singular vectors, in float64.
 
-    At full column rank the order within the basis does not matter to φ, so QR alone gives it
-    (and has a gradient where singular values coincide) unless `ordered`.
+    At k = rank the order within the basis does not matter to φ, so QR alone gives it (and has a
+    gradient where singular values coincide) unless `ordered`: of the columns, or, where they are
+    more than k, of k combinations of them.
 
     Raises:
         RankError: k is below 1 or above the numerical rank of `x` in its own dtype.
@@ -50,7 +51,13 @@ def leading_basis(
     if not ordered and k < s.shape[-1]:
         _warn_of_a_tie(x, s, k, name)
     wide = working(x if side == "left" else x.mT)
+    if not ordered and k < wide.shape[-1] and k == _greatest_rank(s, x):
+        wide = wide @ orthonormal_basis(wide.detach().mT, k)
     return orthonormal_basis(wide, k, ordered=ordered)
+
+
+def _greatest_rank(s: Float[Tensor, "*batch s"], x: Float[Tensor, "*batch m n"]) -> int:
+    return int(rank_of(s, (x.shape[-2], x.shape[-1]), stored_eps(x)).max())
 
 
 def _warn_of_a_tie(

@@ -153,6 +153,24 @@ def test_gradient_at_full_rank_survives_equal_singular_values() -> None:
     assert torch.isfinite(x.grad).all()
 
 
+def test_gradient_at_the_rank_of_a_product_is_that_of_its_factors() -> None:
+    # Its other singular values are zero, all alike.
+    b, y = (torch.from_numpy(draw(seed, 40, 2)).requires_grad_() for seed in (20, 21))
+    for columns in (12, 40, 60):
+        a = torch.from_numpy(draw(22, 2, columns))
+        for product, side in ((b @ a, "left"), ((b @ a).mT, "right")):
+            other = y if side == "left" else y.mT
+            found = torch.autograd.grad(phi(product, other, 2, side=side), (b, y))
+            torch.testing.assert_close(found, torch.autograd.grad(phi(b, y, 2), (b, y)))
+
+
+def test_gradient_is_zero_where_one_subspace_is_all_of_space() -> None:
+    x = torch.eye(3, 5, dtype=torch.float64).requires_grad_()
+    phi(x, torch.from_numpy(draw(23, 3, 2)), 3, 2).backward()
+    assert x.grad is not None
+    torch.testing.assert_close(x.grad, torch.zeros_like(x), atol=1e-12, rtol=0)
+
+
 # Errors
 
 
