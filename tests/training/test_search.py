@@ -467,6 +467,15 @@ def test_a_trial_of_a_machine_that_has_gone_silent(
     assert study.trials[1].params == {"learning_rate": 1e-3}
 
 
+def test_what_two_took_up_is_one_of_them_twice() -> None:
+    study = optuna.create_study()
+    for history in ([0], [0], [0, 1], []):
+        attrs = {"retry_history": history} if history else {}
+        study.add_trial(optuna.trial.create_trial(value=0.1, system_attrs=attrs))
+    twice = [ownership.taken_up_twice(study, trial) for trial in study.get_trials()]
+    assert twice == [False, True, False, False]
+
+
 RACERS = """
 import os, random, sys, time
 from pathlib import Path
