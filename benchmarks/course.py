@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from page_table import table
 from torch import Tensor
@@ -24,6 +25,7 @@ from torch import Tensor
 import lora_lens as ll
 from lora_lens.adapter import ModuleFactors
 from lora_lens.chance.draws import initial_factors
+from lora_lens.chance.p_values import holm
 from lora_lens.questions.shared.asked import asked
 from lora_lens.questions.shared.predicted import Predicted
 from lora_lens.questions.shared.prediction import carry_over, predict
@@ -134,20 +136,25 @@ def row(found: Predicted) -> dict[str, Any]:
 
 
 def page(record: dict[str, Any]) -> Iterator[str]:
-    """Markdown: a table of shares, and one of what is carried over."""
-    for kind, first in (("shares", "adapter"), ("carried", "θ of, asked of")):
-        if not record[kind]:
-            continue
-        modules = dict.fromkeys(module for modules in record[kind].values() for module in modules)
-        rows = [
-            [f"{module}, {matrix}", name.replace(":", ", "), *cells(found[module][matrix])]
-            for module, matrix in itertools.product(modules, FACTORS)
-            for name, found in record[kind].items()
-            if module in found
-        ]
-        heads = ["module, factor", first, "share, %", "flips, %", "z", "p", "layers by themselves"]
-        yield from table(heads, rows, "llrrrrl")
-        yield ""
+    """Markdown: a row an adapter, and a row a kind of pair."""
+    heads = ["module, factor", "adapter", "share, %", "flips, %", "z", "p", "layers by themselves"]
+    rows = [
+        [f"{module}, {matrix}", name, *cells(found[module][matrix])]
+        for module, matrix in factors(record["shares"])
+        for name, found in record["shares"].items()
+        if module in found
+    ]
+    yield from table(heads, rows, "llrrrrl")
+    yield ""
+    if record["carried"]:
+        yield from carried(record["carried"])
+
+
+def factors(rows: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Modules and factors, in the record's order."""
+    return itertools.product(
+        dict.fromkeys(module for modules in rows.values() for module in modules), FACTORS
+    )
 
 
 def cells(one: dict[str, Any]) -> list[str]:
@@ -161,6 +168,66 @@ def cells(one: dict[str, Any]) -> list[str]:
         f"{one['p']:.3f}",
         layers,
     ]
+
+
+def carried(pairs: dict[str, Any]) -> Iterator[str]:
+    """A row a factor and kind of pair: from which method to which, on one task or between two."""
+    heads = ["module, factor", "θ of, asked of", "share, %", "flips, %", "would be seen, %"]
+    heads += ["beyond flips", "layers by themselves"]
+    kinds: dict[str, list[str]] = {}
+    for pair in pairs:
+        kinds.setdefault(kind(pair), []).append(pair)
+    rows = [
+        [f"{module}, {matrix}", of, *ends([pairs[pair][module] for pair in alike], matrix)]
+        for module, matrix in factors(pairs)
+        for of, alike in sorted(kinds.items())
+    ]
+    yield from table(heads, rows, "llrrrrr")
+    yield ""
+
+
+# A head is drawn first: of one method, one seed and as many labels, runs begin at the same A, or θ.
+LABELS = {"STS-B": 1, "MRPC": 2, "CoLA": 2}
+
+
+def kind(pair: str) -> str:
+    """From method to method, with the same task or another.
+
+    >>> kind("STS-B CondLoRA 0:MRPC LoRA 0"), kind("MRPC LoRA 0:CoLA LoRA 0")
+    ('CondLoRA, LoRA; other tasks', 'LoRA, LoRA; other tasks, one start')
+    """
+    (task, *own), (its_task, *its) = (name.split() for name in pair.split(":"))
+    tasks = "one task" if task == its_task else "other tasks"
+    start = ", one start" * (own == its and LABELS[task] == LABELS[its_task])
+    return f"{own[0]}, {its[0]}; {tasks}{start}"
+
+
+def ends(told: list[dict[str, Any]], matrix: str) -> list[str]:
+    """The least and the most of these pairs, and in how many there is more than flips have."""
+    rows = [one[matrix] for one in told]
+    percents = (
+        [f"{100 * value:.1f}" for value in sorted(row[key] for row in rows)]
+        for key in ("share", "flips", "detectable")
+    )
+    layers = [str(count) for count in sorted(len(row["layers"]) for row in rows)]
+    return [
+        *map(span, percents),
+        f"{sum(beyond(one, matrix) for one in told)} of {len(told)}",
+        span(layers),
+    ]
+
+
+def span(texts: list[str]) -> str:
+    """The first and the last, or the one that both are."""
+    return " to ".join(dict.fromkeys((texts[0], texts[-1])))
+
+
+def beyond(module: dict[str, Any], matrix: str) -> bool:
+    """Whether the share is above flips by the verdict's own rule: p by Holm's method over A and B."""
+    corrected = dict(
+        zip(FACTORS, holm(np.array([module[one]["p"] for one in FACTORS])), strict=True)
+    )
+    return bool(corrected[matrix] <= LEVEL and module[matrix]["z"] > 0)
 
 
 if __name__ == "__main__":

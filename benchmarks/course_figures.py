@@ -13,30 +13,29 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+from course import beyond
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
-from lora_lens.chance.p_values import holm
 from lora_lens.show.style import colour, colours
 
 DOCS = Path(__file__).parents[1] / "docs"
 NAMES = {"q": "query", "v": "value"}
-LEVEL = 0.05
-ADAPTERS = ("untrained", "STS-B LoRA 0", "STS-B LoRA 1", "MRPC LoRA 0", "MRPC LoRA 1")
+TASKS = ("STS-B", "MRPC", "CoLA")
 # Two runs of one seed and schedule: the first was ended after three epochs.
 RUNS = {
     "in float32, ended after three epochs": {"untrained": 0}
     | {f"{epochs} of 12 epochs (float32)": epochs for epochs in (1, 2, 3)},
     "in bfloat16": {f"{epochs} of 12 epochs": epochs for epochs in (4, 6, 8, 11)},
 }
-TRAINED = tuple(
-    f"{task} {method} {seed}"
+LORA, CONDLORA = (
+    tuple(f"{task} {method} {seed}" for task in TASKS for seed in (0, 1))
     for method in ("LoRA", "CondLoRA")
-    for task in ("STS-B", "MRPC")
-    for seed in (0, 1)
 )
+ADAPTERS = ("untrained", *LORA)
+TRAINED = (*LORA, *CONDLORA)
 
 
 def main() -> None:
@@ -48,7 +47,7 @@ def main() -> None:
 
 def shared(record: dict[str, Any]) -> Figure:
     """A row an adapter, a panel a factor: the share, and flips' mean ± 2 deviations."""
-    figure = _by_factor(record, (7, 3.7), _shares)
+    figure = _by_factor(record, (7, 4.6), _shares)
     for panel in figure.axes[-2:]:
         panel.set_xlabel("% of a layer's directions that the other layers predict", fontsize=8)
     _legend(
@@ -95,19 +94,13 @@ def _shares(panel: Axes, record: dict[str, Any], module: str, matrix: str) -> No
         one = record["shares"][name][module][matrix]
         low, width = 100 * (one["flips"] - 2 * one["sd"]), 400 * one["sd"]
         panel.add_patch(Rectangle((low, row - 0.26), width, 0.52, color="0.82", lw=0))
-        face = colour(3) if found(record["shares"][name][module], matrix) else "white"
+        face = colour(3) if beyond(record["shares"][name][module], matrix) else "white"
         panel.plot(100 * one["share"], row, "o", ms=6, mfc=face, mec=colour(3))
     panel.set_yticks(range(len(ADAPTERS)), [_said(name) for name in ADAPTERS], fontsize=8)
     panel.set(ylim=(len(ADAPTERS) - 0.5, -0.5), xlim=(0, 3.5))
     panel.tick_params(axis="x", labelsize=8)
     panel.tick_params(axis="y", length=0)
     panel.spines[["top", "right", "left"]].set_visible(False)
-
-
-def found(of_module: dict[str, Any], matrix: str) -> bool:
-    """Whether the share is above flips by the verdict's own rule: p by Holm's method over A and B."""
-    corrected = dict(zip("AB", holm(np.array([of_module[one]["p"] for one in "AB"])), strict=True))
-    return bool(corrected[matrix] <= LEVEL and of_module[matrix]["z"] > 0)
 
 
 def _said(name: str) -> str:
@@ -131,7 +124,7 @@ def course(record: dict[str, Any]) -> Figure:
             panel.fill_between(at, flips - 2 * sd, flips + 2 * sd, color="0.82", lw=0)
             panel.plot(at, share, color=colour(3), lw=1)
             for x, y, name in zip(at, share, epochs, strict=True):
-                seen = found(record["shares"][name][module], matrix)
+                seen = beyond(record["shares"][name][module], matrix)
                 panel.plot(x, y, marker=marker, ms=4.5, mec=colour(3), mfc=_face(seen))
         panel.set_title(f"{matrix} of {NAMES[module]}", loc="left", fontsize=9)
         panel.set_xlabel("epoch", fontsize=8)
@@ -153,7 +146,7 @@ def _face(seen: bool) -> Any:
 
 def carried(record: dict[str, Any]) -> Figure:
     """A panel a factor: θ of the row's adapter asked of the column's, in % above flips; a dot where it is no more than chance."""
-    figure = _by_factor(record, (7.2, 6.7), _carried)
+    figure = _by_factor(record, (9, 8.4), _carried)
     figure.supxlabel(
         "asked of the layers of\n\n% beyond flips, coloured by its square root; a dot: no more than flips (p > .05, Holm over "
         "A and B); 100: by construction",
@@ -173,7 +166,7 @@ def _carried(panel: Axes, record: dict[str, Any], module: str, matrix: str) -> N
             rows = record["shares"][one] if one == other else record["carried"][f"{one}:{other}"]
             told = rows[module][matrix]
             above = 100 * (told["share"] - told["flips"])
-            seen = found(rows[module], matrix)
+            seen = beyond(rows[module], matrix)
             excess[row, column] = above if seen else np.nan
             dark = above > 4
             text = f"{above:.1f}" if abs(above) < 9.95 else f"{above:.0f}"
@@ -193,9 +186,10 @@ def _carried(panel: Axes, record: dict[str, Any], module: str, matrix: str) -> N
     panel.set_yticks(range(len(TRAINED)), names, fontsize=7)
     panel.tick_params(length=0)
     panel.spines[:].set_visible(False)
-    for at in (1.5, 3.5, 5.5):
-        panel.axhline(at, color="white", lw=2 if at == 3.5 else 1)
-        panel.axvline(at, color="white", lw=2 if at == 3.5 else 1)
+    for at in np.arange(1.5, len(TRAINED) - 1, 2):  # tasks, and the methods' halves
+        wide = 2 if at == len(LORA) - 0.5 else 1
+        panel.axhline(at, color="white", lw=wide)
+        panel.axvline(at, color="white", lw=wide)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,7 @@ def test_course_says_what_would_have_been_seen_where_nothing_is() -> None:
     assert excess == {"0.3"}
     assert "where an excess of 0.3 % would have been seen" in page("course")
     assert "which sees an excess of 0.3 %, too" in page("course")
-    for to, said in ((" LoRA", "0.1 to 0.3 % would"), (" CondLoRA", "0.4 to 1.0 % in CondLoRA's")):
+    for to, said in ((" LoRA", "0.1 to 0.3 % would"), (" CondLoRA", "0.4 to 1.1 % in CondLoRA's")):
         values = [
             100 * one["detectable"]
             for pair, modules in told["carried"].items()
@@ -118,7 +119,7 @@ def test_six_adapters_asked_as_one() -> None:
     shares = record("results", "mpnet-course.json")["shares"]
     course = {
         f"{task.lower()}-lora-{seed}": shares[f"{task} LoRA {seed}"]["q"]["A"]["share"]
-        for task in ("STS-B", "MRPC")
+        for task in ("STS-B", "MRPC", "CoLA")
         for seed in (0, 1)
     }
     for name, share in zip(told["adapters"], query["shares"], strict=True):
@@ -144,28 +145,80 @@ def test_a_ridge_says_the_same() -> None:
 
 
 @pytest.mark.parametrize(
-    ("of", "to", "matrix", "said"),
+    ("kinds", "modules", "matrices", "said"),
     [
-        ("STS-B CondLoRA", "STS-B LoRA", "A", ("1.8 to 2.3", "1.1 to 1.3")),
-        ("STS-B CondLoRA", "STS-B LoRA", "B", ("2.0 to 3.4", "1.1 to 2.4")),
-        ("MRPC CondLoRA", "MRPC LoRA", "A", ("1.8 to 2.4", "1.2 to 1.3")),
-        ("MRPC CondLoRA", "MRPC LoRA", "B", ("1.8 to 3.3", "1.1 to 2.3")),
+        ("LoRA, LoRA; one task", "q", "B", "2.6 to 3.0 %, flips 1.9 to 2.4"),
+        ("LoRA, LoRA; one task", "v", "B", "1.1 to 1.4 beside 1.0 to 1.1, seen in 4 of 6 pairs"),
+        ("LoRA, LoRA; other", "q", "B", "in all 24 pairs (2.4 to 3.0 %, flips 1.9 to 2.4)"),
+        ("LoRA, LoRA; other", "v", "B", "Value's was seen in 5 of 24"),
+        ("LoRA, LoRA;", "qv", "A", "another LoRA's A in 2 of 60 pairs"),
+        ("CondLoRA, LoRA; one task", "qv", "A", "1.8 to 2.4 % of A, where flips give 1.1 to 1.3,"),
+        ("CondLoRA, LoRA; one task", "qv", "B", "1.8 to 3.4 % of B (1.1 to 2.4), in all 24 cases"),
+        ("CondLoRA, LoRA; other", "qv", "A", "1.1 to 1.8 % of A (1.1 to 1.4), seen in 26 of 48"),
+        ("CondLoRA, LoRA; other", "qv", "B", "1.1 to 3.1 % of B (1.1 to 2.5), in 38"),
+        ("LoRA, CondLoRA; one task", "qv", "AB", "3.4 to 10.5 % of CondLoRA's factors (flips 2.7 to 7.7), in all 48 cases"),
+        ("LoRA, CondLoRA; other", "qv", "AB", "more than chance in 52 of 96"),
     ],
-)
-def test_what_condlora_predicts_of_lora_is_in_the_numbers(
-    of: str, to: str, matrix: str, said: tuple[str, str]
+)  # fmt: skip
+def test_what_is_carried_over_is_in_the_numbers(
+    kinds: str, modules: str, matrices: str, said: str
 ) -> None:
-    carried = record("results", "mpnet-course.json")["carried"]
+    course = benchmark("course")
     told = [
-        carried[f"{of} {one}:{to} {other}"][module][matrix]
-        for one in (0, 1)
-        for other in (0, 1)
-        for module in "qv"
+        (rows[module], matrix)
+        for pair, rows in record("results", "mpnet-course.json")["carried"].items()
+        if course.kind(pair).startswith(kinds)
+        for module in modules
+        for matrix in matrices
     ]
-    for key, words in zip(("share", "flips"), said, strict=True):
-        values = [100 * one[key] for one in told]
-        assert f"{min(values):.1f} to {max(values):.1f}" == words
+    share, flips = (
+        course.span([f"{100 * value:.1f}" for value in sorted(row[m][key] for row, m in told)])
+        for key in ("share", "flips")
+    )
+    seen = sum(course.beyond(*one) for one in told)
+    assert said in " ".join(page("course").split())
+    counts = {f"in {seen}", f"{seen} of {len(told)}", *([f"all {seen}"] * (seen == len(told)))}
+    for words in re.findall(r"[\d.]+ to [\d.]+", said):
+        assert words in {share, flips}
+    for words in re.findall(r"\d+ of \d+|all \d+|in \d+$", said):
+        assert words in counts
+
+
+def test_where_a_is_beyond_flips_by_one_modules_tests() -> None:
+    course, shares = benchmark("course"), record("results", "mpnet-course.json")["shares"]
+    ((name, module),) = (
+        (name, module)
+        for name, rows in shares.items()
+        for module, of in rows.items()
+        if " LoRA " in name and course.beyond(of, "A")
+    )
+    assert (name, module) == ("CoLA LoRA 0", "v")
+    one = shares[name][module]["A"]
+    share, flips = (f"{100 * one[key]:.2f}" for key in ("share", "flips"))
+    assert f"{share} % where flips give {flips} (p = {one['p']:.3f})" in page("course")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"{share} % for {flips}, p = {one['p']:.3f}" in readme
+
+
+def test_a_start_stays_in_theta() -> None:
+    course, carried = benchmark("course"), record("results", "mpnet-course.json")["carried"]
+
+    def shares(kind: str, module: str, matrix: str) -> tuple[float, float]:
+        found = [
+            100 * rows[module][matrix]["share"]
+            for pair, rows in carried.items()
+            if course.kind(pair) == f"CondLoRA, CondLoRA; {kind}"
+        ]
+        return min(found), max(found)
+
+    for module, words in (("q", "15 to 18 % of query's A"), ("v", "13 % of value's")):
+        ends = shares("other tasks, one start", module, "A")
+        assert words.startswith(course.span([f"{end:.0f}" for end in ends]))
         assert words in page("course")
+        assert ends[0] > 2 * shares("other tasks", module, "A")[1]
+        assert (
+            shares("other tasks, one start", module, "B")[1] < shares("other tasks", module, "B")[1]
+        )
 
 
 def test_hundred() -> None:
