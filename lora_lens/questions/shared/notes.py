@@ -18,6 +18,10 @@ from ...updates import Convention
 from .result import SharedSubspace
 
 _GAP = 1e-9  # between eigenvalues, under which they are the same but for rounding
+_ONE_START = (
+    "runs of CondLoRA of one seed begin with the same θ of A where what is drawn before it, a head, is as large in both, and may "
+    "keep much of it, so that A carries over whatever was learnt; no null knows that"
+)
 _MADE_OF = {"stored": "W0 (A_lᵀ = W_l θ)", "consistent": "W0ᵀ (A_lᵀ = W_lᵀ θ)"}
 
 
@@ -40,6 +44,8 @@ def all_notes(
     yield from said_beside(adapter, weights)
     if other is not None:
         yield from (*other.caveats, *different_bases(adapter, other), *of_other)
+        if "A" in subspaces and adapter.from_w0 and other.from_w0:
+            yield _ONE_START
     if ridge and len(plan.factors.layers) > 1:
         yield (
             f"θ asked forwards is fitted by a ridge, S₋ₗ + λ²I in the place of S₋ₗ with λ² = {ridge * ridge:g} times the mean eigenvalue of S₋ₗ, "

@@ -194,11 +194,13 @@ def test_a_theta_carries_over_to_the_adapter_it_is_of_as_it_predicts_it() -> Non
     whole = ll.shared_subspace(condlora, "query", other=condlora, draws=20)
     assert whole["A"].carried is not None
     assert whole["A"].carried.share.min() > 1 - 1e-6
+    assert any("the same θ of A" in note for note in whole.notes)
     over = ll.shared_subspace(lora, "query", matrices=["B"], other=condlora, draws=20)
     assert over.to_dict()["other"] == condlora.source
     assert "of the other's B" in over.summary
     assert over["B"].carried is not None
     assert over["B"].carried.nulls["uniform"].mean == pytest.approx(8 / 384)
+    assert not any("the same θ of A" in note for note in over.notes)
 
 
 def test_what_carries_over_where_layers_go_together_is_said_to(tmp_path: Path) -> None:
