@@ -34,7 +34,7 @@ def reproduce(folder: Path, *more: str):
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     folder = tmp_path_factory.mktemp("reproduction")
-    write_rte(folder / "glue")
+    write_rte(folder / "glue", train=30)
     result = reproduce(folder)
     assert result.exit_code == 0, result.stderr
     return folder, result.stdout
