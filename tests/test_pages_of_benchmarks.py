@@ -55,7 +55,8 @@ def test_power_has_every_line(path: Path) -> None:
 
 def test_records_of_power_are_there() -> None:
     assert {path.stem for path in POWER} == {
-        "minilm", "minilm-claims", "minilm-pairs", "minilm-ridge", "minilm-ridge-up", "mpnet", "mpnet-claims", "mpnet-pairs",
+        "minilm", "minilm-claims", "minilm-pairs", "minilm-ridge", "minilm-ridge-down", "minilm-ridge-up",
+        "mpnet", "mpnet-claims", "mpnet-pairs",
     }  # fmt: skip
 
 
