@@ -35,6 +35,19 @@ def test_answers_begin_at_the_mean_label(tmp_path, method: str) -> None:
     assert torch.equal(answer, torch.full((2, 1), 2.5))
 
 
+@pytest.mark.parametrize("method", ["lora", "condlora"])
+def test_a_head_of_as_many_labels_leaves_the_same_start(tmp_path, method: str) -> None:
+    """docs/course.md says so of MRPC and CoLA, for a head is drawn before the adapter."""
+
+    def start(labels: int) -> torch.Tensor:
+        torch.manual_seed(0)
+        model = _model(tmp_path, method, labels)
+        return next(p for name, p in model.named_parameters() if "lora_A" in name).detach()
+
+    assert torch.equal(start(2), start(2))
+    assert not torch.equal(start(2), start(1))
+
+
 def test_a_head_of_classes_is_left_alone(tmp_path) -> None:
     assert not centre_head(_model(tmp_path, "lora", 2), ROWS)
 
