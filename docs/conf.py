@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 project = "lora-lens"
 author = "the lora-lens developers"
+project_copyright = f"2026, {author}"
 release = version = lora_lens.__version__
 
 extensions = [

@@ -24,7 +24,7 @@ from lora_lens.chance.null_names import NullName
 from lora_lens.core.conversions.outliers import rescaled_bases
 from lora_lens.core.factors import subspace_iteration
 from lora_lens.core.factors.subspace_iteration import leading_pair, shared_directions
-from lora_lens.core.many_adapters.captured_by_chance import uniform_scatter
+from lora_lens.core.many_adapters.captured_by_chance import uniform_rows
 from lora_lens.core.shared import chebyshev, refits, refits_of_theta
 from lora_lens.core.shared.chebyshev import leading_eigenvectors
 from lora_lens.core.solving import factoring
@@ -426,7 +426,7 @@ def test_a_generator_of_the_card_draws(card: PretendGPU) -> None:
 
 def test_draws_are_where_the_weights_are(card: PretendGPU) -> None:
     weights = torch.tensor([[0.75, 0.25]], dtype=torch.float64)
-    here, there = (uniform_scatter(5, x, torch.Generator().manual_seed(0)) for x in (weights, weights.to("cuda")))  # fmt: skip
+    here, there = (uniform_rows(5, x, torch.Generator().manual_seed(0)) for x in (weights, weights.to("cuda")))  # fmt: skip
     torch.testing.assert_close(there.cpu(), here)
 
 

@@ -28,10 +28,12 @@ from .questions.outlying import Outlying
 from .questions.pair_block import PairBlock
 from .questions.pairs import Pairs
 from .questions.question import Facts, One, Question, Rows
+from .questions.spanned_sums import SpannedSums, spans_little
 from .questions.spectrum import Spectrum
 from .questions.spool import TensorSpool
 from .questions.subspace import Subspace
 from .questions.sums import Sums, folds_of
+from .questions.whole_sums import WholeSums
 from .reading import Piece, read_factors
 from .settings import Settings
 from .table import PlaceTable
@@ -180,12 +182,13 @@ def _sums(task: PlaceTask) -> Sums | None:
     asked = set(task.settings.questions)
     if not asked & {"pairs", "subspace"}:
         return None
-    place = task.place
+    place, folds = task.place, folds_of(len(task.place.pieces))
+    sizes = place.out_features, place.in_features
     usual = Counter(piece.rank for piece in place.pieces).most_common(1)[0][0]
-    return Sums(
-        folds_of(len(place.pieces)), place.out_features, place.in_features, usual,
-        most=max(usual, task.settings.k), energies="subspace" in asked,
-    )  # fmt: skip
+    most = max(usual, task.settings.k)
+    if spans_little(sum(piece.rank for piece in place.pieces), *sizes):
+        return SpannedSums(folds, *sizes, usual, most=most)
+    return WholeSums(folds, *sizes, usual, most=most, energies="subspace" in asked)
 
 
 def _seed(task: PlaceTask) -> int:

@@ -23,7 +23,7 @@ QUESTIONS = {
 }
 WITHOUT_W0 = tuple(name for name in QUESTIONS if name != "conversions")
 _LAYOUT = (
-    5  # what the numbers of a place's file mean; another makes every file anew, as other columns do
+    6  # what the numbers of a place's file mean; another makes every file anew, as other columns do
 )
 _FEWEST_COLUMNS = 8
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
-from .captured import Scatter
+from ..factors.subspace_iteration import shared_directions
+from .captured import Scatter, shares_of
+
+_BLOCK = 128  # adapters drawn at once
 
 
 class Chance(NamedTuple):
@@ -18,7 +23,7 @@ class Chance(NamedTuple):
     sd: Float[Tensor, " k"]
 
 
-def chance_of_left_out(one: Scatter, other: Scatter, k: int) -> Chance:
+def chance_of_left_out(d: int, one: Scatter, other: Scatter, k: int) -> Chance:
     """What the first k of any directions hold of ΔW whose directions are uniform and not known to them.
 
     The mean is k/d. Given the directions, an adapter's share has variance
@@ -26,6 +31,7 @@ def chance_of_left_out(one: Scatter, other: Scatter, k: int) -> Chance:
     are taken as if they moved together, which bounds the deviation of their mean whatever they do.
 
     Args:
+        d: Width of the side, of whose coordinates the halves may have some alone.
         one, other: The halves.
         k: Most directions; d at most.
 
@@ -33,10 +39,9 @@ def chance_of_left_out(one: Scatter, other: Scatter, k: int) -> Chance:
         Of rank one in R⁴, a squared coordinate of a uniform unit vector: Beta(1/2, 3/2).
 
         >>> half = Scatter(torch.eye(4) / 4, 1, 1.0)
-        >>> chance_of_left_out(half, half, 1)
+        >>> chance_of_left_out(4, half, half, 1)
         Chance(mean=tensor([0.2500], dtype=torch.float64), sd=tensor([0.2500], dtype=torch.float64))
     """
-    d = one.gram.shape[-1]
     steps = torch.arange(1, min(k, d) + 1, dtype=torch.float64)
     total = one.count + other.count
     spread = 2 * steps * (1 - steps / d) / max(1, (d - 1) * (d + 2))
@@ -46,10 +51,40 @@ def chance_of_left_out(one: Scatter, other: Scatter, k: int) -> Chance:
     return Chance(steps / d, sd)
 
 
-def uniform_scatter(
+def held_of_unrelated(
+    d: int, weights: Sequence[Float[Tensor, " _"]], most: int, generator: torch.Generator
+) -> Float[Tensor, " k"]:
+    """What the best 1, 2, … directions hold of adapters of these singular values that have nothing else in common.
+
+    Args:
+        d: Width of the side.
+        weights: Shares of each adapter's energy by singular value; each sums to 1.
+        most: Largest k; as many as the adapters span, and d, at most.
+        generator: Of their directions, each uniform.
+
+    Example:
+        Two lines in a space of many dimensions are nearly at right angles.
+
+        >>> line = torch.ones(1, dtype=torch.float64)
+        >>> held_of_unrelated(4096, [line, line], 2, torch.Generator().manual_seed(0)).round(decimals=1)
+        tensor([0.5000, 1.0000], dtype=torch.float64)
+    """
+    blocks = (weights[start : start + _BLOCK] for start in range(0, len(weights), _BLOCK))
+    drawn = (uniform_rows(d, pad_sequence(list(some), True), generator) for some in blocks)
+    if sum(map(len, weights)) < d:
+        rows = torch.cat([rows[rows.any(-1)] for rows in drawn])
+        gram = rows @ rows.mT
+    else:
+        gram = torch.zeros(d, d, dtype=torch.float64)
+        for rows in drawn:
+            gram += rows.mT @ rows
+    return shares_of(shared_directions(gram, most), gram)
+
+
+def uniform_rows(
     d: int, weights: Float[Tensor, "n r"], generator: torch.Generator
-) -> Float[Tensor, "d d"]:
-    """The sum for adapters of the same singular values whose directions are drawn anew, each uniform.
+) -> Float[Tensor, "nr d"]:
+    """ΔW's directions on one side, drawn anew for every adapter, each as long as its share of the energy is large.
 
     Args:
         d: Width of the side.
@@ -57,15 +92,15 @@ def uniform_scatter(
         generator: Of the directions.
 
     Example:
-        Whatever is drawn, one adapter's sum has its weights as eigenvalues.
+        Whatever is drawn, one adapter's are at right angles.
 
         >>> weights = torch.tensor([[0.75, 0.25]], dtype=torch.float64)
-        >>> gram = uniform_scatter(3, weights, torch.Generator().manual_seed(0))
-        >>> torch.linalg.eigvalsh(gram).round(decimals=4).abs()
-        tensor([0.0000, 0.2500, 0.7500], dtype=torch.float64)
+        >>> rows = uniform_rows(3, weights, torch.Generator().manual_seed(0))
+        >>> (rows @ rows.mT).round(decimals=4).abs()
+        tensor([[0.7500, 0.0000],
+                [0.0000, 0.2500]], dtype=torch.float64)
     """
     n, r = weights.shape
     drawn = torch.randn(n, d, r, generator=generator, dtype=torch.float64)
     frames = torch.linalg.qr(drawn.to(weights.device)).Q
-    rows = (frames * weights.sqrt()[:, None]).mT.reshape(n * r, d)
-    return rows.mT @ rows
+    return (frames * weights.sqrt()[:, None]).mT.reshape(n * r, d)

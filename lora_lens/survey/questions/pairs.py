@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -54,7 +54,8 @@ class Pairs(Question):
             return None
         if null == "start":
             return sums.start
-        return partial(sums.mean, side=_SIDE[matrix], k=sums.rank)
+        side = _SIDE[matrix]
+        return lambda folds: sums.placed(side, sums.mean(folds, side, sums.rank))
 
     def pair(self, block: PairBlock) -> Rows:
         """Their φ, and its moments under each null."""

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor
 
-from ...core.factors.subspace_iteration import shared_directions
 from ...core.many_adapters.captured import (
     Held,
     centred,
@@ -16,12 +15,11 @@ from ...core.many_adapters.captured import (
     shares_of,
     those_that_hold,
 )
-from ...core.many_adapters.captured_by_chance import chance_of_left_out, uniform_scatter
+from ...core.many_adapters.captured_by_chance import chance_of_left_out, held_of_unrelated
 from .question import Facts, Question, Rows
 from .spool import TensorSpool
 from .sums import FOLDS, Sums
 
-_BLOCK = 128  # adapters drawn at once
 _ALL = 1 - 1e-9
 
 
@@ -50,7 +48,7 @@ class Subspace(Question):
             d = self.facts.in_features if side == "right" else self.facts.out_features
             most = min(self.facts.settings.k, d)
             halves = [self._sums.half(side, half) for half in (0, 1)]
-            chance = chance_of_left_out(halves[0], halves[1], most)
+            chance = chance_of_left_out(d, halves[0], halves[1], most)
             if d not in drawn:
                 drawn[d] = self._random(d, most)
             for name, held in self._held(side, most):
@@ -71,10 +69,13 @@ class Subspace(Question):
             held_by_shared(centred(one, totals[0]), centred(other, totals[1]), most),
         )
         if side == "right" and self.facts.start is not None:
-            share = shares_of(self.facts.start[:, :most], both)
+            share = shares_of(self._sums.within(side, self.facts.start[:, :most]), both)
             yield "start", Held(share, share)
         elif side == "right" and self._sums.has_starts:
-            starts = [self._sums.start(which)[:, :most] for which in (every, *folds)]
+            starts = [
+                self._sums.within(side, self._sums.start(which)[:, :most])
+                for which in (every, *folds)
+            ]
             yield "start", Held(shares_of(starts[0], both), crossed(starts[1:], one, other))
 
     def _of_mean(self, side: str, folds: list[int], most: int) -> Tensor:
@@ -84,24 +85,14 @@ class Subspace(Question):
         return those_that_hold(found, (mean @ found).square().sum(0), 1.0)
 
     def _total(self, side: str, folds: list[int]) -> Tensor:
-        total = self._sums.delta[folds].sum(0)
+        total = self._sums.total(folds)
         return total if side == "right" else total.mT
 
     def _random(self, d: int, most: int) -> Tensor:
         """What the best directions hold of adapters with the same singular values and no relation."""
         generator = torch.Generator().manual_seed(self._seed)
-        found = []
-        weights = self._sums.weights
-        for _ in range(self.facts.settings.draws):
-            gram = torch.zeros(d, d, dtype=torch.float64)
-            for start in range(0, len(weights), _BLOCK):
-                some = weights[start : start + _BLOCK]
-                shares = torch.zeros(len(some), max(map(len, some)), dtype=torch.float64)
-                for row, share in zip(shares, some, strict=True):
-                    row[: len(share)] = share
-                gram += uniform_scatter(d, shares, generator)
-            found.append(shares_of(shared_directions(gram, most), gram))
-        return torch.stack(found).mean(0)
+        weights, draws = self._sums.weights, range(self.facts.settings.draws)
+        return torch.stack([held_of_unrelated(d, weights, most, generator) for _ in draws]).mean(0)
 
 
 def _rows(

@@ -2,10 +2,15 @@
 
 Every adapter counts alike: ΔW and A are scaled to norm 1. The sums are kept by fold, so that what is asked about an
 adapter can leave its own fold out; the halves of `lora_lens.core.many_adapters.captured` are the even and the odd folds.
+
+They are kept as matrices of W0's width (`whole_sums`), whatever the adapters' number, or, where all adapters together span
+a small part of it, in coordinates of what they span (`spanned_sums`). Who asks need not know which: directions that come from elsewhere
+are brought `within`, and found ones `placed` among W0's.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import numpy as np
@@ -27,32 +32,25 @@ def folds_of(count: int) -> list[int]:
     return (order % FOLDS).tolist()
 
 
-class Sums:
-    """Of the adapters seen so far; d² numbers a side, whatever their number."""
+class Sums(ABC):
+    """Of the adapters seen so far."""
 
-    def __init__(
-        self, folds: Sequence[int], out: int, into: int, rank: int, *, most: int, energies: bool
-    ) -> None:
+    def __init__(self, folds: Sequence[int], out: int, into: int, rank: int, most: int) -> None:
         """Nothing seen yet.
 
         Args:
             folds: Each adapter's, by number.
             out, into: Of W0.
             rank: Of most adapters: a mean of A is one of adapters of that rank.
-            most: Singular vectors of a mean that are wanted.
-            energies: Whether energies by direction are wanted too.
+            most: Singular vectors of a mean, and best directions, that are wanted.
         """
         self.folds = folds
         self.rank = rank
-        self._most = min(most, out, into)
+        self.most = min(most, out, into)
         self._leading: dict[tuple[int, ...], tuple[Tensor, Tensor]] = {}
-        self.energies = energies
-        self.delta = torch.zeros(FOLDS, out, into, dtype=torch.float64)
         self.a = torch.zeros(FOLDS, rank, into, dtype=torch.float64)
         self.count = torch.zeros(FOLDS, dtype=torch.int64)
         self.weights: list[Tensor] = []
-        sizes = {"left": out, "right": into} if energies else {}
-        self._grams = {side: torch.zeros(2, d, d, dtype=torch.float64) for side, d in sizes.items()}
         self._peaked = [0.0, 0.0]
 
     def see(self, block: Sequence[One]) -> None:
@@ -67,20 +65,13 @@ class Sums:
                 continue
             self.count[fold] += len(trained)
             shares = [delta.s / torch.linalg.vector_norm(delta.s) for delta in trained]
+            self.weights += [share.square() for share in shares]
+            self._peaked[fold % 2] += sum(float(share.pow(4).sum()) for share in shares)
             left, right = (
                 torch.cat([rows[: len(s)] for rows, s in zip(side, shares, strict=True)])
                 for side in ([d.left for d in trained], [d.right for d in trained])
             )
-            scale = torch.cat(shares)[:, None]
-            weighted = scale * right
-            self.delta[fold] += left.mT @ weighted
-            if self.energies:
-                half = fold % 2
-                self.weights += [share.square() for share in shares]
-                self._peaked[half] += sum(float(share.pow(4).sum()) for share in shares)
-                self._grams["right"][half] += weighted.mT @ weighted
-                weighted = scale * left
-                self._grams["left"][half] += weighted.mT @ weighted
+            self._add(fold, torch.cat(shares)[:, None], left, right)
 
     @property
     def enough(self) -> bool:
@@ -94,16 +85,39 @@ class Sums:
 
     def half(self, side: str, half: int) -> Scatter:
         """The energies of the even or the odd folds."""
-        count = int(self.count[half::2].sum())
-        return Scatter(self._grams[side][half], count, self._peaked[half])
+        return Scatter(self._gram(side, half), int(self.count[half::2].sum()), self._peaked[half])
 
-    def mean(self, folds: Sequence[int], side: str, k: int) -> Float[Tensor, "d k"]:
+    def mean(self, folds: Sequence[int], side: str, k: int) -> Float[Tensor, "m k"]:
         """The leading singular vectors of the mean ΔW of some folds, orthonormal columns."""
         key = tuple(folds)
         if key not in self._leading:
-            self._leading[key] = leading_pair(self.delta[list(folds)].sum(0), self._most)
+            self._leading[key] = leading_pair(self.total(folds), self.most)
         return self._leading[key][side == "right"][:, :k]
 
     def start(self, folds: Sequence[int]) -> Float[Tensor, "in k"]:
-        """The span of the mean A of some folds: of adapters of one start, nearly that start."""
+        """The span of the mean A of some folds: of adapters of one start, nearly that start; among W0's inputs."""
         return torch.linalg.svd(self.a[list(folds)].sum(0), full_matrices=False).Vh.mT
+
+    @abstractmethod
+    def total(self, folds: Sequence[int]) -> Float[Tensor, "left right"]:
+        """Σ ΔW of some folds."""
+
+    @abstractmethod
+    def within(self, side: str, directions: Float[Tensor, "d k"]) -> Float[Tensor, "m k"]:
+        """What these sums can tell of directions among W0's, as columns of theirs."""
+
+    @abstractmethod
+    def placed(self, side: str, found: Float[Tensor, "m k"]) -> Float[Tensor, "d k"]:
+        """Columns of theirs among W0's."""
+
+    @abstractmethod
+    def _add(
+        self,
+        fold: int,
+        shares: Float[Tensor, "n 1"],
+        left: Float[Tensor, "n out"],
+        right: Float[Tensor, "n in"],
+    ) -> None: ...
+
+    @abstractmethod
+    def _gram(self, side: str, half: int) -> Float[Tensor, "m m"]: ...

@@ -14,7 +14,11 @@ from lora_lens.core.many_adapters.captured import (
     held_by_shared,
     shares_of,
 )
-from lora_lens.core.many_adapters.captured_by_chance import chance_of_left_out, uniform_scatter
+from lora_lens.core.many_adapters.captured_by_chance import (
+    chance_of_left_out,
+    held_of_unrelated,
+    uniform_rows,
+)
 
 D, OUT, RANK = 24, 10, 3
 
@@ -119,7 +123,7 @@ def test_left_out_shares_of_unrelated_adapters_have_the_mean_that_is_said_and_no
             scatter([np.diag(s) @ orthogonal(D, rng)[:, :RANK].T for _ in range(5)])[0]
             for _ in range(2)
         ]
-        chance = chance_of_left_out(*halves, 4)
+        chance = chance_of_left_out(D, *halves, 4)
         np.testing.assert_allclose(chance.mean, np.arange(1, 5) / D)
         z.append(((held_by_shared(*halves, 4).left_out - chance.mean) / chance.sd).numpy())
     found = np.array(z)
@@ -136,19 +140,34 @@ def test_the_deviation_of_one_half_is_exact() -> None:
     for _ in range(4000):
         half = scatter([np.diag(s) @ orthogonal(D, rng)[:, :RANK].T])[0]
         drawn.append(float(shares_of(directions, half.gram)[-1]))
-    alone = chance_of_left_out(half, Scatter(half.gram * 0, 0, 0.0), 4)
+    alone = chance_of_left_out(D, half, Scatter(half.gram * 0, 0, 0.0), 4)
     assert np.mean(drawn) == pytest.approx(4 / D, abs=4 * np.std(drawn) / np.sqrt(4000))
     assert np.std(drawn) == pytest.approx(float(alone.sd[-1]), rel=0.05)
 
 
 def test_drawn_adapters_keep_their_singular_values_and_nothing_else() -> None:
     weights = torch.tensor([[0.7, 0.3], [1.0, 0.0]], dtype=torch.float64)
-    gram = uniform_scatter(D, weights, torch.Generator().manual_seed(0))
-    assert float(gram.trace()) == pytest.approx(2)
-    again = uniform_scatter(D, weights, torch.Generator().manual_seed(0))
-    assert torch.equal(gram, again)
-    one = uniform_scatter(D, weights[:1], torch.Generator().manual_seed(3))
-    np.testing.assert_allclose(np.linalg.eigvalsh(one.numpy())[-2:], [0.3, 0.7], rtol=1e-10)
+    rows = uniform_rows(D, weights, torch.Generator().manual_seed(0))
+    assert float(rows.square().sum()) == pytest.approx(2)
+    again = uniform_rows(D, weights, torch.Generator().manual_seed(0))
+    assert torch.equal(rows, again)
+    one = uniform_rows(D, weights[:1], torch.Generator().manual_seed(3))
+    np.testing.assert_allclose(np.linalg.svd(one.numpy())[1] ** 2, [0.7, 0.3], rtol=1e-10)
+
+
+@pytest.mark.parametrize("count", [3, 9])  # spanning less than the space, and all of it
+def test_what_the_best_directions_hold_of_unrelated_adapters(count: int) -> None:
+    """Second route: the same draws as dense ΔW, one after the other."""
+    rng = np.random.default_rng(7)
+    weights = [torch.from_numpy(rng.dirichlet(np.ones(rank))) for rank in [3, 1, 4] * (count // 3)]
+    found = held_of_unrelated(12, weights, 6, torch.Generator().manual_seed(5))
+    drawn = torch.randn(
+        count, 12, 4, generator=torch.Generator().manual_seed(5), dtype=torch.float64
+    )
+    frames = np.linalg.qr(drawn.numpy())[0]
+    deltas = [q[:, : len(w)] * np.sqrt(w.numpy()) for q, w in zip(frames, weights, strict=True)]
+    energies = np.linalg.svd(np.concatenate(deltas, axis=1))[1] ** 2
+    np.testing.assert_allclose(found, energies[:6].cumsum() / count, rtol=1e-12)
 
 
 def falling(d: int, decay: float) -> np.ndarray:

@@ -1,0 +1,99 @@
+"""Sums over few adapters of a place, in coordinates of what all of them span on either side.
+
+Of 20 adapters of rank 16 that is 320 directions, where W0 may be 4096 wide: a sum of energies has a hundred and sixtieth of the
+entries, and its best directions come from a decomposition of it, in place of rounds of an iteration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from .sums import FOLDS, Sums
+
+SIDES = ("left", "right")
+
+
+def spans_little(rows: int, out: int, into: int) -> bool:
+    """Whether so many directions are better kept than summed: half a width at most, so that they take no more room than one sum.
+
+    Example:
+        >>> spans_little(320, 4096, 4096), spans_little(768, 384, 384)
+        (True, False)
+    """
+    return 2 * rows <= min(out, into)
+
+
+class SpannedSums(Sums):
+    """Every adapter's own directions, by fold, until all were seen."""
+
+    def __init__(self, folds: Sequence[int], out: int, into: int, rank: int, *, most: int) -> None:
+        """Nothing seen yet; as `Sums` takes them."""
+        super().__init__(folds, out, into, rank, most)
+        self._shares: list[list[Tensor]] = [[] for _ in range(FOLDS)]
+        self._seen: dict[str, list[list[Tensor]]] = {
+            side: [[] for _ in range(FOLDS)] for side in SIDES
+        }
+
+    def total(self, folds: Sequence[int]) -> Tensor:
+        """Σ ΔW of some folds."""
+        left, right = (self._spans[side] for side in SIDES)
+        sums = [left.own[f].mT @ (self._scales[f] * right.own[f]) for f in folds]
+        return torch.stack(sums).sum(0)
+
+    def within(self, side: str, directions: Tensor) -> Tensor:
+        """The part of them that any adapter has something along."""
+        return self._spans[side].basis.mT @ directions
+
+    def placed(self, side: str, found: Tensor) -> Tensor:
+        """Among W0's."""
+        return self._spans[side].basis @ found
+
+    def _add(self, fold: int, shares: Tensor, left: Tensor, right: Tensor) -> None:
+        self._shares[fold].append(shares)
+        for side, rows in zip(SIDES, (left, right), strict=True):
+            self._seen[side][fold].append(rows)
+
+    def _gram(self, side: str, half: int) -> Tensor:
+        own, scales = self._spans[side].own, self._scales
+        rows = torch.cat([scales[f] * own[f] for f in range(half, FOLDS, 2)])
+        return rows.mT @ rows
+
+    @cached_property
+    def _scales(self) -> list[Tensor]:
+        return [torch.cat(of) for of in self._shares]
+
+    @cached_property
+    def _spans(self) -> dict[str, _Span]:
+        found = {
+            side: _span([torch.cat(of) for of in self._seen[side]], self.most) for side in SIDES
+        }
+        self._seen.clear()
+        return found
+
+
+class _Span(NamedTuple):
+    """What the adapters have directions in.
+
+    Attributes:
+        basis: Orthonormal columns; no fewer than are wanted, so that the last may have nothing along them.
+        own: Each fold's directions, in coordinates of it.
+    """
+
+    basis: Float[Tensor, "d m"]
+    own: Sequence[Float[Tensor, "n m"]]
+
+
+def _span(folds: Sequence[Float[Tensor, "n d"]], most: int) -> _Span:
+    rows = torch.cat(list(folds)).double()
+    beside = max(0, most - len(rows))
+    drawn = torch.randn(
+        beside, rows.shape[-1], generator=torch.Generator().manual_seed(0), dtype=torch.float64
+    )
+    basis, triangle = torch.linalg.qr(torch.cat([rows, drawn]).mT)
+    return _Span(basis, triangle.mT[: len(rows)].split([len(fold) for fold in folds]))

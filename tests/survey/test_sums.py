@@ -1,0 +1,55 @@
+"""Sums in coordinates of what few adapters span, beside the same as matrices of W0's width."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_runs import write_adapter
+from pandas.testing import assert_frame_equal
+
+import lora_lens as ll
+from lora_lens.survey import place
+from lora_lens.survey.result import SurveyResult
+
+WIDE = 48
+TABLES = ("pairs", "subspace", "outlying", "interference", "merges")
+
+
+def write_few(folder: Path) -> Path:
+    """Ten adapters of ranks 1 to 3 with one of no B, two that are one, and a start that some have."""
+    rng = np.random.default_rng(3)
+    start = rng.standard_normal((2, WIDE))
+    for k in range(10):
+        rank = 2 if k < 6 else 1 + k % 3
+        a = (
+            start + 0.2 * rng.standard_normal((2, WIDE))
+            if k < 6
+            else rng.standard_normal((rank, WIDE))
+        )
+        b = rng.standard_normal((WIDE, rank)) * (k != 9)
+        write_adapter(folder / f"{k}", lambda *_, made=(a, b): made, rank=rank, width=WIDE)
+    write_adapter(folder / "copy", lambda *_, made=(a, b + 1): made, rank=rank, width=WIDE)
+    write_adapter(folder / "copied", lambda *_, made=(-a, b + 1): made, rank=rank, width=WIDE)
+    return folder
+
+
+@pytest.mark.parametrize("k", [4, 32])  # directions: fewer and more than the adapters span
+@pytest.mark.parametrize("with_start", [False, True])
+def test_both_kinds_of_sums_give_the_same_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, k: int, *, with_start: bool
+) -> None:
+    runs = write_few(tmp_path / "runs")
+    start = runs / "0" if with_start else None
+    kinds: list[type] = []
+
+    def asked(name: str, *, few: bool) -> SurveyResult:
+        made = place._sums
+        monkeypatch.setattr(place, "spans_little", lambda *_: few)
+        monkeypatch.setattr(place, "_sums", lambda task: kinds.append(type(s := made(task))) or s)
+        return ll.survey(runs, tmp_path / name, k=k, start=start)
+
+    whole, few = asked("whole", few=False), asked("few", few=True)
+    assert {kind.__name__ for kind in kinds} == {"WholeSums", "SpannedSums"}
+    for name in TABLES:
+        assert_frame_equal(few.table(name), whole.table(name), rtol=1e-6, atol=1e-7)
+    assert few.summary == whole.summary
