@@ -1,6 +1,6 @@
 """A survey of generated adapters against the sum of its floors, and its memory: python benchmarks/survey.py.
 
-Adapters of rank 8 on 6 layers of 384, query and value. The floors are what nobody can leave out: reading every file once, and
+Adapters of rank 8 on 6 layers of 384, query and value, unless asked otherwise. The floors are what nobody can leave out: reading every file once, and
 one pass of φ's kernel, the products of all pairs' bases of A and of B at every place with the sums of their squares,
 at the survey's own precision. Both are measured in the same process, on one thread, before the survey; seconds of the
 processor stand beside those of the clock, for a machine that does something else too. Peak memory is that of
@@ -29,6 +29,8 @@ def main() -> None:
     parser.add_argument("--counts", type=int, nargs="+", default=[100, 300, 1000])
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--dtype", default="float64")
+    for name, usual in (("width", WIDTH), ("layers", LAYERS), ("rank", RANK)):
+        parser.add_argument(f"--{name}", type=int, default=usual)
     parser.add_argument("--questions", nargs="+", default=None)
     parser.add_argument("--one", metavar="FOLDER", help=argparse.SUPPRESS)
     asked = parser.parse_args()
@@ -39,7 +41,10 @@ def main() -> None:
     print(head)
     for count in asked.counts:
         with tempfile.TemporaryDirectory() as folder:
-            make_adapters(Path(folder) / "adapters", count)
+            make_adapters(
+                Path(folder) / "adapters", count,
+                width=asked.width, layers=asked.layers, rank=asked.rank,
+            )  # fmt: skip
             found = in_a_process(folder, asked)
         floors = (found["reading"] + found["kernel"]) / asked.processes
         cpu = found["reading_cpu"] + found["kernel_cpu"]
@@ -54,7 +59,8 @@ def main() -> None:
 def in_a_process(folder: str, asked: argparse.Namespace) -> dict[str, float]:
     """What one count takes, measured where nothing ran before."""
     command = [sys.executable, __file__, "--one", folder, "--dtype", asked.dtype]
-    command += ["--processes", str(asked.processes)]
+    for name in ("processes", "width", "layers", "rank"):
+        command += [f"--{name}", str(getattr(asked, name))]
     if asked.questions:
         command += ["--questions", *asked.questions]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
@@ -74,8 +80,8 @@ def measured(folder: Path, asked: argparse.Namespace) -> dict[str, float]:
         for file in files:
             file.read_bytes()
     with clock(found, "kernel"):
-        for _ in range(2 * LAYERS * len(MODULES)):
-            kernel_pass(len(files) // 2, getattr(torch, asked.dtype))
+        for _ in range(2 * asked.layers * len(MODULES)):
+            kernel_pass(len(files) // 2, asked.rank, asked.width, getattr(torch, asked.dtype))
     with clock(found, "survey"):
         ll.survey(
             folder / "adapters", folder / "out", questions=asked.questions, dtype=asked.dtype,
@@ -88,17 +94,17 @@ def measured(folder: Path, asked: argparse.Namespace) -> dict[str, float]:
     return found | {"peak": max(peaks) / 1024}
 
 
-def kernel_pass(count: int, dtype: object) -> None:
+def kernel_pass(count: int, rank: int, width: int, dtype: object) -> None:
     """φ of all pairs of one matrix at one place, from bases that are at hand."""
     import torch
 
-    bases = torch.randn(count * RANK, WIDTH, dtype=dtype)
+    bases = torch.randn(count * rank, width, dtype=dtype)
     blocks = bases.split(COLUMNS)
     for k, one in enumerate(blocks):
         for other in blocks[k:]:
             squares = (one @ other.mT).square()
-            shape = (len(one) // RANK, RANK, len(other) // RANK, RANK)
-            squares.reshape(shape).sum((1, 3)).div_(RANK)
+            shape = (len(one) // rank, rank, len(other) // rank, rank)
+            squares.reshape(shape).sum((1, 3)).div_(rank)
 
 
 class clock:  # noqa: N801
