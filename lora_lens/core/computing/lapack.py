@@ -45,6 +45,24 @@ def lu_by_columns(matrix: np.ndarray) -> np.ndarray:
         return factored(matrix, overwrite_a=True)[1]
 
 
+def leading_eigenvectors_of(matrix: np.ndarray, k: int) -> np.ndarray:
+    """The k leading eigenvectors of a symmetric matrix, best first: a third of the time that all of them take.
+
+    Args:
+        matrix: (n, n), in float32 or float64.
+        k: 1 to n.
+
+    Example:
+        >>> leading_eigenvectors_of(np.diag([1.0, 5.0, 3.0]), 2).T.round().tolist()
+        [[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
+    """
+    from scipy.linalg import eigh
+
+    n = len(matrix)
+    with _limited():
+        return eigh(matrix, subset_by_index=[n - k, n - 1], driver="evr")[1][:, ::-1]
+
+
 def solve_rows(triangle: np.ndarray, rows: np.ndarray, *, upper: bool, unit: bool) -> None:
     """T⁻¹x of each row x, written over it; T is a triangle of a matrix whose other half is anything.
 

@@ -6,16 +6,19 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ..computing.lapack import leading_eigenvectors_of
+
 _SMALL = 128  # a matrix of which all singular vectors cost nothing
 _DENSE = 512  # one of which all eigenvectors cost little beside the rest
+_REDUCED = 2048  # one whose leading ones, of its tridiagonal form, cost no more than the rounds
 _ROUNDS = 16
 
 
 def shared_directions(gram: Float[Tensor, "d d"], most: int) -> Float[Tensor, "d k"]:
     """The directions that hold the most of a sum's energy, best first (Ky Fan 1949).
 
-    Above d = 512 by subspace iteration from a fixed start: where the energy falls slowly off, what they hold is
-    less than the most by what sixteen rounds leave.
+    Above d = 2048, and on a card above 512, by subspace iteration from a fixed start: where the energy falls slowly off, what they hold is
+    less than the most by what sixteen rounds leave, 0.3 % for 32 of 2048 among 4096 random rows.
 
     Args:
         gram: Symmetric, positive semi-definite.
@@ -33,6 +36,8 @@ def shared_directions(gram: Float[Tensor, "d d"], most: int) -> Float[Tensor, "d
     most = min(most, gram.shape[-1])
     if len(gram) <= _DENSE:
         return torch.linalg.eigh(gram).eigenvectors[:, -most:].flip(-1)
+    if len(gram) <= _REDUCED and gram.device.type == "cpu":
+        return torch.from_numpy(leading_eigenvectors_of(gram.numpy(), most).copy())
     generator = torch.Generator().manual_seed(0)
     width = min(2 * most + 16, len(gram))
     q = torch.randn(len(gram), width, generator=generator, dtype=torch.float64).to(gram)

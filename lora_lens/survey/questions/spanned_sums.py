@@ -42,9 +42,7 @@ class SpannedSums(Sums):
 
     def total(self, folds: Sequence[int]) -> Tensor:
         """Σ ΔW of some folds."""
-        left, right = (self._spans[side] for side in SIDES)
-        sums = [left.own[f].mT @ (self._scales[f] * right.own[f]) for f in folds]
-        return torch.stack(sums).sum(0)
+        return self._deltas[list(folds)].sum(0)
 
     def within(self, side: str, directions: Tensor) -> Tensor:
         """The part of them that any adapter has something along."""
@@ -63,6 +61,12 @@ class SpannedSums(Sums):
         own, scales = self._spans[side].own, self._scales
         rows = torch.cat([scales[f] * own[f] for f in range(half, FOLDS, 2)])
         return rows.mT @ rows
+
+    @cached_property
+    def _deltas(self) -> Float[Tensor, "fold left right"]:
+        left, right = (self._spans[side].own for side in SIDES)
+        each = zip(left, self._scales, right, strict=True)
+        return torch.stack([one.mT @ (scale * other) for one, scale, other in each])
 
     @cached_property
     def _scales(self) -> list[Tensor]:
