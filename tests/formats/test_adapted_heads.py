@@ -1,4 +1,4 @@
-"""A head that was adapted, copied and trained in full, as PEFT of before 0.16 saves it: its factors stand three times in the file."""
+"""A head that was adapted, copied and trained in full, as earlier versions of PEFT save it: its factors stand three times in the file."""
 
 import json
 from pathlib import Path

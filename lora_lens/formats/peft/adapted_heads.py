@@ -1,6 +1,6 @@
-"""Layers that were adapted within a module that was trained in full, whose factors PEFT of before 0.16 saves three times.
+"""Layers that were adapted within a module that was trained in full, whose factors earlier versions of PEFT save three times.
 
-It adapted the layers of a head first and copied the head then, to train the copy in full: the file has the copy's factors
+They adapted the layers of a head first and copied the head then, to train the copy in full: the file has the copy's factors
 under the layer's own name and under ``modules_to_save``, and those of the ``original_module``, which nothing has trained.
 """
 

@@ -13,9 +13,7 @@ from ...files.peft_names import plain
 FULL = "trained in full (modules_to_save)"
 IN_FULL = f"{FULL}, no low-rank factor"
 _BASE_TOO = f"{FULL} beside its factors; what that changed is no part of B·A"
-TWICE = (
-    "the same again, as PEFT of before 0.16 saves what is within a module that was trained in full"
-)
+TWICE = "the same again, as earlier versions of PEFT save what is within a module that was trained in full"
 UNTRAINED = "of the untouched original of a module that was trained in full"
 _COPIES = {".original_module.": UNTRAINED, ".modules_to_save.": TWICE}
 UNKNOWN = "not known what it is: no factor, and nothing that the configuration says was trained in full (modules_to_save)"
