@@ -168,7 +168,8 @@ def _in_folder(folder: Path, stems: Sequence[str]) -> Place:
                 f"{folder} is no adapter: it holds a whole model, and no {CONFIG}; of one that was tuned in full `lora-lens "
                 f"spectrum`, `compare` and others take ΔW, with --base the model that it was tuned from{told_of(folder)}"
             )
-        raise AdapterError(f"{folder} is no adapter: it holds no {CONFIG}{told_of(folder)}")
+        pickled = told_of(folder) or _pickled(folder)
+        raise AdapterError(f"{folder} is no adapter: it holds no {CONFIG}{pickled}")
     names = [str(path.relative_to(folder)) for path in found]
     run = all(path.name.startswith("checkpoint-") for path in found)
     kind, command = ("checkpoints", "dynamics") if run else ("adapters", "matrix")
@@ -176,6 +177,17 @@ def _in_folder(folder: Path, stems: Sequence[str]) -> Place:
         f"{folder} holds {len(names)} {kind}, {_some(names)}: name one of "
         f"them, or ask about all by `lora-lens {command}`"
     )
+
+
+def _pickled(folder: Path) -> str:
+    """Files that PyTorch may have saved tensors in, of which none is opened unasked, as the rest of a sentence; empty where none is."""
+    endings = tuple(ending for ending in ALONE if ending not in (".safetensors", GGUF))
+    try:
+        names = sorted((path.name for path in folder.iterdir()), key=natural)
+    except OSError:  # not ours to look into
+        return ""
+    found = [name for name in names if name.endswith(endings) and name[0] != "."]
+    return f"; if {' or '.join(found[:_MOST_NAMED])} holds one, name that file" if found else ""
 
 
 def find_model(path: str | Path, stems: Sequence[str]) -> Place | None:

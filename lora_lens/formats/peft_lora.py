@@ -17,6 +17,7 @@ from .factors.dora import with_magnitude
 from .factors.factor_pairs import check_not_empty, check_partners, factors_by_path
 from .format import Checkpoint, Format, of_factors
 from .image.places import are_dotted, are_flattened
+from .peft.adapted_heads import base_trained_too, without_copies
 from .peft.blocks import whole
 from .peft.dora import UNSAID, magnitudes_of
 from .peft.expert_columns import by_expert, columns_said, columns_unsaid
@@ -108,15 +109,17 @@ class _Beside:
 
 def _read(files: AdapterFiles) -> Checkpoint:
     check_lora(files.config, files.source)
-    factors, others = factors_by_path(files, _FACTOR)
+    named, others = factors_by_path(files, _FACTOR)
+    factors, copies_of_heads = without_copies(files, named)
     found = _without_numbers(files, factors)
+    found.left_out |= copies_of_heads
     beside = _beside(files, factors, others)
     for path, pair in factors.items():
         if not found.left_out.keys() & pair.values():
             _read_pair(files, path, pair, beside, found)
     paths, unsaid = beside.paths, beside.magnitudes and not files.config.get("use_dora")
-    named = {named_in_peft(path, parameter) for path, parameter in beside.parameters.items()}
-    matched = {*(factors.keys() - beside.parameters.keys()), *paths.values(), *named}
+    stacked = {named_in_peft(path, parameter) for path, parameter in beside.parameters.items()}
+    matched = {*(factors.keys() - beside.parameters.keys()), *paths.values(), *stacked}
     return of_factors(
         files,
         found.updates,
@@ -124,7 +127,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
         left_out=found.left_out,
         settings=files.config,
         notes=(
-            *_notes(files, found, {*paths.values(), *named}),
+            *_notes(files, found, {*paths.values(), *stacked}),
             *columns_said(files, beside.grouped),
             *filter(None, [matched_nowhere(files.config, matched)]),
             *([_TWICE] if any(path.endswith(_WITHIN_ATTENTION) for path in paths) else []),
@@ -139,6 +142,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
             *columns_unsaid(files, beside.grouped),
             *sides_unsaid(files, {k: v for k, v in found.stacks.items() if k not in beside.turned}),
             *moved_said(files, found.updates),
+            *base_trained_too(others, files.config),
             *filter(None, [unknown_said(files.config)]),
             *filter(None, [zero_said([one.scaling for one in found.updates.values()])]),
             *filter(None, [tied_said(beside.initial, files, found.updates)]),

@@ -128,3 +128,13 @@ def test_links_out_of_a_folder_are_not_followed(
 def test_what_is_no_adapter_is_named(given: object) -> None:
     with pytest.raises(AdapterError, match=f"the adapter is a {type(given).__name__}, expected a"):
         load_adapter(given)
+
+
+def test_a_folder_of_pickles_says_which_file_to_name(tmp_path: Path) -> None:
+    torch.save({"a.lora_A": torch.ones(2, 8)}, tmp_path / "lora_weights.pt")
+    (tmp_path / "lora_weights.txt").write_text("")
+    with pytest.raises(AdapterError, match=r"json; if lora_weights.pt holds one, name that file$"):
+        load_adapter(tmp_path)
+    (tmp_path / "lora_weights.pt").unlink()
+    with pytest.raises(AdapterError, match=r"it holds no adapter_config.json$"):
+        load_adapter(tmp_path)

@@ -12,6 +12,10 @@ from ...files.peft_names import plain
 
 FULL = "trained in full (modules_to_save)"
 IN_FULL = f"{FULL}, no low-rank factor"
+_BASE_TOO = f"{FULL} beside its factors; what that changed is no part of B·A"
+TWICE = "the same again, as earlier versions of PEFT save what is within a module that was trained in full"
+UNTRAINED = "of the untouched original of a module that was trained in full"
+_COPIES = {".original_module.": UNTRAINED, ".modules_to_save.": TWICE}
 UNKNOWN = "not known what it is: no factor, and nothing that the configuration says was trained in full (modules_to_save)"
 # PEFT trains a model's head for these tasks, and before 0.12 did not write that down.
 _HEADS: Mapping[str, tuple[str, ...]] = {
@@ -78,6 +82,8 @@ def reason_left_out(name: str, config: Mapping[str, Any]) -> str:
         >>> reason_left_out("base_model.model.score.weight", {"modules_to_save": None})[:17]
         'not known what it'
     """
+    if of_copy := _of_copy(name):
+        return of_copy
     if "lora_embedding_" in name:
         return "factor of an embedding, which AdaLoRA and CondLoRA have none of"
     if "lora_magnitude_vector" in name:
@@ -89,13 +95,21 @@ def reason_left_out(name: str, config: Mapping[str, Any]) -> str:
     if name.endswith(".base_layer.bias"):
         return "bias trained beside the factors, no part of B·A"
     if by_part := next((why for part, why in _BY_PART.items() if part in name), None):
-        return by_part
+        too = name.endswith(".base_layer.weight") and said_in_full(name, config)
+        return _BASE_TOO if too else by_part
     if name.endswith(".bias") and "modules_to_save" not in name and _in_layer(name):
         return "bias trained beside the factors, no part of B·A"
-    return IN_FULL if _said_in_full(name, config) else UNKNOWN
+    return IN_FULL if said_in_full(name, config) else UNKNOWN
 
 
-def _said_in_full(name: str, config: Mapping[str, Any]) -> bool:
+def _of_copy(name: str) -> str | None:
+    """Why what LoRA added within PEFT's copies of a module is left out; None of all else."""
+    if "lora_" not in name:
+        return None
+    return next((why for part, why in _COPIES.items() if part in name), None)
+
+
+def said_in_full(name: str, config: Mapping[str, Any]) -> bool:
     """Whether its own name, the configuration, or the task says so; PEFT goes by the ends of modules' paths."""
     said = config.get("modules_to_save")
     modules = said if isinstance(said, (list, tuple, set)) else ()
