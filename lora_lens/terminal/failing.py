@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import signal
@@ -126,6 +127,15 @@ class LensGroup(TyperGroup):
         rest = [one for one in args[:end] if one not in QUIET]
         return super().parse_args(ctx, [*moved, *rest, *args[end:]])
 
+    def make_context(self, *args: Any, **more: Any) -> Any:
+        """What is printed before there is a command (the version, help) may have no room either."""
+        try:
+            return super().make_context(*args, **more)
+        except BrokenPipeError:
+            raise  # which is Typer's to end
+        except OSError as error:
+            sys.exit(_said(_unexpected(error)))
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command; every way it fails ends here."""
         try:
@@ -166,12 +176,18 @@ def _unexpected(error: Exception) -> str:
         return "out of memory; try fewer --draws, or --device cpu"
     if _FULL in text and not isinstance(error, OSError):  # as safetensors and tokenizers raise it
         return f"cannot write: {_FULL}"
+    if isinstance(error, OSError) and error.errno == errno.EBADF and not error.filename:
+        return "cannot write: standard output is closed"
     if isinstance(error, OSError):
         return f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
     return f"unexpected {text[:300]} (a traceback: {_TRACEBACK}=1 in the environment; please report it)"
 
 
 def _fail(message: str, code: int = 1) -> None:
+    raise typer.Exit(_said(message, code))
+
+
+def _said(message: str, code: int = 1) -> int:
     with suppress(OSError):  # nobody reads it, as where the terminal has gone
         typer.echo(f"lora-lens: {one_line(message)}", err=True)
-    raise typer.Exit(code)
+    return code

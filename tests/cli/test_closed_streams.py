@@ -1,0 +1,68 @@
+"""Standard streams that are closed, or that have no room: exit 0 is said of nothing that got lost."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+import lora_lens as ll
+
+pytestmark = pytest.mark.skipif(not os.path.exists("/bin/sh"), reason="no shell")  # noqa: PTH110
+
+
+def shell(arguments: str, redirections: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["/bin/sh", "-c", f'"{sys.executable}" -m lora_lens {arguments} {redirections}'],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("form", ["--json", ""])
+def test_a_result_that_nobody_can_get_is_no_success(form: str) -> None:
+    done = shell(f'inspect "{ll.demo_adapter("lora")}" {form}', ">&-")
+    assert done.returncode == 1
+    assert done.stderr == "lora-lens: cannot write: standard output is closed\n"
+
+
+def test_with_the_others_closed_a_result_is_whole() -> None:
+    done = shell(f'inspect "{ll.demo_adapter("lora")}" --json', "<&- 2>&-")
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["summary"].startswith("lora of rank 8 ")
+
+
+def test_an_error_has_its_exit_code_where_nobody_hears_it() -> None:
+    done = shell("inspect no/such", "<&- >&- 2>&-")
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no such device")  # noqa: PTH110
+@pytest.mark.parametrize("asked", ["--version", "--help", "inspect --help"])
+def test_no_room_for_what_is_printed_before_there_is_a_command(asked: str) -> None:
+    done = shell(asked, "> /dev/full")
+    assert done.returncode == 1
+    assert done.stderr == "lora-lens: No space left on device\n"
+
+
+OPENED = """
+import os, sys
+from lora_lens.terminal.closed_streams import replace_closed_streams
+replace_closed_streams()
+file = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT)
+os.write(file, b"mine")
+for number in (1, 2):
+    try:
+        os.write(number, b"a library's")
+    except OSError:
+        pass
+"""
+
+
+def test_what_a_library_prints_is_in_no_file(tmp_path) -> None:
+    """A file that was opened first had the closed stream's number."""
+    call = f'"{sys.executable}" -c "$0" "$1" <&- >&- 2>&-'
+    subprocess.run(["/bin/sh", "-c", call, OPENED, str(tmp_path / "file")], check=True)
+    assert (tmp_path / "file").read_bytes() == b"mine"
