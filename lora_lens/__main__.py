@@ -25,8 +25,14 @@ def main() -> None:
 
 
 def _as_many_threads_as_cores() -> None:
-    """A container's or a job's share of time is in no library's count of cores, and threads beyond it wait for each other."""
-    if "OMP_NUM_THREADS" in os.environ or not hasattr(os, "sched_getaffinity"):
+    """A container's or a job's share of time is in no library's count of cores, and threads beyond it wait for each other.
+
+    ``OMP_NUM_THREADS=$SLURM_CPUS_PER_TASK`` is empty where no number was asked of Slurm, and then says nothing.
+    """
+    if os.environ.get("OMP_NUM_THREADS", "").strip():
+        return
+    os.environ.pop("OMP_NUM_THREADS", None)  # libgomp complains of an empty one
+    if not hasattr(os, "sched_getaffinity"):
         return
     from .control_groups import cores
 

@@ -139,7 +139,14 @@ def test_a_full_group_leaves_a_byte(machine: Path) -> None:
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="no such system")
 @pytest.mark.parametrize(
     ("own", "most", "said"),
-    [(None, 1, "1"), (None, None, None), (None, 64, None), ("3", 1, "3"), ("", 1, "")],
+    [
+        (None, 1, "1"),
+        (None, None, None),
+        (None, 64, None),
+        ("3", 1, "3"),
+        ("", 1, "1"),
+        ("", None, None),
+    ],
 )
 def test_as_many_threads_as_a_groups_time_is_enough_for(
     own: str | None, most: int | None, said: str | None, monkeypatch: pytest.MonkeyPatch
