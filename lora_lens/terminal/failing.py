@@ -44,6 +44,7 @@ _GOES_ON = {
 _IMPORTS = "<frozen importlib._bootstrap>"  # where Python's own import is
 _SOON = 0.05  # seconds
 _FULL = "No space left on device"
+_NOWHERE = "No usable temporary directory found"  # of Python's tempfile, with those that it tried
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
@@ -188,6 +189,8 @@ def _fail(message: str, code: int = 1) -> None:
 
 
 def _said(message: str, code: int = 1) -> int:
+    if _NOWHERE in message:
+        message += "; set TMPDIR to a folder that can be written to"
     with suppress(OSError):  # nobody reads it, as where the terminal has gone
         typer.echo(f"lora-lens: {one_line(message)}", err=True)
     return code

@@ -1,13 +1,17 @@
-"""Standard streams that are closed, or that have no room: exit 0 is said of nothing that got lost."""
+"""Standard streams that are closed, a disk without room, no temporary folder: exit 0 is said of nothing that got lost."""
 
 import json
 import os
 import subprocess
 import sys
+import tempfile
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
 import lora_lens as ll
+from lora_lens.terminal.failing import LensGroup
 
 pytestmark = pytest.mark.skipif(not os.path.exists("/bin/sh"), reason="no shell")  # noqa: PTH110
 
@@ -66,3 +70,19 @@ def test_what_a_library_prints_is_in_no_file(tmp_path) -> None:
     call = f'"{sys.executable}" -c "$0" "$1" <&- >&- 2>&-'
     subprocess.run(["/bin/sh", "-c", call, OPENED, str(tmp_path / "file")], check=True)
     assert (tmp_path / "file").read_bytes() == b"mine"
+
+
+def test_where_no_folder_takes_temporary_files_it_is_said_how_to_name_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As in a container whose disk is read-only, where libraries ask for such a folder as they load."""
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/no/such"])
+    app = typer.Typer(cls=LensGroup)
+    app.callback()(lambda: None)
+    app.command("ask")(lambda: print(tempfile.gettempdir()))
+    done = CliRunner().invoke(app, ["ask"])
+    assert done.exit_code == 1
+    assert done.stderr == (
+        "lora-lens: No usable temporary directory found in ['/no/such']; set TMPDIR to a folder that can be written to\n"
+    )
