@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 from threading import Timer, main_thread
 from types import FrameType
 from typing import Any
@@ -140,6 +141,7 @@ class LensGroup(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the command; every way it fails ends here."""
         try:
+            _stand_somewhere()
             return super().invoke(ctx)
         except _TYPERS_OWN as error:
             _in_plain_words(error)
@@ -160,6 +162,16 @@ class LensGroup(TyperGroup):
             if os.environ.get(_TRACEBACK):
                 raise
             _fail(_unexpected(error))
+
+
+def _stand_somewhere() -> None:
+    """Raise LensError where the working directory is gone, as of a job whose folder was removed: MKL ends a process there."""
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise LensError(
+            f"the working directory cannot be found ({error.strerror}); go to one that is there"
+        ) from None
 
 
 def _in_plain_words(error: BaseException) -> None:

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 
 import pytest
 import typer
@@ -85,4 +86,19 @@ def test_where_no_folder_takes_temporary_files_it_is_said_how_to_name_one(
     assert done.exit_code == 1
     assert done.stderr == (
         "lora-lens: No usable temporary directory found in ['/no/such']; set TMPDIR to a folder that can be written to\n"
+    )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a folder in use is not removed there")
+def test_where_the_working_directory_is_gone_it_is_said(tmp_path: Path) -> None:
+    """MKL cannot load there: its own words, and exit 2."""
+    (tmp_path / "gone").mkdir()
+    call = 'cd "$0" && rmdir "$0" && "$1" -m lora_lens inspect "$2"'
+    arguments = [str(tmp_path / "gone"), sys.executable, str(ll.demo_adapter("lora"))]
+    done = subprocess.run(
+        ["/bin/sh", "-c", call, *arguments], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr == (
+        "lora-lens: the working directory cannot be found (No such file or directory); go to one that is there\n"
     )
