@@ -14,6 +14,7 @@ def main() -> None:
     """Load the command line and run it; interrupted before it can say so itself, say so for it."""
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", _SPINS)
+    _as_many_threads_as_cores()
     try:
         from .cli import main as run
 
@@ -21,6 +22,23 @@ def main() -> None:
     except KeyboardInterrupt as error:
         sys.stderr.write("lora-lens: interrupted; nothing is half-written\n")
         sys.exit(getattr(error, "code", 130))  # SIGTERM and SIGHUP have codes of their own
+
+
+def _as_many_threads_as_cores() -> None:
+    """A container's or a job's share of time is in no library's count of cores, and threads beyond it wait for each other.
+
+    ``OMP_NUM_THREADS=$SLURM_CPUS_PER_TASK`` is empty where no number was asked of Slurm, and then says nothing.
+    """
+    if os.environ.get("OMP_NUM_THREADS", "").strip():
+        return
+    os.environ.pop("OMP_NUM_THREADS", None)  # libgomp complains of an empty one
+    if not hasattr(os, "sched_getaffinity"):
+        return
+    from .control_groups import cores
+
+    most = cores()
+    if most is not None and most < len(os.sched_getaffinity(0)):
+        os.environ["OMP_NUM_THREADS"] = str(most)
 
 
 if __name__ == "__main__":

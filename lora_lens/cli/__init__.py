@@ -13,6 +13,7 @@ import typer
 from .. import __version__
 from ..questions import QUESTIONS
 from ..show.plain_names import HANDLER
+from ..terminal.closed_streams import replace_closed_streams
 from ..terminal.failing import QUIET, LensGroup, heed_signals, leave_signals
 from ..terminal.quiet import be_quiet
 from ..terminal.with_rename import with_rename
@@ -78,6 +79,7 @@ _SELDOM = 10_000  # objects more before the new ones are looked through; of all,
 
 def main() -> None:
     """Run the command line; signs that the terminal's encoding lacks are named, not an error."""
+    replace_closed_streams()
     gc.set_threshold(_SELDOM)  # imports make a million objects, and hardly any of them is garbage
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):

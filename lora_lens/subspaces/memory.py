@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from ..control_groups import free_memory
 from ..errors import LensError
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
@@ -86,8 +87,8 @@ def memory_budget(asked: str | int | None = None, *parts: Least) -> Budget:
 
 
 def _free() -> int:
-    """Of the machine and of the control group that this process is in."""
-    return min((size for size in (_of_machine(), _of_group()) if size), default=_UNKNOWN)
+    """Of the machine and of the control groups that this process is in."""
+    return min((size for size in (_of_machine(), free_memory()) if size), default=_UNKNOWN)
 
 
 def _of_machine() -> int | None:
@@ -97,12 +98,3 @@ def _of_machine() -> int | None:
         return None
     known = dict(line.split(":", 1) for line in lines if ":" in line)
     return 1024 * int(known["MemAvailable"].split()[0]) if "MemAvailable" in known else None
-
-
-def _of_group() -> int | None:
-    folder = Path("/sys/fs/cgroup")
-    try:
-        most, used = ((folder / f"memory.{name}").read_text() for name in ("max", "current"))
-    except OSError:
-        return None
-    return max(1, int(most) - int(used)) if most.strip() != "max" else None

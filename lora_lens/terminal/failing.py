@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import signal
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 from threading import Timer, main_thread
 from types import FrameType
 from typing import Any
@@ -43,6 +45,7 @@ _GOES_ON = {
 _IMPORTS = "<frozen importlib._bootstrap>"  # where Python's own import is
 _SOON = 0.05  # seconds
 _FULL = "No space left on device"
+_NOWHERE = "No usable temporary directory found"  # of Python's tempfile, with those that it tried
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
@@ -126,9 +129,19 @@ class LensGroup(TyperGroup):
         rest = [one for one in args[:end] if one not in QUIET]
         return super().parse_args(ctx, [*moved, *rest, *args[end:]])
 
+    def make_context(self, *args: Any, **more: Any) -> Any:
+        """What is printed before there is a command (the version, help) may have no room either."""
+        try:
+            return super().make_context(*args, **more)
+        except BrokenPipeError:
+            raise  # which is Typer's to end
+        except OSError as error:
+            sys.exit(_said(_unexpected(error)))
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command; every way it fails ends here."""
         try:
+            _stand_somewhere()
             return super().invoke(ctx)
         except _TYPERS_OWN as error:
             _in_plain_words(error)
@@ -151,6 +164,16 @@ class LensGroup(TyperGroup):
             _fail(_unexpected(error))
 
 
+def _stand_somewhere() -> None:
+    """Raise LensError where the working directory is gone, as of a job whose folder was removed: MKL ends a process there."""
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise LensError(
+            f"the working directory cannot be found ({error.strerror}); go to one that is there"
+        ) from None
+
+
 def _in_plain_words(error: BaseException) -> None:
     """Typer checks options by pydantic, and says it in pydantic's words: these are rewritten in place."""
     said = getattr(error, "message", None)
@@ -166,12 +189,20 @@ def _unexpected(error: Exception) -> str:
         return "out of memory; try fewer --draws, or --device cpu"
     if _FULL in text and not isinstance(error, OSError):  # as safetensors and tokenizers raise it
         return f"cannot write: {_FULL}"
+    if isinstance(error, OSError) and error.errno == errno.EBADF and not error.filename:
+        return "cannot write: standard output is closed"
     if isinstance(error, OSError):
         return f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
     return f"unexpected {text[:300]} (a traceback: {_TRACEBACK}=1 in the environment; please report it)"
 
 
 def _fail(message: str, code: int = 1) -> None:
+    raise typer.Exit(_said(message, code))
+
+
+def _said(message: str, code: int = 1) -> int:
+    if _NOWHERE in message:
+        message += "; set TMPDIR to a folder that can be written to"
     with suppress(OSError):  # nobody reads it, as where the terminal has gone
         typer.echo(f"lora-lens: {one_line(message)}", err=True)
-    raise typer.Exit(code)
+    return code

@@ -44,9 +44,9 @@ def test_what_is_no_size(asked: str) -> None:
 
 def test_by_default_a_share_of_what_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "_of_machine", lambda: 10**10)
-    monkeypatch.setattr(memory, "_of_group", lambda: 4 * 10**9)
+    monkeypatch.setattr(memory, "free_memory", lambda: 4 * 10**9)
     assert memory_budget().size == 2 * 10**9
-    monkeypatch.setattr(memory, "_of_group", lambda: None)
+    monkeypatch.setattr(memory, "free_memory", lambda: None)
     assert memory_budget().size == 5 * 10**9
     assert memory_budget(None, Least(6 * 10**9, "much")).size == 6 * 10**9
 
