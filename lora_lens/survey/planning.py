@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 from ..adapter import Placement
@@ -71,10 +72,12 @@ def read_some(task: ReadTask) -> list[tuple[Known, list[Piece]] | Unread]:
 
     With one thread, as a place does: the last digits of a product of matrices depend on how many share it.
     """
+    base = task.base
+    # Once for all of them, and anew the next time: a process outlives what its files were.
+    w0 = cache(lambda: open_base(base, download=True)) if task.of_w0 and base is not None else None
     with one_thread():
         return [
-            read_adapter(path, task.first + k, task.base, of_w0=task.of_w0)
-            for k, path in enumerate(task.paths)
+            read_adapter(path, task.first + k, base, w0=w0) for k, path in enumerate(task.paths)
         ]
 
 
@@ -246,7 +249,7 @@ def _placement(adapters: Iterable[Known]) -> Placement:
 
 def _starts(path: str, base: str | None, places: Sequence[Place]) -> dict[str, Piece]:
     """Of every place of the adapters, the common start's factors; it has to have them all."""
-    read = read_adapter(path, -1, base, of_w0=False)
+    read = read_adapter(path, -1, base)
     if isinstance(read, Unread):
         raise AdapterError(f"the common start {path}: {read.reason}")
     own, _ = places_of([*read[1], *(place.pieces[0] for place in places)])

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from sys import intern
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..adapter import Adapter, FusedRows, LayerFactors, Placement
 from ..arrays import Stored, Tensor
@@ -17,6 +17,9 @@ from ..errors import AdapterError, LensError
 from ..formats.loading import load_adapter
 from ..updates import Convention
 from .escaped import escaped
+
+if TYPE_CHECKING:
+    from ..bases.weights import BaseWeights
 
 _DIGEST = 16  # bytes
 
@@ -102,7 +105,7 @@ class Unread:
 
 
 def read_adapter(
-    path: str, number: int, base: str | None, *, of_w0: bool
+    path: str, number: int, base: str | None, *, w0: Callable[[], BaseWeights] | None = None
 ) -> tuple[Known, list[Piece]] | Unread:
     """What an adapter has where. Whatever is wrong with it is said, and nothing raised.
 
@@ -110,11 +113,11 @@ def read_adapter(
         path: Of the adapter.
         number: Of it in the survey.
         base: As in `lora_lens.load_adapter`.
-        of_w0: Whether W0 will be read: the base is then to be of the adapter's architecture.
+        w0: Gives where W0 will be read from, which is then to be of the adapter's architecture.
     """
     try:
         adapter = load_adapter(path, base)
-        of_base = _of_its_base(adapter, base) if of_w0 else ()
+        of_base = () if w0 is None else _of_its_base(adapter, w0())
         layers = list(adapter.each_layer())
         pieces = [_piece(path, number, one) for one in layers]
     except MemoryError:
@@ -141,20 +144,13 @@ def one_line(text: str) -> str:
     return " ".join(escaped(text).split())
 
 
-def _of_its_base(adapter: Adapter, base: str | None) -> tuple[str, ...]:
+def _of_its_base(adapter: Adapter, weights: BaseWeights) -> tuple[str, ...]:
     """What is to be said of the adapter's base, which is checked to be of its architecture, and of both."""
     from ..bases.along import along_said
     from ..bases.of_adapter import open_base_of
 
-    weights = open_base_of(adapter, None if base is None else _opened(base))
+    weights = open_base_of(adapter, weights)
     return (*weights.notes, *along_said(adapter, weights))
-
-
-@lru_cache(maxsize=1)
-def _opened(base: str) -> Any:
-    from ..bases.opening import open_base
-
-    return open_base(base, download=True)
 
 
 def _piece(path: str, number: int, one: LayerFactors) -> Piece:

@@ -305,6 +305,27 @@ def test_no_title_is_cut_or_runs_into_another(panels: int) -> None:
     assert made.get_figheight() > 5
 
 
+@pytest.mark.parametrize("given", ["figure", "part"])
+def test_no_title_is_cut_or_runs_into_another_in_a_figure_that_is_given(given: str) -> None:
+    """Of four panels in a part of eight inches the last title was cut by the figure's end."""
+    panel = Panel("B: by width of the shared layer", Axis("k"), Axis("captured, mean over layers"))
+    wide = Sheet((Block([[panel] * 4] * 2),), (14.4, 6.0))
+    root = Figure(figsize=(7.0, 6.0) if given == "figure" else (14.0, 6.0), layout="constrained")
+    part = root if given == "figure" else root.subfigures(1, 2)[1]
+    sheet(wide, part)
+    root.draw_without_rendering()
+    boxes = [ax.title.get_window_extent() for ax in part.axes if ax.get_title()]
+    assert len(boxes) == 8
+    for box in boxes:
+        assert part.bbox.x0 <= box.x0
+        assert box.x1 <= part.bbox.x1
+    by_row: dict[int, list[tuple[float, float]]] = {}
+    for ax, box in zip(part.axes, boxes, strict=True):
+        by_row.setdefault(round(ax.get_position().y0, 3), []).append((box.x0, box.x1))
+    for row in by_row.values():
+        assert all(a[1] < b[0] for a, b in pairwise(sorted(row)))
+
+
 def test_a_figure_grows_with_the_letters_of_its_style() -> None:
     described = Sheet((Block([[PANEL]]),), (4.0, 3.0))
     assert sheet(described).get_size_inches().tolist() == [4.0, 3.0]

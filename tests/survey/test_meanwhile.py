@@ -1,5 +1,6 @@
 """What others do to a survey's files while it is under way: nothing is mixed, lost or overwritten in silence."""
 
+import gc
 import re
 import shutil
 from pathlib import Path
@@ -214,3 +215,35 @@ def test_a_survey_goes_on_beside_one_of_more_adapters_that_was_not_ended(
     before = places(out)
     assert ll.survey(two, out, questions=["spectrum"]).adapters == 2
     assert places(out) == before
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+def test_a_base_that_is_another_in_the_next_survey_of_one_process_is_read_anew(
+    dozen: Path, tmp_path: Path, in_place: bool
+) -> None:
+    """What was said of it was of the first one, or nothing, and that one's file stayed mapped."""
+    shape, base = BertLike(layers=2), tmp_path / "base"
+    write_base(base, shape)
+    factors = load_file(next(dozen.rglob("adapter_model.safetensors")))
+    along = {
+        f"{shape.path(layer, module)}.weight": 2.0
+        * factors[f"base_model.model.{shape.path(layer, module)}.lora_B.weight"]
+        @ factors[f"base_model.model.{shape.path(layer, module)}.lora_A.weight"]
+        for layer in range(shape.layers)
+        for module in shape.modules
+    }
+    ask = {"base": base, "questions": ["conversions"]}
+    first = ll.survey(dozen, tmp_path / "first", **ask)
+    file = base / "model.safetensors"
+    new = tmp_path / "new.safetensors"
+    save_file(load_file(file) | along, new)
+    if in_place:
+        file.write_bytes(new.read_bytes())
+    else:
+        new.replace(file)
+    second = ll.survey(dozen, tmp_path / "second", **ask)
+    said = [any("lies along W0" in note for note in one.notes) for one in (first, second)]
+    assert said == [False, True]
+    if (mapped := Path("/proc/self/maps")).exists():
+        gc.collect()
+        assert str(file) not in mapped.read_text("utf-8")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.text import Text
 
 from .arranged import in_lines
@@ -18,11 +18,7 @@ _LONG = 0.75  # of a panel's share of the figure: what is longer may be too long
 
 
 def break_titles(figure: Figure, drawn: Sequence[Drawn]) -> float:
-    """Break what is too wide, of the figure, its blocks and its panels; inches that the new lines take.
-
-    A layout makes room for the height of a title, not for its width. Where panels lie is found only if one
-    of their titles may be too long, as that takes half of a figure's time.
-    """
+    """Break what is too wide, of the figure, its blocks and its panels; inches that the new lines take."""
     whole = figure.bbox.width
     side = _SIDE * figure.dpi
     headings = [figure, *figure.subfigs]
@@ -31,11 +27,25 @@ def break_titles(figure: Figure, drawn: Sequence[Drawn]) -> float:
         at_left = text.get_horizontalalignment() == "left"
         start = text.get_window_extent().x0 if at_left else side
         added += _broken(text, whole - start - side)
-    if any(_width(one) > _LONG * _share(one) * whole for one in drawn):
-        figure.draw_without_rendering()
+    return added + break_panel_titles(figure, drawn)
+
+
+def break_panel_titles(
+    figure: Figure | SubFigure, drawn: Sequence[Drawn], long: float = _LONG
+) -> float:
+    """Break what is too wide of the panels' titles; inches that the new lines take.
+
+    A layout makes room for the height of a title, not for its width. Where panels lie is found only if one
+    of their titles is longer than `long` of its share of the figure, as that takes half of a figure's time.
+    """
+    root = figure.get_figure(root=True)
+    assert root is not None  # a figure is its own
+    whole, side, added = figure.bbox.width, _SIDE * root.dpi, 0.0
+    if any(_width(one) > long * _share(one) * whole for one in drawn):
+        root.draw_without_rendering()
         rows: dict[tuple[int, int], float] = {}
         for one in drawn:
-            left, right = _place(one, drawn, whole)
+            left, right = _place(one, drawn, figure)
             box = one.ax.get_window_extent()
             centre = (box.x0 + box.x1) / 2
             lines = _broken(one.ax.title, 2 * (min(centre - left, right - centre) - side))
@@ -57,7 +67,7 @@ def _share(one: Drawn) -> float:
     return float(shares[place.colspan.start] / shares.sum())
 
 
-def _place(one: Drawn, drawn: Sequence[Drawn], whole: float) -> tuple[float, float]:
+def _place(one: Drawn, drawn: Sequence[Drawn], figure: Figure | SubFigure) -> tuple[float, float]:
     """Where a panel's place begins and ends: halfway to those beside it, or where the figure does."""
     box = one.ax.get_window_extent()
     beside = [
@@ -67,7 +77,7 @@ def _place(one: Drawn, drawn: Sequence[Drawn], whole: float) -> tuple[float, flo
     ]
     left = [(other.x1 + box.x0) / 2 for other in beside if other.x1 <= box.x0]
     right = [(other.x0 + box.x1) / 2 for other in beside if other.x0 >= box.x1]
-    return max(left, default=0.0), min(right, default=whole)
+    return max(left, default=figure.bbox.x0), min(right, default=figure.bbox.x1)
 
 
 def _broken(text: Text, room: float) -> float:

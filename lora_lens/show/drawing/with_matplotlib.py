@@ -28,7 +28,7 @@ from .axes import lay
 from .cells import cells, write
 from .marks import MARKS
 from .sheet import Drawn, fill
-from .titles import break_titles
+from .titles import break_panel_titles, break_titles
 
 # Of a function that makes a figure: what it is given to fill, or a figure of its own.
 Filled = TypeVar("Filled", bound=Figure | SubFigure, default=Figure)
@@ -47,6 +47,7 @@ _NOT_FLAT = (
     "zaxis",
 )  # what polar and geographic axes have, and those of three dimensions
 _PAD = 0.04  # inches around texts
+_LONG_IN_PARTS = 0.4  # of a panel's share: in a part labels may take half of it
 _TOO_NARROW = 0.85  # of the described width: a part of a figure that has less is filled otherwise
 
 
@@ -129,7 +130,10 @@ def sheet(described: Sheet, figure: Filled | None = None, *, width: float | None
             return cast("Filled", _new(described, width))
     room = figure.bbox.width / figure.get_figure(root=True).dpi
     narrow = room < _TOO_NARROW * described.size[0]
-    fill(figure, arranged(described, room, _font()) if narrow else described, draw)
+    drawn = fill(figure, arranged(described, room, _font()) if narrow else described, draw)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # what shows the figure says them
+        break_panel_titles(figure, drawn, _LONG_IN_PARTS)
     return figure
 
 
