@@ -7,48 +7,43 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 
-def largest_cosines(
-    u0: Float[Tensor, "*batch d n"], u: Float[Tensor, "*batch d k"]
-) -> Float[Tensor, "*batch k"]:
-    """Largest absolute cosine of each column of `u` with any column of `u0`, both of unit length: 0 to 1.
+def largest_cosines(along: Float[Tensor, "*batch n k"]) -> Float[Tensor, "*batch k"]:
+    """Largest absolute cosine of each of the tuned matrix's left singular vectors with any of W0's: 0 to 1.
 
-    Shuttleworth et al. 2024 (arXiv 2410.21228) call column j of the tuned matrix's singular vectors an
-    intruder dimension where this is below ε. One d×n by d×k product: every cosine is computed.
+    Shuttleworth et al. 2024 (arXiv 2410.21228) call one of them an intruder dimension where this is below ε.
 
     Args:
-        u0: (..., d, n) W0's left singular vectors.
-        u: (..., d, k) the tuned matrix's.
+        along: (..., n, k) inner products of W0's n left singular vectors with k of the tuned matrix's.
 
     Returns:
         (..., k).
 
     Example:
-        >>> largest_cosines(torch.eye(3)[:, :2], torch.tensor([[1.0, 0.0], [0.0, 0.6], [0.0, 0.8]]))
+        >>> largest_cosines(torch.tensor([[1.0, 0.0], [0.0, -0.6]]))
         tensor([1.0000, 0.6000])
     """
-    return (u0.mT @ u).abs().amax(-2).clamp(max=1)
+    return along.abs().amax(-2).clamp(max=1)
 
 
 def cosines_by_choice(
-    u0: Float[Tensor, "d n"], u: Float[Tensor, "d k"], runs: Int[Tensor, " n"]
+    along: Float[Tensor, "n k"], runs: Int[Tensor, " n"]
 ) -> tuple[Float[Tensor, " k"], Float[Tensor, " k"]]:
     """The least and the most that `largest_cosines` are, whichever singular vectors W0 is given where its singular values are equal.
 
     Of m such vectors, in whose span a column has the norm c, one may have a cosine of c with it, or all the same, c/√m.
 
     Args:
-        u0: (d, n) W0's left singular vectors.
-        u: (d, k) the tuned matrix's.
+        along: As `largest_cosines` takes them.
         runs: (n,) from 0 on, the same for vectors of equal singular values, which are neighbours.
 
     Example:
-        >>> u, runs = torch.tensor([[0.6], [0.8], [0.0]]), torch.tensor([0, 0, 1])
-        >>> [found.item() for found in cosines_by_choice(torch.eye(3), u, runs)]  # 1/√2 and 1
+        >>> along, runs = torch.tensor([[0.6], [0.8], [0.0]]), torch.tensor([0, 0, 1])
+        >>> [found.item() for found in cosines_by_choice(along, runs)]  # 1/√2 and 1
         [0.7071067690849304, 1.0]
     """
     sizes = runs.bincount()
-    squares = (u0.mT @ u).square()
-    held = squares.new_zeros(len(sizes), u.shape[-1]).index_add_(0, runs, squares).sqrt()
+    squares = along.square()
+    held = squares.new_zeros(len(sizes), along.shape[-1]).index_add_(0, runs, squares).sqrt()
     spread = held / sizes[:, None].to(held).sqrt()
     return spread.amax(0).clamp(max=1), held.amax(0).clamp(max=1)
 

@@ -1,4 +1,4 @@
-"""What ΔW does to W0: relative norms, edges, and intruder dimensions. Dense SVDs, by torch."""
+"""What ΔW does to W0: relative norms, edges, and intruder dimensions."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from ...subspaces.delta import Singular, delta_singular, weight_singular
 from ...subspaces.device import Where
 from ...subspaces.ties import equal_neighbours, equal_said
 from .result import W0Comparison
+from .tuned import tuned
 
 
 class Sweep(NamedTuple):
@@ -50,15 +51,10 @@ def compared_with_w0(
     here = f"of {factors.module}{layer}"
     base = weight_singular(w0, where, name=f"W0 {here}")
     s0, s = base.s.double().cpu(), delta.s.double().cpu()
-    tuned = where.take(w0) + (delta.u * delta.s) @ delta.vh
-    changed = weight_singular(tuned, where, name=f"W0 + ΔW {here}", stored=w0.dtype)
-    after = changed.s.double().cpu()
+    name = f"W0 + ΔW {here}"
+    after = tuned(w0, base, delta.u * delta.s, delta.vh.mT, sweep.k, where, name)
     generator = sweep.generator(factors, position)
-    rows, columns = w0.shape
-    edge, tuned_edge = (
-        float(marchenko_pastur_edge(values.square().sum().sqrt(), rows, columns))
-        for values in (s0, after)
-    )
+    edge = float(marchenko_pastur_edge(s0.norm(), *w0.shape))
     found = W0Comparison(
         w0_frobenius_norm=float(s0.norm()),
         w0_spectral_norm=float(s0[0]),
@@ -70,29 +66,29 @@ def compared_with_w0(
         w0_edge=edge,
         w0_above_edge=int((s0 > edge).sum()),
         delta_above_w0_edge=int((s > edge).sum()),
-        tuned_edge=tuned_edge,
-        tuned_above_edge=int((after > tuned_edge).sum()),
-        cosines=_cosines(base, changed, sweep),
+        tuned_edge=after.edge,
+        tuned_above_edge=after.above,
+        cosines=_cosines(after.along),
         random_cosines=tuple(_random_cosines(w0, base, delta.s, sweep, generator, where)),
     )
     notes = []
-    if _undecided(w0, base, changed, sweep):
+    if _undecided(w0, base, after.along, sweep):
         notes.append(equal_said(factors.module, "which directions are called intruders"))
     return found, s.numpy(), notes
 
 
-def _undecided(w0: Tensor, base: Singular, changed: Singular, sweep: Sweep) -> bool:
+def _undecided(w0: Tensor, base: Singular, along: Tensor, sweep: Sweep) -> bool:
     """Whether a direction is an intruder by some of the vectors that W0 may be given where its singular values are equal, and not by others."""
     equal = equal_neighbours(w0, base.s.cpu(), len(base.s))
     if not equal.any():
         return False
-    runs = torch.cat([torch.zeros(1, dtype=torch.int64), (~equal).cumsum(0)]).to(base.u.device)
-    least, most = cosines_by_choice(base.u, changed.u[:, : sweep.k], runs)
+    runs = torch.cat([torch.zeros(1, dtype=torch.int64), (~equal).cumsum(0)]).to(along.device)
+    least, most = cosines_by_choice(along, runs)
     return any(bool(((least < one) & (one <= most)).any()) for one in sweep.epsilons)
 
 
-def _cosines(base: Singular, changed: Singular, sweep: Sweep) -> tuple[float, ...]:
-    return tuple(largest_cosines(base.u, changed.u[:, : sweep.k]).double().cpu().tolist())
+def _cosines(along: Tensor) -> tuple[float, ...]:
+    return tuple(largest_cosines(along).double().cpu().tolist())
 
 
 def _random_cosines(
@@ -106,6 +102,5 @@ def _random_cosines(
     """`_cosines` of W0 plus a random ΔW with the singular values `s`, draw by draw."""
     for _ in range(sweep.draws):
         x, y = (where.take(random_directions(d, len(s), 1, generator)[0]) for d in w0.shape)
-        tuned = where.take(w0) + (x * s) @ y.mT
-        changed = weight_singular(tuned, where, name="W0 + a random ΔW", stored=w0.dtype)
-        yield _cosines(base, changed, sweep)
+        after = tuned(w0, base, x * s, y, sweep.k, where, "W0 + a random ΔW")
+        yield _cosines(after.along)
