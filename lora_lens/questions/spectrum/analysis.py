@@ -70,7 +70,7 @@ def spectrum(
     that is large beside W0 makes intruders, whatever it was trained on: beside the counts stand those
     of random ΔW with the same singular values in uniform directions. One SVD of W0's size a
     layer, one layer at a time: O(d³) time (a third of a second at d = 768 on one core in float64)
-    and memory for a few matrices of W0's size. The sums with a ΔW of low rank follow from it in O(d²·r) (`lora_lens.core.spectra.updated`);
+    and memory for a few matrices of W0's size. The sums with a ΔW of low rank follow from it in O(d²·r);
     those of a ΔW that has no low rank, or in float32, have SVDs of their own, 1 + draws more.
 
     Everything is free of the gauge. Without W0 the numbers of DoRA are those of s·B·A, before it is rescaled, and each
