@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 _PROCESS = Path("/proc/self")
+_ALONE = Path("/sys/fs/cgroup")  # where a container's group is, if /proc tells nothing
 _ESCAPED = re.compile(r"\\([0-7]{3})")  # a space or a line feed in a mount's path
 
 
@@ -76,7 +77,7 @@ def _free_of(group: Path, names: _Memory) -> int | None:
 
 
 def _cores_2(group: Path) -> int | None:
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError, ZeroDivisionError):
         quota, period = (group / "cpu.max").read_text().split()
         return max(1, math.ceil(int(quota) / int(period)))  # ValueError of "max"
     return None
@@ -97,6 +98,8 @@ def _number(file: Path) -> int | None:
 def _groups(controller: str) -> Iterator[Path]:
     """Folders of the process's group and of all above it that can be seen; of version 2 where no controller is named."""
     path = _path(controller)
+    if not controller and path is None:
+        yield _ALONE
     for root, mount in _mounts(controller):
         if path is None:
             return
@@ -111,8 +114,9 @@ def _groups(controller: str) -> Iterator[Path]:
 def _path(controller: str) -> PurePosixPath | None:
     """The process's group, as /proc says: ``0::/a/b`` of version 2, ``4:cpu,cpuacct:/a/b`` of version 1."""
     for line in _lines("cgroup"):
-        _, controllers, path = line.split(":", 2)
-        if controller in controllers.split(","):
+        _, _, told = line.partition(":")
+        controllers, _, path = told.partition(":")
+        if path and controller in controllers.split(","):
             return PurePosixPath(path)
     return None
 
@@ -121,8 +125,9 @@ def _mounts(controller: str) -> Iterator[tuple[PurePosixPath, Path]]:
     """Which group is seen where: ``31 23 0:28 /root /where rw - cgroup2 cgroup2 rw``."""
     for line in _lines("mountinfo"):
         here, _, kind = line.partition(" - ")
-        root, where = here.split()[3:5]
-        system, *_, settings = kind.split()
+        if len(of_place := here.split()) < 5 or len(of_kind := kind.split()) < 2:
+            continue  # no line of the kernel's
+        (root, where), system, settings = of_place[3:5], of_kind[0], of_kind[-1]
         its_own = system == "cgroup" and controller in settings.split(",")
         if its_own if controller else system == "cgroup2":
             yield PurePosixPath(_plain(root)), Path(_plain(where))
@@ -134,6 +139,6 @@ def _plain(path: str) -> str:
 
 def _lines(name: str) -> list[str]:
     try:
-        return (_PROCESS / name).read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        return (_PROCESS / name).read_text(encoding="utf-8", errors="surrogateescape").split("\n")
     except OSError:  # another system, or one that hides it
         return []

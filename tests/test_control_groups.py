@@ -17,6 +17,7 @@ NO_LIMIT = 9223372036854771712  # of version 1
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder in which `tell` says what the process is told."""
     monkeypatch.setattr(control_groups, "_PROCESS", tmp_path / "self")
+    monkeypatch.setattr(control_groups, "_ALONE", tmp_path / "alone")
     (tmp_path / "self").mkdir()
     return tmp_path
 
@@ -42,6 +43,22 @@ def group(folder: Path, **files: object) -> None:
 
 def test_no_groups_no_limit(machine: Path) -> None:
     assert control_groups.free_memory() is None
+    assert control_groups.cores() is None
+
+
+def test_where_proc_tells_nothing_the_containers_group_counts(machine: Path) -> None:
+    group(machine / "alone", memory__max=4 * GB, memory__current=GB)
+    assert control_groups.free_memory() == 3 * GB
+
+
+@pytest.mark.parametrize("odd", ["", "1", "a b c", "22 1 8:1 / /a\u2028b rw", "22 1 8:1 / / rw - "])
+def test_lines_that_are_none_of_the_kernels_are_passed_over(machine: Path, odd: str) -> None:
+    """A mount's path may hold what Python takes for an end of line, and the kernel does not."""
+    tell(machine, f"{odd}\n0::/\n", "/ fs cgroup2 cgroup2 rw")
+    told = machine / "self/mountinfo"
+    told.write_text(f"{odd}\n{told.read_text()}", encoding="utf-8")
+    group(machine / "fs", memory__max=4 * GB, memory__current=GB, cpu__max="1000 0")
+    assert control_groups.free_memory() == 3 * GB
     assert control_groups.cores() is None
 
 

@@ -34,6 +34,14 @@ _HUB_ID = re.compile(
 _WHOLE = re.compile(r"(pytorch_|diffusion_pytorch_)?model\b")
 _PART = re.compile(r"-\d{5}-of-(\d{5})\.\w+$")
 _MOST_NAMED = 6
+_NONE = (
+    ".",
+    "optimizer",
+    "scheduler",
+    "scaler",
+    "rng_state",
+    "training_args",
+)  # hidden, and what trainers keep beside adapters
 
 
 @dataclass(frozen=True)
@@ -183,11 +191,11 @@ def _pickled(folder: Path) -> str:
     """Files that PyTorch may have saved tensors in, of which none is opened unasked, as the rest of a sentence; empty where none is."""
     endings = tuple(ending for ending in ALONE if ending not in (".safetensors", GGUF))
     try:
-        names = sorted((path.name for path in folder.iterdir()), key=natural)
+        names = sorted((path.name for path in folder.iterdir() if path.is_file()), key=natural)
     except OSError:  # not ours to look into
         return ""
-    found = [name for name in names if name.endswith(endings) and name[0] != "."]
-    return f"; if {' or '.join(found[:_MOST_NAMED])} holds one, name that file" if found else ""
+    found = [name for name in names if name.endswith(endings) and not name.startswith(_NONE)]
+    return f"; if one is in {_some(found)}, name that file" if found else ""
 
 
 def find_model(path: str | Path, stems: Sequence[str]) -> Place | None:

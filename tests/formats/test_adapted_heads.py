@@ -41,18 +41,8 @@ UNTRAINED = (random(2, 8, seed=30), torch.zeros(8, 2))
 
 
 @pytest.mark.parametrize("ending", [".dense", ""])
-@pytest.mark.parametrize(
-    "names",
-    [
-        ["", ".modules_to_save", ".original_module"],
-        [".modules_to_save", ".original_module"],
-        [".modules_to_save.default", ".original_module"],
-        [".modules_to_save"],
-    ],
-    ids=["as PEFT saves", "without a plain name", "a whole model's state", "the copy alone"],
-)
-def test_the_trained_copy_is_read_once(tmp_path: Path, names: list[str], ending: str) -> None:
-    trained = factors(20)
+def test_the_trained_copy_is_read_once(tmp_path: Path, ending: str) -> None:
+    names, trained = ["", ".modules_to_save", ".original_module"], factors(20)
     copies = {held: UNTRAINED if "original" in held else trained for held in names}
     adapter = load_adapter(write(tmp_path / "adapter", copies, ending))
     head = [one for one in adapter.each_layer() if one.layer is None]
@@ -65,7 +55,24 @@ def test_the_trained_copy_is_read_once(tmp_path: Path, names: list[str], ending:
     left = {name: why for name, why in adapter.left_out.items() if "lora_" in name}
     assert len(left) == 2 * len(names) - 2
     for name, why in left.items():
-        assert ("untouched original" if "original" in name else "the same again") in why
+        assert (
+            "untouched original" if "original" in name else "of a copy that stands beside"
+        ) in why
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [".modules_to_save"],
+        [".modules_to_save", ".original_module"],
+        [".modules_to_save.default", ".modules_to_save.other"],
+    ],
+)
+def test_without_the_layers_own_all_are_shown(tmp_path: Path, names: list[str]) -> None:
+    copies = {held: factors(20 + k) for k, held in enumerate(names)}
+    adapter = load_adapter(write(tmp_path / "adapter", copies))
+    head = [one.name for one in adapter.each_layer() if one.layer is None]
+    assert head == [f"classifier{held}.dense" for held in names]
 
 
 def test_the_weight_that_was_trained_too_is_said(tmp_path: Path) -> None:

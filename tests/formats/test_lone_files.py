@@ -132,8 +132,9 @@ def test_what_is_no_adapter_is_named(given: object) -> None:
 
 def test_a_folder_of_pickles_says_which_file_to_name(tmp_path: Path) -> None:
     torch.save({"a.lora_A": torch.ones(2, 8)}, tmp_path / "lora_weights.pt")
-    (tmp_path / "lora_weights.txt").write_text("")
-    with pytest.raises(AdapterError, match=r"json; if lora_weights.pt holds one, name that file$"):
+    (tmp_path / "optimizer.pt").write_bytes(b"")
+    (tmp_path / "more.pt").mkdir()
+    with pytest.raises(AdapterError, match=r"json; if one is in lora_weights.pt, name that file$"):
         load_adapter(tmp_path)
     (tmp_path / "lora_weights.pt").unlink()
     with pytest.raises(AdapterError, match=r"it holds no adapter_config.json$"):

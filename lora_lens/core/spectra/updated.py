@@ -66,10 +66,8 @@ class Updated:
         return cls(_padded(s0, size), _padded(left, size), _padded(right, size), len(s0))
 
     def frobenius_norm(self) -> Float[Tensor, ""]:
-        """Of the sum."""
-        crossed = (self.s0[:, None] * self.x * self.y).sum()
-        own = ((self.x.mT @ self.x) * (self.y.mT @ self.y)).sum()
-        return (self.s0.square().sum() + 2 * crossed + own).clamp(min=0).sqrt()
+        """Of the sum, entry by entry: what ΔW takes away from W0 would be lost in a difference of squares."""
+        return torch.linalg.matrix_norm(self.s0.diag() + self.x @ self.y.mT)
 
     def count_above(self, edge: float) -> int | None:
         """How many singular values are larger; None where one of W0's is so near that rounding would decide."""
@@ -78,12 +76,16 @@ class Updated:
         r = self.x.shape[-1]
         scale = (edge**2 - self.s0.square())[:, None]
         own, crossed = -edge / scale, -self.s0[:, None] / scale
-        across = torch.eye(r).to(self.x) + self.x.mT @ (crossed * self.y)
+        across = torch.eye(r, dtype=self.x.dtype, device=self.x.device) + self.x.mT @ (
+            crossed * self.y
+        )
         inner = torch.cat([
             torch.cat([self.x.mT @ (own * self.x), across], dim=1),
             torch.cat([across.mT, self.y.mT @ (own * self.y)], dim=1),
         ])  # fmt: skip
-        below = int((torch.linalg.eigvalsh(inner) < 0).sum())
+        if not r:
+            return int((self.s0 > edge).sum())
+        below = int((torch.linalg.eigvalsh(_evened(inner)) < 0).sum())
         return int((self.s0 > edge).sum()) + below - r
 
     def leading(self, k: int) -> Leading | None:
@@ -101,7 +103,7 @@ class Updated:
         size, r = self.x.shape
         if not k:
             return Leading(self.s0[:0], self.s0[: self.n, None][:, :0])
-        first = torch.eye(size, min(size, k + r + 1)).to(self.x)
+        first = torch.eye(size, min(size, k + r + 1), dtype=self.x.dtype, device=self.x.device)
         basis = torch.linalg.qr(torch.cat([first, self.x], dim=1)).Q
         images, rounding = self._transposed(basis), 64 * torch.finfo(self.x.dtype).eps
         for _ in range(_ROUNDS):
@@ -155,6 +157,15 @@ def _within(basis: Float[Tensor, "d n"], columns: Float[Tensor, "d r"]) -> Float
     beside = columns - basis @ inside
     again = basis.mT @ beside
     return torch.cat([inside + again, torch.linalg.qr(beside - basis @ again).R])
+
+
+def _evened(symmetric: Float[Tensor, "n n"]) -> Float[Tensor, "n n"]:
+    """The same signs of eigenvalues, with rows of about one size: beside ΔW's singular values squared all else would be rounding."""
+    for _ in range(3):
+        largest = symmetric.abs().amax(1)
+        scale = largest.where(largest > 0, 1.0).rsqrt()
+        symmetric = scale[:, None] * symmetric * scale
+    return symmetric
 
 
 def _padded(rows: Tensor, size: int) -> Tensor:

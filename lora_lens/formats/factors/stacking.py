@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any
-from weakref import WeakValueDictionary, finalize, ref
+from weakref import WeakValueDictionary
 
 import numpy as np
 
 from ...adapter import FusedRows, LayerFactors, ModuleFactors, is_numbered
-from ...adapter.factors import unstacked
 from ...arrays import Either, Stored, Tensor
 from ...core.numbers.either import namespace
 from ...errors import AdapterError
@@ -19,22 +17,18 @@ from ...updates import Factor, LowRank
 from .grouping import Group, Member
 
 _MOST_PADDED, _MOST_UNEQUAL = 1 << 28, 16
-_Versions = tuple[int, ...]
 
 
 class StackedModules(Mapping[str, ModuleFactors]):
     """Modules by name, each read when it is asked for, and again after nobody holds it any more.
 
-    So an adapter of any size takes the memory of the modules that are looked at. One whose factors were written into
-    is kept as it is then, and no layer of it is read from the file any more.
+    So an adapter of any size takes the memory of the modules that are looked at.
     """
 
     def __init__(self, groups: Mapping[str, Group]) -> None:
         self._groups = groups
         self._held: WeakValueDictionary[str, ModuleFactors] = WeakValueDictionary()
         self._last: ModuleFactors | None = None
-        self._as_read: dict[str, _Versions] = {}
-        self._edited: dict[str, ModuleFactors] = {}
 
     @property
     def patterns(self) -> dict[str, str]:
@@ -43,20 +37,15 @@ class StackedModules(Mapping[str, ModuleFactors]):
 
     def layers_of(self, name: str) -> Iterator[LayerFactors]:
         """The layers of a module, each of which is read by itself."""
-        held = self._edited.get(name) or self._held.get(name)
-        if held is not None and _versions(held) != self._as_read[name]:
-            return unstacked(held)
         group = self._groups[name]
         return (_layer(group, member) for member in group.members)
 
     @in_plain_torch
     def __getitem__(self, name: str) -> ModuleFactors:
         """The factors of a module."""
-        found = self._edited.get(name) or self._held.get(name)
+        found = self._held.get(name)
         if found is None:
             found = self._held[name] = stack(self._groups[name])
-            self._as_read[name] = _versions(found)
-            finalize(found, _keep_edited, ref(self), name, replace(found)).atexit = False
         self._last = found
         return found
 
@@ -74,19 +63,6 @@ class StackedModules(Mapping[str, ModuleFactors]):
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         # Another process has not the file open: it gets the numbers.
         return dict, (dict(self),)
-
-
-def _keep_edited(modules: ref[StackedModules], name: str, left: ModuleFactors) -> None:
-    """When nobody holds a module any more: what was written into it would be lost."""
-    of = modules()
-    if of is not None and _versions(left) != of._as_read[name]:
-        of._edited[name] = left
-
-
-def _versions(factors: ModuleFactors) -> _Versions:
-    """How often each of its tensors was written into; of those made in inference mode torch does not count."""
-    tensors = (factors.a, factors.b, factors.scaling, factors.magnitude, factors.norm_scaling)
-    return tuple(one._version for one in tensors if one is not None and not one.is_inference())
 
 
 def check(path: str, update: LowRank) -> None:

@@ -13,13 +13,11 @@ from ...errors import AdapterError
 from ...files.peft_names import PEFT_PREFIX
 from ..adapter_files import AdapterFiles
 from ..factors.factor_pairs import Factors
-from .names import TWICE, UNTRAINED, said_in_full
-
-_COPY, _ORIGINAL = "modules_to_save", "original_module"
+from .names import COPIES, COPY, ORIGINAL, said_in_full
 
 
 def without_copies(files: AdapterFiles, factors: Factors) -> tuple[Factors, dict[str, str]]:
-    """The factors of each layer once, by the layer's own path, and every other of their tensors with why it is left out.
+    """The factors without those of copies that stand beside the layer's own, and of these every tensor with why it is left out.
 
     Args:
         files: Of the adapter.
@@ -28,23 +26,15 @@ def without_copies(files: AdapterFiles, factors: Factors) -> tuple[Factors, dict
     Raises:
         AdapterError: The two that should be the same are not.
     """
-    kept = {path: pair for path, pair in factors.items() if not _held_by(path)}
-    originals = {_without(path, _ORIGINAL) for path in factors if _ORIGINAL in path.split(".")}
-    left_out: dict[str, str] = {}
+    kept, left_out = dict(factors), dict[str, str]()
     for path, pair in factors.items():
-        held = _held_by(path)
-        if held == _ORIGINAL:
-            left_out |= dict.fromkeys(pair.values(), UNTRAINED)
-        if held != _COPY:
-            continue
-        # The adapter's name is in a whole model's state, and not in what PEFT saves.
-        owns = [_without(path, _COPY), _without(path, _COPY, 2)]
-        own = next((one for one in owns if one in factors or one in originals), owns[0])
-        if own in factors:
-            _check_same(files, own, pair, factors[own])
-            left_out |= dict.fromkeys(pair.values(), TWICE)
-        else:
-            kept[own] = pair
+        for part, why in COPIES.items():
+            if part not in path.split(".") or (own := _without(path, part)) not in factors:
+                continue
+            if part == COPY:
+                _check_same(files, own, pair, factors[own])
+            left_out |= dict.fromkeys(pair.values(), why)
+            kept.pop(path, None)
     return kept, left_out
 
 
@@ -59,7 +49,7 @@ def base_trained_too(others: Iterable[str], config: Mapping[str, Any]) -> Iterat
     found = [
         name.removesuffix(ending).removeprefix(PEFT_PREFIX)
         for name in others
-        if name.endswith(ending) and said_in_full(name, config)
+        if name.endswith(ending) and ORIGINAL not in name.split(".") and said_in_full(name, config)
     ]
     if found:
         yield (
@@ -68,16 +58,10 @@ def base_trained_too(others: Iterable[str], config: Mapping[str, Any]) -> Iterat
         )
 
 
-def _held_by(path: str) -> str | None:
-    """Which of PEFT's two copies of a module a path leads into."""
+def _without(path: str, part: str) -> str:
     parts = path.split(".")
-    return next((part for part in (_ORIGINAL, _COPY) if part in parts), None)
-
-
-def _without(path: str, part: str, length: int = 1) -> str:
-    parts = path.split(".")
-    at = parts.index(part)
-    return ".".join(parts[:at] + parts[at + length :])
+    parts.remove(part)
+    return ".".join(parts)
 
 
 def _check_same(

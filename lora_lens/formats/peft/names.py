@@ -13,9 +13,11 @@ from ...files.peft_names import plain
 FULL = "trained in full (modules_to_save)"
 IN_FULL = f"{FULL}, no low-rank factor"
 _BASE_TOO = f"{FULL} beside its factors; what that changed is no part of B·A"
-TWICE = "the same again, as earlier versions of PEFT save what is within a module that was trained in full"
-UNTRAINED = "of the untouched original of a module that was trained in full"
-_COPIES = {".original_module.": UNTRAINED, ".modules_to_save.": TWICE}
+COPY, ORIGINAL = "modules_to_save", "original_module"
+COPIES = {
+    COPY: "of a copy that stands beside the layer's own, as earlier versions of PEFT save what is within a module that was trained in full",
+    ORIGINAL: "of the untouched original of a module that was trained in full",
+}
 UNKNOWN = "not known what it is: no factor, and nothing that the configuration says was trained in full (modules_to_save)"
 # PEFT trains a model's head for these tasks, and before 0.12 did not write that down.
 _HEADS: Mapping[str, tuple[str, ...]] = {
@@ -106,7 +108,7 @@ def _of_copy(name: str) -> str | None:
     """Why what LoRA added within PEFT's copies of a module is left out; None of all else."""
     if "lora_" not in name:
         return None
-    return next((why for part, why in _COPIES.items() if part in name), None)
+    return next((why for part, why in COPIES.items() if part in name.split(".")), None)
 
 
 def said_in_full(name: str, config: Mapping[str, Any]) -> bool:

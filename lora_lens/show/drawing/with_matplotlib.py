@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, cast
 
@@ -133,7 +134,10 @@ def sheet(described: Sheet, figure: Filled | None = None, *, width: float | None
     drawn = fill(figure, arranged(described, room, _font()) if narrow else described, draw)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # what shows the figure says them
-        break_panel_titles(figure, drawn, _LONG_IN_PARTS)
+        with suppress(
+            ValueError
+        ):  # of another part, which cannot be drawn: whoever shows it is told
+            break_panel_titles(figure, drawn, _LONG_IN_PARTS)
     return figure
 
 

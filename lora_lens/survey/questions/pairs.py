@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import torch
@@ -54,8 +54,7 @@ class Pairs(Question):
             return None
         if null == "start":
             return sums.start
-        side = _SIDE[matrix]
-        return lambda folds: sums.placed(side, sums.mean(folds, side, sums.rank))
+        return partial(sums.filled_mean, side=_SIDE[matrix], k=sums.rank)
 
     def pair(self, block: PairBlock) -> Rows:
         """Their φ, and its moments under each null."""

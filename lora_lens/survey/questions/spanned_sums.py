@@ -23,8 +23,8 @@ def spans_little(rows: int, out: int, into: int) -> bool:
     """Whether so many directions are better kept than summed: half a width at most, so that they take no more room than one sum.
 
     Example:
-        >>> spans_little(320, 4096, 4096), spans_little(768, 384, 384)
-        (True, False)
+        >>> [spans_little(rows, 4096, 8192) for rows in (320, 2048, 2049)]
+        [True, True, False]
     """
     return 2 * rows <= min(out, into)
 

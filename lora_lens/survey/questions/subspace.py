@@ -13,7 +13,6 @@ from ...core.many_adapters.captured import (
     crossed,
     held_by_shared,
     shares_of,
-    those_that_hold,
 )
 from ...core.many_adapters.captured_by_chance import chance_of_left_out, held_of_unrelated
 from .question import Facts, Question, Rows
@@ -61,9 +60,9 @@ class Subspace(Question):
         folds = [list(range(half, FOLDS, 2)) for half in (0, 1)]
         every, both = list(range(FOLDS)), one.gram + other.gram
         yield "shared", held_by_shared(one, other, most)
-        means = [self._of_mean(side, which, most) for which in (every, *folds)]
+        means = [self._sums.mean(which, side, most) for which in (every, *folds)]
         yield "mean adapter", Held(shares_of(means[0], both), crossed(means[1:], one, other))
-        totals = [self._total(side, which) for which in folds]
+        totals = [self._sums.side_of_total(side, which) for which in folds]
         yield (
             "shared beside the mean",
             held_by_shared(centred(one, totals[0]), centred(other, totals[1]), most),
@@ -77,16 +76,6 @@ class Subspace(Question):
                 for which in (every, *folds)
             ]
             yield "start", Held(shares_of(starts[0], both), crossed(starts[1:], one, other))
-
-    def _of_mean(self, side: str, folds: list[int], most: int) -> Tensor:
-        """Leading singular vectors of the mean ΔW, as many as it has."""
-        found = self._sums.mean(folds, side, most)
-        mean = self._total(side, folds) / int(self._sums.count[folds].sum())
-        return those_that_hold(found, (mean @ found).square().sum(0), 1.0)
-
-    def _total(self, side: str, folds: list[int]) -> Tensor:
-        total = self._sums.total(folds)
-        return total if side == "right" else total.mT
 
     def _random(self, d: int, most: int) -> Tensor:
         """What the best directions hold of adapters with the same singular values and no relation."""

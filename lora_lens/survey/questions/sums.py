@@ -19,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ...core.factors.subspace_iteration import leading_pair
-from ...core.many_adapters.captured import Scatter
+from ...core.many_adapters.captured import Scatter, those_that_hold
 from .question import One
 
 FOLDS = 4
@@ -88,11 +88,29 @@ class Sums(ABC):
         return Scatter(self._gram(side, half), int(self.count[half::2].sum()), self._peaked[half])
 
     def mean(self, folds: Sequence[int], side: str, k: int) -> Float[Tensor, "m k"]:
-        """The leading singular vectors of the mean ΔW of some folds, orthonormal columns."""
+        """The leading singular vectors of the mean ΔW of some folds, orthonormal columns; as many as it has."""
         key = tuple(folds)
         if key not in self._leading:
             self._leading[key] = leading_pair(self.total(folds), self.most)
-        return self._leading[key][side == "right"][:, :k]
+        found = self._leading[key][side == "right"][:, :k]
+        energies = (self.side_of_total(side, folds) @ found).square().sum(0)
+        return those_that_hold(found, energies / int(self.count[list(folds)].sum()) ** 2, 1.0)
+
+    def filled_mean(self, folds: Sequence[int], side: str, k: int) -> Float[Tensor, "d k"]:
+        """The same among W0's directions; where it has fewer than k the rest are drawn, and know nothing of any adapter."""
+        found = self.placed(side, self.mean(folds, side, k))
+        d, few = found.shape
+        if few == k:
+            return found
+        drawn = torch.randn(
+            d, k - few, generator=torch.Generator().manual_seed(0), dtype=torch.float64
+        )
+        return torch.linalg.qr(torch.cat([found, drawn], dim=1)).Q
+
+    def side_of_total(self, side: str, folds: Sequence[int]) -> Float[Tensor, "_ m"]:
+        """Σ ΔW of some folds, whose rows are of the right side, or its transpose for the left."""
+        total = self.total(folds)
+        return total if side == "right" else total.mT
 
     def start(self, folds: Sequence[int]) -> Float[Tensor, "in k"]:
         """The span of the mean A of some folds: of adapters of one start, nearly that start; among W0's inputs."""

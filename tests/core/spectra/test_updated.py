@@ -81,3 +81,42 @@ def test_a_direction_that_the_first_subspace_misses_is_not_missed() -> None:
     found = Updated.of(torch.eye(100).double(), s0, torch.eye(100).double(), x, 3 * x).leading(2)
     assert found is not None
     assert found.along.abs().argmax(0).tolist() == [70, 80]
+
+
+@pytest.mark.parametrize(("scale", "size"), [(1.0, 1e9), (1e-9, 1.0), (1e-20, 1e-3), (1e20, 1e3)])
+def test_counts_do_not_depend_on_how_large_either_is(scale: float, size: float) -> None:
+    """Rounding beside ΔW's singular values squared had a say in them."""
+    for seed in range(20):
+        w0, x, y = made((64, 80), 4, 1.0, "bulk", seed)
+        w0, x, y = scale * w0, scale * size * x, torch.linalg.qr(y).Q
+        s = torch.linalg.svdvals(w0 + x @ y.mT)
+        updated = Updated.of(*torch.linalg.svd(w0, full_matrices=False), x, y)
+        for at in (0, 3, 4, 20):
+            assert updated.count_above(float(s[at] * s[at + 1]) ** 0.5) in (at + 1, None)
+
+
+def test_the_norm_of_what_a_change_leaves_is_exact() -> None:
+    """ΔW takes W0's first direction away, a hundred million times the others."""
+    w0, _, _ = made((40, 30), 1, 1.0, "bulk", 3)
+    u, s, vh = torch.linalg.svd(w0, full_matrices=False)
+    s[0] = 1e8
+    updated = Updated.of(u, s, vh, -s[0] * u[:, :1], vh[:1].mT)
+    assert float(updated.frobenius_norm()) == pytest.approx(float(s[1:].norm()), rel=1e-7)
+
+
+def test_leading_ones_that_are_small_beside_the_first_are_left_to_a_decomposition() -> None:
+    w0, x, y = made((60, 60), 1, 1.0, "bulk", 4)
+    base = torch.linalg.svd(w0)
+    assert Updated.of(*base, 1e4 * x, y).leading(2) is None
+    assert Updated.of(*base, 1e4 * x, y).leading(1) is not None
+
+
+def test_vectors_that_are_not_the_leading_ones_are_not_taken_for_them() -> None:
+    """The second and third, each found exactly, where the first was missed."""
+    w0, x, y = made((40, 40), 2, 0.3, "bulk", 6)
+    base = torch.linalg.svd(w0)
+    updated = Updated.of(*base, x, y)
+    u, s, _ = torch.linalg.svd(w0 + x @ y.mT)
+    found = base.U.mT @ u
+    assert updated._checked(s, found[:, :2], 2) is not None
+    assert updated._checked(s[1:], found[:, 1:3], 2) is None
