@@ -19,7 +19,7 @@ from .format import Checkpoint, Format
 from .image.parts import by_module
 from .image.places import METADATA, are_dotted, place, root_of_bare
 from .image.trained_otherwise import trained_otherwise
-from .image.unread_alpha import unread_alpha
+from .image.unread_alpha import check_alpha_beside, unread_alpha
 from .image.updates import ImageUpdates, by_alpha, read_modules
 from .peft.known import unknown_said
 from .peft.settings import Scaling, check_plain
@@ -51,6 +51,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
     scales = _scaled(found, settings, configured & found.updates.keys())
     unknown = dict.fromkeys(filter(None, map(unknown_said, settings.values())))
     alone = found.restricted(found.updates.keys() - configured)
+    check_alpha_beside(files, alone)
     said = (*unknown, *unread_alpha(files, alone), *trained_otherwise(files.header))
     return found.checkpoint(files, *scales, *found.notes, caveats=said)
 

@@ -14,7 +14,7 @@ from .format import Checkpoint, Format
 from .image.parts import by_module
 from .image.places import are_flattened, place
 from .image.trained_otherwise import trained_otherwise
-from .image.unread_alpha import unread_alpha
+from .image.unread_alpha import check_alpha_beside, unread_alpha
 from .image.updates import ImageUpdates, by_alpha, read_modules
 
 # From a trainer's header, what tells which model and which method.
@@ -36,6 +36,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
         _LOKR not in files.names and RSLORA_FLAG in files.names and bool(files.number(RSLORA_FLAG))
     )
     found = read_modules(files, by_module(files, place), _by_root if by_root else by_alpha)
+    check_alpha_beside(files, found)
     said = (*found.scales("√rank" if by_root else "rank"), *found.notes, *_said(files.header))
     caveats = (
         *unread_alpha(files, found),

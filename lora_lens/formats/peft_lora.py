@@ -26,10 +26,12 @@ from .peft.expert_sides import sides_unsaid, turned_stacks
 from .peft.experts import experts, named_in_peft, parameters_of
 from .peft.initial import Initial, initial_of, tied_said
 from .peft.known import unknown_said
+from .peft.mixtures import check_no_mixture
 from .peft.moved_rows import moved_said
 from .peft.names import IN_FULL, UNKNOWN, module_of, reason_left_out, unwrapped_paths
 from .peft.no_update import why_no_layer, why_no_sides, why_no_stack
 from .peft.replicas import copies
+from .peft.said_elsewhere import scale_said
 from .peft.settings import (
     Scaling,
     check_lora,
@@ -109,6 +111,7 @@ class _Beside:
 
 def _read(files: AdapterFiles) -> Checkpoint:
     check_lora(files.config, files.source)
+    check_no_mixture(files)
     named, others = factors_by_path(files, _FACTOR)
     factors, copies_of_heads = without_copies(files, named)
     found = _without_numbers(files, factors)
@@ -179,7 +182,7 @@ def _beside(
         raise AdapterError(
             f"{files.source} has no adapter_config.json beside it, which says α and so the scale of "
             f"every ΔW; put it into the same folder, or what is known of it: "
-            f'{{"peft_type": "LORA", "r": …, "lora_alpha": …}}'
+            f'{{"peft_type": "LORA", "r": …, "lora_alpha": …}}{scale_said(files)}'
         )
     initial = initial_of(files)
     parameters = parameters_of(files, factors)

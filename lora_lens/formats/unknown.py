@@ -9,6 +9,7 @@ from ..bases.quantised.gguf_file import ARCHITECTURE
 from ..errors import AdapterError
 from .adapter_files import AdapterFiles
 from .image.places import PREFIXES
+from .peft.mixtures import check_no_mixture
 
 # What PEFT 0.21's convert_to_lora and save_as_lora turn into LoRA.
 _CONVERTED = frozenset({
@@ -45,6 +46,7 @@ _WITHOUT_DELTA = dict.fromkeys(
     "TRAINABLE_TOKENS": "is trained rows of embeddings, which change no weight of a layer: there is no ΔW",
 }
 _NEMO = r"adapter.*\.linear_(in|out)\.weight|lora_kqv_adapter"
+_PEFTS = r"\.lora_[AB](\.[^.\n]+)?\.weight$"
 _EXTRACT = "merge it and extract a LoRA, for which LyCORIS and sd-scripts have tools"
 # What other trainers save, image models' for the most part, by the names of a file's tensors.
 _OF_TRAINERS = {
@@ -94,6 +96,16 @@ _OF_TRAINERS = {
         "SwissArmyTransformer's, of projections whose parts have factors of their own, and of no α: save those of each part as "
         "PEFT's lora_A and lora_B, beside an adapter_config.json with the r and lora_alpha that they were made with"
     ),
+    r"^w_a_\d+$": (
+        "LoRA-ViT's or SAMed's, whose factors are numbered, query and value of each block in turn, and which do not say s (α//r of "
+        "LoRA-ViT, a whole number; 1 of SAMed): save each w_a as PEFT's lora_A and w_b as lora_B, of the module that it is "
+        "of, beside an adapter_config.json whose lora_alpha is r times s"
+    ),
+    r"\.lora\.(A|W_a)$": (
+        "of a LoRA written from scratch, whose file says neither s nor which way A and B lie, most often x·A·B times α, without a "
+        "division by the rank: then save each A and B, turned over, as PEFT's lora_A, (rank, in), and lora_B, (out, rank), beside "
+        "an adapter_config.json whose lora_alpha is r times that α"
+    ),
     r"(unet|transformer|text_encoder)\w*\..*lora": (
         "diffusers', of modules whose names begin with no part of a pipeline that is known: rename them to begin with "
         "unet., transformer. or text_encoder."
@@ -116,7 +128,11 @@ _OF_TRAINERS = {
 
 
 def unknown(files: AdapterFiles, titles: Sequence[str]) -> AdapterError:
-    """One line: whose files they may be, what there is, and what is read."""
+    """One line: whose files they may be, what there is, and what is read.
+
+    Raises:
+        AdapterError: They are a mixture of experts.
+    """
     peft_type = files.config.get("peft_type")
     said = files.config.get("config")
     if peft_type is None and isinstance(said, Mapping):
@@ -125,6 +141,7 @@ def unknown(files: AdapterFiles, titles: Sequence[str]) -> AdapterError:
         what = f"has peft_type {peft_type!r}" if files.config else "holds no adapter_config.json"
     some = ", ".join(sorted(files.names)[:2]) or "no tensors"
     read = f"lora-lens reads {titles[0]} and {len(titles) - 1} other formats, which docs/formats.md lists"
+    check_no_mixture(files)
     if isinstance(peft_type, str) and (do := _OF_PEFT.get(peft_type.upper())):
         return AdapterError(f"{files.source} {what}, whose ΔW is not read: {do}; {read}")
     if isinstance(peft_type, str) and (why := _WITHOUT_DELTA.get(peft_type.upper())):
@@ -150,12 +167,23 @@ def unknown(files: AdapterFiles, titles: Sequence[str]) -> AdapterError:
             f"{files.source} holds {some}: NeMo's, whose names and rows are Megatron's; {read}. NeMo turns it into "
             f"PEFT's: llm.peft.export_lora"
         )
-    found = [said for pattern, said in _OF_TRAINERS.items() if re.search(pattern, names, re.M)]
-    if found and peft_type is None:
-        return AdapterError(f"{files.source} holds {some}: {found[0]}")
+    if peft_type is None and (whose := _by_names(files, names)):
+        return AdapterError(f"{files.source} holds {some}: {whose}")
     if files.config.get("fine_tune_type") == "full":
         return AdapterError(
             f"{files.source} holds {some}: whole weights, which MLX trained in full (fine_tune_type), no factors: extract a LoRA of what "
             f"they changed, for which mergekit has a tool"
         )
     return AdapterError(f"{files.source} {what}, and {some}: its numbers would be misread; {read}")
+
+
+def _by_names(files: AdapterFiles, names: str) -> str | None:
+    """Whose they are by the names of their tensors, a line each, and what to do; None where these tell nothing."""
+    if "lora_alpha" in files.config and re.search(_PEFTS, names, re.M):
+        return (
+            'PEFT\'s names, and its adapter_config.json says lora_alpha and no peft_type; put "peft_type": "LORA" into it where '
+            "s is lora_alpha/r"
+        )
+    return next(
+        (said for found, said in _OF_TRAINERS.items() if re.search(found, names, re.M)), None
+    )

@@ -338,7 +338,7 @@ def test_no_method_of_this_peft_is_one_that_nobody_knows(bert: BertLike, tmp_pat
         ({"peft_type": "IA3"}, "'IA3'.*reads PEFT's LoRA"),
         ({"peft_type": "PREFIX_TUNING"}, "'PREFIX_TUNING' and is trained prompts.*no ΔW"),
         ({"peft_type": "LN_TUNING"}, "'LN_TUNING' and is trained norms.*no ΔW"),
-        ({"peft_type": None}, "peft_type None.*reads PEFT's LoRA"),
+        ({"peft_type": None}, "says lora_alpha and no peft_type; put"),
         ({"peft_type": "VERA"}, "save_as_lora"),
         ({"target_parameters": "experts.gate"}, "expected names"),
         ({"target_parameters": ["query.a", "query.b"]}, "which is whose"),

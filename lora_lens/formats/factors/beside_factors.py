@@ -16,6 +16,8 @@ _HARMLESS = re.compile(
     r"|lora_([ABab]|down|up)\.([^.]+(\.weight)?|weight\..+)|lora_velora_.*|lora_dropout_mask|_extra_state"
 )
 _OF_AN_UPDATE = ("lora", "dora")
+# What weighs a layer's factors by its input, a module of its own within it: of a mixture of experts, or a gated LoRA.
+_ROUTER = re.compile(r"(\w+_)?(router?|routing|gate|gating)\..+")
 _WRAPS = re.compile(r"\.(lora|lora_linear_layer)$")  # what holds both factors, within the layer
 
 
@@ -36,6 +38,7 @@ def check_nothing_beside(
     for name in names:
         for layer, part in _splits(name):
             own = "." not in part or part.startswith(_OF_AN_UPDATE)  # and not of a layer within
+            own = own or _ROUTER.fullmatch(part) is not None
             if layer in layers and own and not _HARMLESS.fullmatch(part):
                 raise AdapterError(
                     f"{files.source} holds {name} beside the factors of {layer}, a part of its update that is not known, so "

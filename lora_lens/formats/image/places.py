@@ -30,9 +30,12 @@ PREFIXES = {
 }
 # VideoX-Fun writes two `_`.
 _FLAT = re.compile(rf"({'|'.join(sorted(PREFIXES, key=len, reverse=True))})__?(?P<path>[^.]+)")
-# `transformer.h` is GPT-2's and `transformer.layer` DistilBERT's.
+# `transformer.h` is GPT-2's, `transformer.layer` DistilBERT's, `transformer.resblocks` OpenCLIP's, the last torch's and Moshi's.
+_OF_LANGUAGE = (
+    r"h|layer|wte|wpe|resblocks|layers\.\d+\.(self_attn\.(in|out)_projs?|gating|linear[12])"
+)
 _DOTTED = re.compile(
-    r"(unet|prior|transformer(_2)?(?!\.(h|layer|wte|wpe)\.)|text_encoder(_[23])?|text_encoders|controlnet|"
+    rf"(unet|prior|transformer(_2)?(?!\.({_OF_LANGUAGE})(\.|$))|text_encoder(_[23])?|text_encoders|controlnet|"
     r"(model\.)?diffusion_model)\..+"
 )
 # Blocks of what denoises that stand alone in some files (DiffSynth-Studio's, Black Forest Labs', lightning LoRAs), as

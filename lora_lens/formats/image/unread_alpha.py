@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ...errors import AdapterError
 from ...files.locate import json_of
 from ...several import modules_said
 from ..adapter_files import AdapterFiles
@@ -38,6 +39,23 @@ def unread_alpha(files: AdapterFiles, found: ImageUpdates) -> Iterator[str]:
                 f"factors by it and kept the words, as sd-scripts' and musubi-tuner's do"
             )
             return
+
+
+def check_alpha_beside(files: AdapterFiles, found: ImageUpdates) -> None:
+    """Refuse s = 1 where a configuration beside the file says an α: other models than images' have such names, too.
+
+    Raises:
+        AdapterError: One does, of modules whose s nothing in the file says.
+    """
+    alpha = files.config.get("lora_alpha")
+    without = [path for path, one in found.modules.items() if one.scaled == "none"]
+    if alpha is not None and without:
+        of_peft = any(".lora_A" in name for name in files.names)
+        do = 'put "peft_type": "LORA" into it' if of_peft else "write it as a tensor .alpha of each"
+        raise AdapterError(
+            f"{files.source}: adapter_config.json beside it says lora_alpha {alpha} and no peft_type, and of an image model's "
+            f"names ({without[0]}) without .alpha s would be 1: {do} where s is lora_alpha/r, or take the file away where s is 1"
+        )
 
 
 def _written(files: AdapterFiles) -> Iterator[tuple[str, Mapping[str, Any]]]:
