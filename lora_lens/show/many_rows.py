@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 
 from .layout import NONE, Table
 
 MOST_ROWS = 64  # of what is read as a whole
 _NAMES = ("module", "of", "matrix")
 _LAYER = "layer"
+_EXPERTS = 4  # at least so many modules that differ in numbers alone
 ENDS = ("least", "median", "most")
 _FIRST_NUMBER = re.compile(r"[-+−]?\d[\d.,]*(?:e[-+]?\d+)?")
 
@@ -17,7 +19,8 @@ _FIRST_NUMBER = re.compile(r"[-+−]?\d[\d.,]*(?:e[-+]?\d+)?")
 def condensed(content: Table, *, most: int = MOST_ROWS, counted: str = "matrices") -> Table:
     """A table of layers as it is; of more than `most` rows three a module, each column by itself.
 
-    Modules that differ in whole numbers alone, as experts do, are one: ``*.down_proj``. Medians are of the
+    Four modules or more that differ in whole numbers alone, as experts do, are one: ``*.down_proj``; fewer are
+    not, for T5's ``1.DenseReluDense.wo`` is the encoder's and its ``2.DenseReluDense.wo`` the decoder's. Medians are of the
     numbers that are there, the lower of two in the middle.
 
     Args:
@@ -36,9 +39,10 @@ def condensed(content: Table, *, most: int = MOST_ROWS, counted: str = "matrices
         return content
     names = [k for k, head in enumerate(content.head) if head in _NAMES]
     numbers = [k for k, head in enumerate(content.head) if head not in (*_NAMES, _LAYER)]
+    known = _without_experts({row[k] for k in names for row in content.rows})
     groups: dict[tuple[str, ...], list[Sequence[str]]] = {}
     for row in content.rows:
-        groups.setdefault(tuple(_numberless(row[k]) for k in names), []).append(row)
+        groups.setdefault(tuple(known[row[k]] for k in names), []).append(row)
     rows = [
         [
             *_once([*name], at),
@@ -85,6 +89,13 @@ def _p(cell: str) -> float:
 def _once(cells: list[str], at: int) -> list[str]:
     """What names three rows stands in the first of them."""
     return [""] * len(cells) if at else cells
+
+
+def _without_experts(names: Collection[str]) -> dict[str, str]:
+    alike = Counter(map(_numberless, names))
+    return {
+        name: short if alike[short := _numberless(name)] >= _EXPERTS else name for name in names
+    }
 
 
 def _numberless(name: str) -> str:

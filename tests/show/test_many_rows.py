@@ -42,6 +42,14 @@ def test_numbers_of_a_summary_are_the_rows_own() -> None:
     assert "layer by layer" not in found.title
 
 
+def test_experts_are_one_and_two_sides_of_a_model_are_not() -> None:
+    """T5's encoder and decoder have their feed-forward layers at 1 and 2 of a block."""
+    names = [*("1.wo", "2.wo"), *(f"{k}.up" for k in range(8))]
+    rows = [[name, str(layer), "1.0"] for name in names for layer in range(10)]
+    found = condensed(Table("Norms", ["module", "layer", "norm"], rows))
+    assert [row[0] for row in found.rows if row[0]] == ["1.wo", "2.wo", "*.up"]
+
+
 def _printed(shown: object) -> str:
     console = Console(width=80)
     with console.capture() as capture:
