@@ -16,6 +16,7 @@ _GAPS = (2, 1)  # cells between columns; the narrower where all columns then fit
 # What names a row at its beginning; a null does wherever it stands, as a row is of one of several.
 _NAMES = (
     "module", "layer", "matrix", "side", "share", "null", "coordinate", "top k", "adapter", "of", "one", "other",
+    "over layers",
 )  # fmt: skip
 _ANYWHERE = ("null",)
 _LEAST_NAME = 8  # cells of a name that is folded for its row's numbers to have room

@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import __version__
 from ..show.layout import NONE, Table, beside, counted, layer_number, number, p_value
+from ..show.many_rows import condensed
 from . import far
 from .copies import Copies
 from .joined import Joined
@@ -154,10 +155,10 @@ def _tables(joined: Joined, failed: Sequence[Failed]) -> Iterator[Table]:
     if joined.merges:
         rows = [
             [row["module"], layer_number(row["layer"]), beside(row["cross_energy"], row["sd"]), number(row["z"], 1, plus=True)]
-            for row in joined.merges[:_MOST]
+            for row in joined.merges
         ]  # fmt: skip
         head = ["module", "layer", "cross energy ± sd of unrelated ones", "z"]
-        yield Table(f"Sum of all adapters{_of(len(joined.merges))}", head, rows)
+        yield condensed(Table("Sum of all adapters", head, rows), most=_MOST, counted="places")
     if failed:
         rows = [
             [
@@ -197,12 +198,11 @@ def _place_table(rows: Sequence[dict[str, Any]]) -> Table:
             number(row["gaussian_mean"], 4), number(row["gaussian_z"], 1, plus=True),
             *(number(row.get(f"{name}_mean"), 4) for name in nulls),
         ]
-        for row in rows[: 4 * _MOST]
+        for row in rows
     ]  # fmt: skip
-    more = f", {4 * _MOST} of {len(rows):,}" if len(rows) > 4 * _MOST else ""
-    return Table(
-        f"φ of all pairs by place{more}", [*head, *(name.replace("_", " ") for name in nulls)], body
-    )
+    head += [name.replace("_", " ") for name in nulls]
+    by_place = Table("φ of all pairs by place", head, body)
+    return condensed(by_place, most=4 * _MOST, counted="places")
 
 
 def _cluster_table(joined: Joined) -> Table:

@@ -119,6 +119,27 @@ def test_one_of_many_places_does_not_hide_who_else_is_left_out() -> None:
     assert table.title == "Left out, 12 of 22"
 
 
+def test_tables_of_many_places_leave_no_module_out() -> None:
+    """They showed the first 48 and the first 12: the text model's, and none of the vision model's."""
+    names = ("text.q", "vision.q")
+    places = [
+        {"module": name, "layer": k, "matrix": matrix, "adapters": 3, "phi": (k + at) / 100, "gaussian_mean": 0.1, "gaussian_z": k - 9}
+        for matrix in "AB" for at, name in enumerate(names) for k in range(20)
+    ]  # fmt: skip
+    merges = [
+        {"module": name, "layer": k, "cross_energy": k / 100, "sd": 0.02, "z": k / 2}
+        for name in names for k in range(20)
+    ]  # fmt: skip
+    by_place, summed = tables(Joined(places=places, merges=merges), ())
+    firsts = [row for row in by_place.rows if row[0]]
+    assert [row[:4] for row in firsts] == [
+        [name, matrix, "least", "20"] for matrix in "AB" for name in names
+    ]
+    assert [row[5] for row in by_place.rows[3:6]] == ["0.0100", "0.1000", "0.2000"]
+    assert [row[0] for row in summed.rows] == ["text.q", "", "", "vision.q", "", ""]
+    assert summed.rows[-1][-2:] == ["0.190 ± 0.020", "+9.5"]
+
+
 def test_the_closest_pairs_z_is_told_beside_what_unrelated_ones_have(tmp_path: Path) -> None:
     """Of 5 adapters at 24 places and 25 at 2 most pairs have 2, where φ of lines leans far to the right."""
     modules = [f"m{k}" for k in range(12)]

@@ -9,6 +9,7 @@ from ...errors import ModuleLookupError
 from .paths import ends_with, is_number, tails
 from .roles import ROLES, same_job
 
+_MOST_NAMES = 16  # that a line lists
 _SEEING = ("vis", "image", "audio", "speech")  # of the part of a model that is not its text model
 
 
@@ -98,7 +99,7 @@ def find_module(requested: str, patterns: Mapping[str, str]) -> str:
     """
     if not isinstance(requested, str):
         raise ModuleLookupError(
-            f"module is {requested!r:.60}; expected one of this adapter's names: {', '.join(patterns)}"
+            f"module is {requested!r:.60}; expected one of this adapter's names: {_some(patterns)}"
         )
     if requested in patterns:
         return requested
@@ -110,13 +111,19 @@ def find_module(requested: str, patterns: Mapping[str, str]) -> str:
     ]
     if len(found) == 1:
         return found[0]
-    have = ", ".join(patterns)
     if found:
         raise ModuleLookupError(
-            f"module {requested!r} is ambiguous: it could be {', '.join(found)}; name one of them"
+            f"module {requested!r} is ambiguous: it could be {_some(found)}; name one of them"
             f"{_where(found, patterns)}"
         )
-    raise ModuleLookupError(f"no module {requested!r} in this adapter; it has: {have}")
+    raise ModuleLookupError(f"no module {requested!r} in this adapter; it has: {_some(patterns)}")
+
+
+def _some(names: Collection[str]) -> str:
+    """All of a few names; of many, as of experts, the first ones and how many more."""
+    shown = list(names)
+    more = len(shown) - _MOST_NAMES
+    return ", ".join(shown) if more <= 1 else f"{', '.join(shown[:_MOST_NAMES])} and {more} more"
 
 
 def _where(found: Sequence[str], patterns: Mapping[str, str]) -> str:

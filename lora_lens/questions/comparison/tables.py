@@ -14,8 +14,10 @@ from ...show.layout import (
     called_apart,
     number,
 )
+from ...show.many_rows import ENDS, ends
 from .result import ComparisonResult
 
+_MOST_LAYERS = 32  # a column each
 NULLS = {
     "gaussian": "unrelated subspaces",
     "flipped": "both as they lie on W0's own singular directions, with random signs there",
@@ -34,7 +36,19 @@ _INDEPENDENT = (
 def tables(result: ComparisonResult) -> list[Table]:
     """The tests of the mean φ, and φ layer by layer."""
     what = f"{result.module} of {' and '.join(called_apart(result.one, result.other))}"
-    return [chance_table(result).under(what), layer_table(result)]
+    by_layer = layer_table(result)
+    many = len(result.layers) > _MOST_LAYERS
+    return [chance_table(result).under(what), _ends(by_layer) if many else by_layer]
+
+
+def _ends(by_layer: Table) -> Table:
+    """Least, median and most of more layers than a page is wide; CSV and JSON have every one."""
+    rows = [
+        [matrix, side, *ends(cells), mean, chance]
+        for matrix, side, *cells, mean, chance in by_layer.rows
+    ]
+    title = by_layer.title.replace("layer by layer", f"over {len(by_layer.head) - 4} layers")
+    return Table(title, [*by_layer.head[:2], *ENDS, *by_layer.head[-2:]], rows)
 
 
 def terminal(result: ComparisonResult, _: Console) -> RenderableType:

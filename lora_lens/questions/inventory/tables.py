@@ -8,6 +8,7 @@ from rich.text import Text
 from ...show.console import table
 from ...show.delta_named import equation, ranks_of, symbol
 from ...show.layout import Table, called, layer_number, number, significant
+from ...show.many_rows import condensed, said_of
 from ...show.whose import headed
 from .result import Inventory
 
@@ -16,7 +17,7 @@ _MOST = 6  # tensors that are left out for one reason
 
 def tables(result: Inventory) -> list[Table]:
     """The modules, those trained in full where there are any, and what was left out where something was."""
-    found = [module_table(result)] if result.modules else []
+    found = [condensed(module_table(result))] if result.modules else []
     found += [dense_table(result)] if result.dense else []
     found += [left_out_table(result)] if result.left_out else []
     return [found[0].under(called(result.adapter)), *found[1:]] if found else []
@@ -28,10 +29,11 @@ def terminal(result: Inventory, _: Console) -> RenderableType:
     base = "" if result.base else ", base not named"
     head = f"{headed(result.adapter, result.base, result.method)}{convention}{base}"
     found = tables(result)
-    first = module_table(result) if result.modules else dense_table(result)
+    first = condensed(module_table(result)) if result.modules else dense_table(result)
     return Group(
         Text(head, style="dim"),
         table(first, wide=not result.modules),
+        *(Text(line, style="dim") for line in said_of(len(result.modules))),
         *(table(one, wide=True) for one in found[1:]),
     )
 

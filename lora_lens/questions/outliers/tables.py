@@ -10,9 +10,12 @@ from rich.text import Text
 
 from ...show.console import table
 from ...show.layout import NONE, Table, beside, called, counted, number, p_value, signed
+from ...show.many_rows import ENDS, ends
 from ...show.whose import headed
 from . import words
 from .result import LEVEL, Alike, Coordinate, OutliersResult
+
+_MOST_LAYERS = 32  # a column each
 
 
 def tables(result: OutliersResult) -> list[Table]:
@@ -20,7 +23,19 @@ def tables(result: OutliersResult) -> list[Table]:
     source = called(result.adapter) if result.adapter else "untrained factors"
     what = f"{title(result)}; {source} on {called(result.base)}"
     found = [phi_table(result).under(what), coordinate_table(result)]
-    return [*found, share_table(result), norm_table(result)]
+    return [*found, *_by_layer(result)]
+
+
+def _by_layer(result: OutliersResult) -> list[Table]:
+    """Shares and columns by layer; of more layers than a line has room for their least, median and most."""
+    found = [share_table(result), norm_table(result)]
+    return list(map(_ends, found)) if len(result.layers) > _MOST_LAYERS else found
+
+
+def _ends(content: Table) -> Table:
+    rows = [[name, *ends(cells)] for name, *cells in content.rows]
+    title = f"{content.title.removesuffix(', by layer')}, over {len(content.head) - 1} layers"
+    return Table(title, ["coordinate", *ENDS], rows)
 
 
 def terminal(result: OutliersResult, _: Console) -> RenderableType:
@@ -33,8 +48,7 @@ def terminal(result: OutliersResult, _: Console) -> RenderableType:
         Text(f"convention {result.convention}, {result.convention_why}", style="dim"),
         table(phi_table(result)),
         table(coordinate_table(result)),
-        table(share_table(result)),
-        table(norm_table(result)),
+        *map(table, _by_layer(result)),
     )
 
 

@@ -23,6 +23,7 @@ from ...show.layout import (
     number,
     p_value,
 )
+from ...show.many_rows import condensed, smallest_p
 from ...show.text import as_csv
 from ...show.whose import headed
 from ...show.wording import ridge_words
@@ -30,13 +31,25 @@ from .predicted import DESCRIBING, Predicted
 from .result import SharedNull, SharedResult, SharedSubspace
 
 _SHOWN = ("captured", "left out")
+_MOST_LAYERS, _STRIKING = 32, 10  # a row each; of more so many rows
 
 
 def tables(result: SharedResult) -> list[Table]:
     """The summary, and the layers of each matrix."""
     what = f"{title(result)}; {called(result.adapter)} on {called(result.base)}"
-    first, *rest = [*predicted_tables(result), chance_table(result)]
-    return [first.under(what), *rest, *map(layer_table, result.values())]
+    first, *rest = [*_predicted(result), chance_table(result)]
+    by_layer = (condensed(layer_table(one)) for one in result.values())
+    return [first.under(what), *rest, *by_layer]
+
+
+def _predicted(result: SharedResult) -> list[Table]:
+    """`predicted_tables`; of many layers the most striking ones, and CSV and JSON have all."""
+    return [
+        smallest_p(one, _STRIKING)
+        if one.head[0] == "layer" and len(one.rows) > _MOST_LAYERS
+        else one
+        for one in predicted_tables(result)
+    ]
 
 
 def predicted_tables(
@@ -125,13 +138,22 @@ def terminal(result: SharedResult, _: Console) -> RenderableType:
     """The means beside the nulls, and the layers."""
     return Group(
         Text(f"{title(result)}; {headed(result.adapter, result.base, result.method)}", style="dim"),
-        *map(table, predicted_tables(result)),
+        *map(table, _predicted(result)),
+        *(Text(line, style="dim") for line in _left_out(len(result.layers))),
         Text(
             f"\nconversions by the convention {result.convention}, {result.convention_why}",
             style="dim",
         ),
         table(chance_table(result)),
     )
+
+
+def _left_out(layers: int) -> list[str]:
+    if layers <= _MOST_LAYERS:
+        return []
+    return [
+        f"{layers} layers are too many for a row each: every one is in --json and in the CSV of --out"
+    ]
 
 
 def title(result: SharedResult) -> str:

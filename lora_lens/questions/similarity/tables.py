@@ -10,7 +10,7 @@ from rich.text import Text
 
 from ...show.against_chance import columns_legend, nulls_table, resolution
 from ...show.console import numbers_in, shaded_grid, table
-from ...show.layout import LABELS, Table, called, significant
+from ...show.layout import LABELS, Table, called, number, significant
 from ...show.whose import headed
 from ...show.wording import ridge_words
 from .neighbours import neighbours
@@ -38,7 +38,7 @@ _MOST_BLOCKS = 10  # two grids of them stand beside each other on a line of 100 
 def tables(result: SimilarityResult) -> list[Table]:
     """The summary, a grid a matrix, and the conditioning of W0."""
     what = f"{title(result)}; {called(result.adapter)} on {called(result.base)}"
-    grids = map(grid_table, result.values())
+    grids = map(_grid_for_page, result.values())
     return [chance_table(result).under(what), *grids, condition_table(result)]
 
 
@@ -118,6 +118,19 @@ def grid_table(grid: LayerGrid) -> Table:
         for layer, row in zip(grid.layers, grid.values, strict=True)
     ]
     return Table(f"φ of {LABELS[grid.matrix]} conversions", ["layer", *map(str, grid.layers)], rows)
+
+
+def _grid_for_page(grid: LayerGrid) -> Table:
+    """`grid_table`; of more layers than a page is wide the means of neighbours, and CSV and JSON have every pair."""
+    if len(grid.layers) <= _MOST_LAYERS:
+        return grid_table(grid)
+    size, first, means = neighbours(grid.layers, grid.values, _MOST_BLOCKS)
+    rows = [
+        [str(layer), *(number(float(value)) for value in row)]
+        for layer, row in zip(first, means, strict=True)
+    ]
+    title = f"φ of {LABELS[grid.matrix]} conversions, means of {size} × {size} layers, named by the first"
+    return Table(title, ["layer", *map(str, first)], rows)
 
 
 def condition_table(result: SimilarityResult) -> Table:

@@ -61,7 +61,7 @@ def _means(grids: Sequence[LayerGrid]) -> str:
     """Each matrix's mean φ, its size in words, and the propagated null's."""
     nulls = [_null(grid) for grid in grids]
     digits = max(_digits(sd) for _, sd in nulls)
-    sizes = [_size(grid.mean, chance) for grid, (chance, _) in zip(grids, nulls, strict=True)]
+    sizes = [_size(grid.mean, *null) for grid, null in zip(grids, nulls, strict=True)]
     apart = len(set(sizes)) > 1
     means = listed(
         [
@@ -76,9 +76,12 @@ def _means(grids: Sequence[LayerGrid]) -> str:
     return f"{text}, and random factors through the same W0 give {each(known)}"
 
 
-def _size(mean: float, chance: float) -> str:
-    """φ's size in words, but where random factors have it too, and are not merely nearly orthogonal."""
-    word = PHI.word(mean)
+def _size(mean: float, chance: float, sd: float) -> str:
+    """φ's size in words, but where random factors have it too, and are not merely nearly orthogonal.
+
+    A mean that random factors scatter to has their word: on both sides of a word's edge it would have two.
+    """
+    word = PHI.word(chance if _varies(sd) and abs(mean - chance) <= 2 * sd else mean)
     as_random = bool(np.isfinite(chance)) and PHI.word(chance) == word != PHI.word(0.0)
     return "" if as_random else f" ({word})"
 

@@ -15,6 +15,7 @@ from ...show.layout import (
     number,
     significant,
 )
+from ...show.many_rows import MOST_ROWS, condensed, said_of
 from ...show.text import as_csv
 from ...show.whose import headed
 from .result import Spectrum
@@ -25,10 +26,29 @@ from .words import named, random_of
 def tables(result: Spectrum) -> list[Table]:
     """ΔW alone; where W0 is at hand ΔW beside it and intruder dimensions; the ranks suggested."""
     base = f" on {called(result.base)}" if result.base else ""
-    found = [spectrum_table(result).under(f"{called(result.adapter)}{base}")]
+    first, *rest = _of_layers(result)
+    found = [first.under(f"{called(result.adapter)}{base}"), *rest]
+    return [*found, *([_suggested(result)] if result.suggestion.layers else [])]
+
+
+def _suggested(result: Spectrum) -> Table:
+    by_path = suggestion_table(result.suggestion)
+    return (
+        condensed(by_path._replace(head=["module", *by_path.head[1:]]))
+        if len(by_path.rows) > MOST_ROWS
+        else by_path
+    )
+
+
+def _of_layers(result: Spectrum) -> list[Table]:
+    """ΔW, and what stands beside it; of many layers no intruder dimensions but their totals."""
+    found = [condensed(spectrum_table(result))]
     if result.base:
-        found += [beside_table(result), intruder_table(result), intruder_totals(result)]
-    return [*found, *([suggestion_table(result.suggestion)] if result.suggestion.layers else [])]
+        found.append(condensed(beside_table(result)))
+        each = intruder_table(result)
+        found += [each] if len(each.rows) <= MOST_ROWS else []
+        found.append(intruder_totals(result))
+    return found
 
 
 def texts(result: Spectrum) -> dict[str, str]:
@@ -44,13 +64,11 @@ def texts(result: Spectrum) -> dict[str, str]:
 
 def terminal(result: Spectrum, _: Console) -> RenderableType:
     """The same tables, but for the ranks suggested, which are printed to be pasted."""
-    parts: list[RenderableType] = [
+    return Group(
         Text(f"Spectra of {headed(result.adapter, result.base)}", style="dim"),
-        table(spectrum_table(result)),
-    ]
-    if result.base:
-        parts += map(table, (beside_table(result), intruder_table(result), intruder_totals(result)))
-    return Group(*parts)
+        *map(table, _of_layers(result)),
+        *(Text(line, style="dim") for line in said_of(len(result.layers))),
+    )
 
 
 def legend(result: Spectrum) -> list[str]:
@@ -153,8 +171,9 @@ def intruder_totals(result: Spectrum) -> Table:
     body = [[str(k), *(cell(k, epsilon) for epsilon in result.epsilons)] for k in result.ks]
     head = ["top k", *_epsilons(result)]
     layers = sum(one.beside_w0 is not None for one in result.layers)
+    what = "The same" if layers <= MOST_ROWS else "Intruder dimensions among the top k of W0+ΔW"
     return Table(
-        f"The same over all {layers} matrices; in brackets, of random ΔW with the same singular values",
+        f"{what} over all {layers} matrices; in brackets, of random ΔW with the same singular values",
         head,
         body,
     )

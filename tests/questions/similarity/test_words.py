@@ -58,6 +58,23 @@ def test_nothing_is_said_of_chance_however_far_it_is(result: SimilarityResult) -
         assert said in moved.summary
 
 
+def test_means_that_chance_scatters_to_have_one_word_on_both_sides_of_its_edge(
+    result: SimilarityResult,
+) -> None:
+    """φ of .099 and .100, both within chance, were “nearly orthogonal” and “partly alike”."""
+    off = ~np.eye(3, dtype=bool)
+    grids = {}
+    for matrix, mean in (("A", 0.099), ("B", 0.101)):
+        null = result[matrix].baselines["propagated"]
+        assert null.drawn is not None
+        moved = null.drawn - null.mean + 0.095
+        chance = replace(null, mean=np.full_like(null.mean, 0.095), samples=moved)
+        values = np.where(off, mean, 1.0)
+        grids[matrix] = replace(result[matrix], values=values, baselines={"propagated": chance})
+    shown = replace(result, grids=grids)
+    assert "is 0.099 for A and 0.101 for B (nearly orthogonal), and random" in shown.summary
+
+
 def test_all_of_the_space_is_no_shared_theta(tmp_path: Path) -> None:
     rng = np.random.default_rng(4)
 
