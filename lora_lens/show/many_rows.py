@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -109,6 +110,8 @@ def ends(cells: Sequence[str]) -> tuple[str, str, str]:
 
 
 def _value(cell: str) -> float:
+    if cell.startswith("∞"):
+        return math.inf
     number = _FIRST_NUMBER.match(cell)
     return float(number[0].replace(",", "").replace("−", "-")) if number else 0.0
 

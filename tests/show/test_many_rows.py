@@ -15,7 +15,7 @@ from lora_lens.questions.shared import tables as shared
 from lora_lens.questions.similarity import tables as similarity
 from lora_lens.questions.spectrum import tables as spectrum
 from lora_lens.show.layout import NONE, Table
-from lora_lens.show.many_rows import MOST_ROWS, condensed
+from lora_lens.show.many_rows import MOST_ROWS, condensed, ends
 
 LAYERS = 40
 
@@ -40,6 +40,10 @@ def test_numbers_of_a_summary_are_the_rows_own() -> None:
         ["", "most", "", "1,000", "-0.5"],
     ]
     assert "layer by layer" not in found.title
+
+
+def test_the_infinite_is_the_most() -> None:
+    assert ends(["∞", NONE, "2.0", "< 0.1"]) == ("< 0.1", "2.0", "∞")
 
 
 def test_experts_are_one_and_two_sides_of_a_model_are_not() -> None:
