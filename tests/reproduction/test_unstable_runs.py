@@ -328,6 +328,21 @@ def test_colas_run_of_forty_eight() -> None:
         assert said in " ".join(PAGE.split())
 
 
+def test_colas_condlora_of_forty_eight_so_far() -> None:
+    """Its checkpoint has its course, and settings that differ in the epochs alone."""
+    folder = RESULTS / "unfinished" / "cola-condlora-0"
+    once = json.loads((RESULTS / "mpnet" / "runs" / "cola-condlora-0" / "run.json").read_text())
+    longer = json.loads((folder / "unfinished.json").read_text())
+    assert longer.pop("data_sha256") == once["data_sha256"]
+    assert longer | {"data": "glue"} == once["settings"] | {"epochs": 48}
+    (path,) = folder.glob("checkpoints/*/trainer_state.json")
+    state = json.loads(path.read_text())
+    scores = [row["eval_score"] for row in state["log_history"] if "eval_score" in row]
+    assert len(scores) == state["epoch"]
+    said = f"has {len(scores)} of them, {' '.join(map(short, scores))} ("
+    assert said in " ".join(PAGE.split())
+
+
 @pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("method", METHODS)
 def test_colas_runs_at_two_rates(method: str, seed: int) -> None:
