@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 from .layout import NONE, Table
 
 MOST_ROWS = 64  # of what is read as a whole
+MOST_LAYERS = 32  # a row or a column each
 _NAMES = ("module", "of", "matrix")
 _LAYER = "layer"
 _EXPERTS = 4  # at least so many modules that differ in numbers alone
@@ -116,15 +117,15 @@ def _value(cell: str) -> float:
     return float(number[0].replace(",", "").replace("−", "-")) if number else 0.0
 
 
-def said_of(rows: int) -> list[str]:
+def said_of(rows: int, counted: str = "matrices", *, most: int = MOST_ROWS) -> list[str]:
     """Where every row is; nothing where all are shown.
 
     Example:
         >>> said_of(12), said_of(560)
         ([], ['560 matrices are too many for a row each: every one is in --json and in the CSV of --out'])
     """
-    if rows <= MOST_ROWS:
+    if rows <= most:
         return []
     return [
-        f"{rows} matrices are too many for a row each: every one is in --json and in the CSV of --out"
+        f"{rows} {counted} are too many for a row each: every one is in --json and in the CSV of --out"
     ]

@@ -14,10 +14,9 @@ from ...show.layout import (
     called_apart,
     number,
 )
-from ...show.many_rows import ENDS, ends
+from ...show.many_rows import ENDS, MOST_LAYERS, ends
 from .result import ComparisonResult
 
-_MOST_LAYERS = 32  # a column each
 NULLS = {
     "gaussian": "unrelated subspaces",
     "flipped": "both as they lie on W0's own singular directions, with random signs there",
@@ -37,7 +36,7 @@ def tables(result: ComparisonResult) -> list[Table]:
     """The tests of the mean φ, and φ layer by layer."""
     what = f"{result.module} of {' and '.join(called_apart(result.one, result.other))}"
     by_layer = layer_table(result)
-    many = len(result.layers) > _MOST_LAYERS
+    many = len(result.layers) > MOST_LAYERS
     return [chance_table(result).under(what), _ends(by_layer) if many else by_layer]
 
 

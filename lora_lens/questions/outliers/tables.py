@@ -10,12 +10,10 @@ from rich.text import Text
 
 from ...show.console import table
 from ...show.layout import NONE, Table, beside, called, counted, number, p_value, signed
-from ...show.many_rows import ENDS, ends
+from ...show.many_rows import ENDS, MOST_LAYERS, ends
 from ...show.whose import headed
 from . import words
 from .result import LEVEL, Alike, Coordinate, OutliersResult
-
-_MOST_LAYERS = 32  # a column each
 
 
 def tables(result: OutliersResult) -> list[Table]:
@@ -29,7 +27,7 @@ def tables(result: OutliersResult) -> list[Table]:
 def _by_layer(result: OutliersResult) -> list[Table]:
     """Shares and columns by layer; of more layers than a line has room for their least, median and most."""
     found = [share_table(result), norm_table(result)]
-    return list(map(_ends, found)) if len(result.layers) > _MOST_LAYERS else found
+    return list(map(_ends, found)) if len(result.layers) > MOST_LAYERS else found
 
 
 def _ends(content: Table) -> Table:

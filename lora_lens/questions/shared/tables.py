@@ -23,7 +23,7 @@ from ...show.layout import (
     number,
     p_value,
 )
-from ...show.many_rows import condensed, smallest_p
+from ...show.many_rows import MOST_LAYERS, condensed, said_of, smallest_p
 from ...show.text import as_csv
 from ...show.whose import headed
 from ...show.wording import ridge_words
@@ -31,7 +31,7 @@ from .predicted import DESCRIBING, Predicted
 from .result import SharedNull, SharedResult, SharedSubspace
 
 _SHOWN = ("captured", "left out")
-_MOST_LAYERS, _STRIKING = 32, 10  # a row each; of more so many rows
+_STRIKING = 10  # rows of more layers than are shown
 
 
 def tables(result: SharedResult) -> list[Table]:
@@ -46,7 +46,7 @@ def _predicted(result: SharedResult) -> list[Table]:
     """`predicted_tables`; of many layers the most striking ones, and CSV and JSON have all."""
     return [
         smallest_p(one, _STRIKING)
-        if one.head[0] == "layer" and len(one.rows) > _MOST_LAYERS
+        if one.head[0] == "layer" and len(one.rows) > MOST_LAYERS
         else one
         for one in predicted_tables(result)
     ]
@@ -139,21 +139,16 @@ def terminal(result: SharedResult, _: Console) -> RenderableType:
     return Group(
         Text(f"{title(result)}; {headed(result.adapter, result.base, result.method)}", style="dim"),
         *map(table, _predicted(result)),
-        *(Text(line, style="dim") for line in _left_out(len(result.layers))),
+        *(
+            Text(line, style="dim")
+            for line in said_of(len(result.layers), "layers", most=MOST_LAYERS)
+        ),
         Text(
             f"\nconversions by the convention {result.convention}, {result.convention_why}",
             style="dim",
         ),
         table(chance_table(result)),
     )
-
-
-def _left_out(layers: int) -> list[str]:
-    if layers <= _MOST_LAYERS:
-        return []
-    return [
-        f"{layers} layers are too many for a row each: every one is in --json and in the CSV of --out"
-    ]
 
 
 def title(result: SharedResult) -> str:

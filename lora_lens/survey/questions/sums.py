@@ -91,10 +91,17 @@ class Sums(ABC):
         """The leading singular vectors of the mean ΔW of some folds, orthonormal columns; as many as it has."""
         key = tuple(folds)
         if key not in self._leading:
-            self._leading[key] = leading_pair(self.total(folds), self.most)
-        found = self._leading[key][side == "right"][:, :k]
-        energies = (self.side_of_total(side, folds) @ found).square().sum(0)
-        return those_that_hold(found, energies / int(self.count[list(folds)].sum()) ** 2, 1.0)
+            self._leading[key] = self._leading_of(folds)
+        return self._leading[key][side == "right"][:, :k]
+
+    def _leading_of(self, folds: Sequence[int]) -> tuple[Tensor, Tensor]:
+        total = self.total(folds)
+        whole = float(self.count[list(folds)].sum()) ** 2  # of a sum of adapters that are one
+        left, right = leading_pair(total, self.most)
+        return (
+            those_that_hold(left, (total.mT @ left).square().sum(0), whole),
+            those_that_hold(right, (total @ right).square().sum(0), whole),
+        )
 
     def filled_mean(self, folds: Sequence[int], side: str, k: int) -> Float[Tensor, "d k"]:
         """The same among W0's directions; where it has fewer than k the rest are drawn, and know nothing of any adapter."""
