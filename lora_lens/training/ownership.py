@@ -6,7 +6,7 @@ import os
 import socket
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import copy
 
 import optuna
@@ -40,15 +40,14 @@ def take_back(study: optuna.Study) -> None:
     Of this machine those whose process is not there; of others those that have sent no heartbeat
     for as long as the storage allows.
     """
-    for trial in study.get_trials(deepcopy=False):
-        lost = trial.state == TrialState.RUNNING and _owner_is_gone(trial)
-        interrupted = trial.state == TrialState.FAIL and trial.user_attrs.get(_INTERRUPTED)
-        if lost:
-            try:
-                study.tell(trial.number, state=TrialState.FAIL)
-            except (ValueError, UpdateFinishedTrialError):
-                continue  # another process that was started at this moment has told it
-        if lost or (interrupted and not _taken_up(study, trial)):
+    for found in study.get_trials(deepcopy=False):
+        trial = found
+        if found.state == TrialState.RUNNING and _owner_is_gone(found):
+            with suppress(ValueError, UpdateFinishedTrialError):  # another process has told it
+                study.tell(found.number, state=TrialState.FAIL)
+            trial = study.get_trials(deepcopy=False)[found.number]
+        # Who told it may be killed before it puts it back, or be slow: twice is once (`taken_up_twice`), never is lost.
+        if _is_left(trial) and not _taken_up(study, trial):
             put_back(study, trial)
     with _unwarned():
         fail_stale_trials(study)
@@ -58,7 +57,9 @@ def put_back(study: optuna.Study, trial: FrozenTrial) -> None:
     """Queue a trial again with the same parameters and reports, and no owner until one claims it."""
     unowned = copy(trial)
     unowned.user_attrs = {
-        key: value for key, value in trial.user_attrs.items() if key not in (_OWNER, _INTERRUPTED)
+        key: value
+        for key, value in trial.user_attrs.items()
+        if key not in (_OWNER, _INTERRUPTED, SURPLUS)
     }
     with _unwarned():
         RetryHeartbeatStaleTrialCallback(inherit_intermediate_values=True)(study, unowned)
@@ -71,7 +72,7 @@ def _unwarned() -> Iterator[None]:
         yield
 
 
-def taken_up_twice(study: optuna.Study, trial: optuna.Trial) -> bool:
+def taken_up_twice(study: optuna.Study, trial: optuna.Trial | FrozenTrial) -> bool:
     """Whether an earlier trial takes up the same one: two processes may put it back at one moment."""
     trials = study.get_trials(deepcopy=False)
     history = trials[trial.number].system_attrs.get(_HISTORY)
@@ -110,6 +111,14 @@ def _owner_is_gone(trial: FrozenTrial) -> bool:
         return bool(apart > (0 if owner[1] == os.getpid() else _CLOCK))
     except psutil.NoSuchProcess:
         return True
+
+
+def _is_left(trial: FrozenTrial) -> bool:
+    """Whether it ended before its time: was interrupted, or told as lost."""
+    known = trial.user_attrs.keys()
+    return trial.state == TrialState.FAIL and (
+        _INTERRUPTED in known or known.isdisjoint((ERROR, SURPLUS))
+    )
 
 
 def _taken_up(study: optuna.Study, trial: FrozenTrial) -> bool:

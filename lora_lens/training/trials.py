@@ -16,7 +16,7 @@ from ..errors import SettingsError
 from ..files.peft_names import CONFIG
 from ..staging import staged
 from .history import history_sheet
-from .ownership import ERROR, SURPLUS, folder_of
+from .ownership import ERROR, SURPLUS, folder_of, taken_up_twice
 from .record import SEARCH_NAME, TENSORBOARD, record_of_run
 from .settings import RunSettings
 
@@ -40,8 +40,14 @@ def trial_rows(study: optuna.Study) -> list[dict[str, Any]]:
             "error": trial.user_attrs.get(ERROR),
         }
         for trial in study.get_trials(deepcopy=False)
-        if SURPLUS not in trial.user_attrs
+        if not _is_surplus(study, trial)
     ]
+
+
+def _is_surplus(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> bool:
+    """Whether another process has it: left to that, or put back a second time and never begun."""
+    waiting = trial.state == TrialState.WAITING
+    return SURPLUS in trial.user_attrs or (waiting and taken_up_twice(study, trial))
 
 
 def _state(trial: optuna.trial.FrozenTrial) -> str:

@@ -476,6 +476,45 @@ def test_what_two_took_up_is_one_of_them_twice() -> None:
     assert twice == [False, True, False, False]
 
 
+def test_a_trial_whose_process_was_killed_before_it_put_another_ones_back(
+    settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It had told it as lost; that is no end."""
+    study = lose_a_trial(settings, tmp_path, socket.gethostname())
+    with monkeypatch.context() as killed:
+        killed.setattr(ownership, "put_back", fails)
+        with pytest.raises(RuntimeError):
+            ownership.take_back(study)
+    assert [trial.state for trial in study.trials] == [TrialState.FAIL]
+    for _ in range(2):
+        ownership.take_back(study)
+    assert [trial.state for trial in study.trials] == [TrialState.FAIL, TrialState.WAITING]
+    ownership.put_back(study, study.trials[0])  # as a slow process does
+    assert [row["state"] for row in trial_rows(study)] == ["interrupted", "waiting"]
+    monkeypatch.setattr(module, "train", fake_train(iter([0.4, 0.5])))
+    study = search(settings, tmp_path, trials=2)
+    rows = trial_rows(study)
+    assert [row["state"] for row in rows] == ["interrupted", "complete", "complete"]
+    assert [row["trial"] for row in rows] == [0, 1, 3]
+
+
+def fails(*_: object) -> None:
+    raise RuntimeError
+
+
+def test_a_trial_that_was_left_to_another_is_seen_when_it_is_taken_up(
+    settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who seemed gone trained it still, and is gone before its end after all."""
+    scores = iter([BusyError("another process is training in 0"), 0.3, 0.4])
+    monkeypatch.setattr(module, "train", fake_train(scores))
+    for trials in (1, 2):
+        study = search(settings, tmp_path, trials=trials)
+    assert study.trials[2].system_attrs["retry_history"] == [0]
+    rows = trial_rows(study)
+    assert [(row["trial"], row["development_score"]) for row in rows] == [(1, 0.3), (2, 0.4)]
+
+
 RACERS = """
 import os, random, sys, time
 from pathlib import Path
@@ -489,12 +528,15 @@ def train(*_, **__):
 module.train = train
 module.open_classifier = module.put_adapter = lambda *_: None  # there is no base "b"
 module.checked_length = lambda *_, **__: None
-folder, storage, data = sys.argv[1:]
+folder, storage, data = sys.argv[1:4]
+slow, put_back = float(sys.argv[4]), module.ownership.put_back
 settings = RunSettings(task="rte", method="condlora", base="b", data=data, epochs=2)
 racers = []
 for number in range(4):
     if (racer := os.fork()) == 0:
         random.seed()
+        if number == 0:  # is slow to put back what it has told as lost
+            module.ownership.put_back = lambda *asked: (time.sleep(slow), put_back(*asked))
         module.search(settings, Path(folder, str(number)), trials=8, storage=storage)
         os._exit(0)
     racers.append(racer)
@@ -502,14 +544,15 @@ sys.exit(sum(os.waitpid(racer, 0)[1] != 0 for racer in racers))
 """
 
 
-def test_processes_that_start_at_one_moment(data: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("slow", ["0", "5"])
+def test_processes_that_start_at_one_moment(data: Path, tmp_path: Path, slow: str) -> None:
     """All of them find the same lost trials; each is taken up once, and none is lost or made twice."""
     settings = RunSettings(task="rte", method="condlora", base="b", data=str(data), epochs=2)
     for _ in range(2):
         study = lose_a_trial(settings, tmp_path, socket.gethostname())
     storage = f"sqlite:///{tmp_path / 'study.db'}"
     raced = subprocess.run(
-        [sys.executable, "-c", RACERS, str(tmp_path), storage, str(data)],
+        [sys.executable, "-c", RACERS, str(tmp_path), storage, str(data), slow],
         capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
     assert raced.returncode == 0, raced.stderr
