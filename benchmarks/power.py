@@ -54,6 +54,11 @@ def main() -> None:
         action="store_true",
         help="the predicted share of A and of B alone, beside flips, without and with a ridge",
     )
+    parser.add_argument(
+        "--by-pairs",
+        action="store_true",
+        help="φ of A and of B by ridge conversions alone, beside flips: no θ is fitted",
+    )
     asked = parser.parse_args()
     cases = [kind for kind in NOISE if kind in asked.noise] + [f"{e:g}" for e in asked.shares]
 
@@ -167,6 +172,8 @@ def ask(
     }
     if asked.forwards:
         return dict(_forwards(adapter, factors.module, rank, same))
+    if asked.by_pairs:
+        return dict(_by_pairs(adapter, factors.module, rank, same))
     found = {}
     shared = ll.shared_subspace(adapter, factors.module, rank, **same)
     found["`shared` says anything"] = says(shared)
@@ -195,6 +202,15 @@ def _forwards(
             name = f"predicted share of {matrix}" + (f", ridge {ridge:g}" if ridge else "")
             yield f"{name}, flipped", one.predicted.nulls["flipped"].p <= LEVEL
         yield f"`shared` says anything{f', ridge {ridge:g}' if ridge else ''}", says(shared)
+
+
+def _by_pairs(
+    adapter: Any, module: str, rank: int | None, same: dict[str, Any]
+) -> Iterator[tuple[str, bool]]:
+    options: dict[str, Any] = {"ridge": 3.0, "nulls": "flipped", "matrices": ("A", "B")}
+    for matrix, grid in ll.conversion_similarity(adapter, module, rank, **options, **same).items():
+        p = grid.significance["flipped"].of_mean.p
+        yield f"φ of conversions of {matrix}, ridge 3, flipped", p <= LEVEL
 
 
 def says(result: Any) -> bool:

@@ -37,7 +37,7 @@ from lora_lens.questions import QUESTIONS
 from lora_lens.report.speed import measured_speed
 from lora_lens.subspaces.device import select_device
 
-NULLS = ("gaussian", "propagated", "mismatched", "initialisation", "equivalent")
+NULLS = ("gaussian", "propagated", "mismatched", "initialisation", "equivalent", "flipped")
 RANK = 3
 
 

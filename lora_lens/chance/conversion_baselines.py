@@ -25,6 +25,7 @@ from .draws import (
 from .gaussian import gaussian_grids
 from .gaussian_moments import gaussian_baseline, mean_off_diagonal_sd
 from .null_names import NullName
+from .p_values import RESOLUTION
 from .streams import null_generator
 
 
@@ -79,7 +80,8 @@ class Baselines:
             part(1, 1)
             return made
         one, other = bases[..., : self.plan.i], bases[..., : self.plan.j]
-        return _sampled(null_grids(one, other, self.nulls.spill.release, part))
+        found = _sampled(null_grids(one, other, self.nulls.spill.release, part))
+        return replace(found, tie=RESOLUTION) if null == "flipped" else found
 
     def _gaussian(self, d: int) -> Baseline:
         i, j, draws = self.plan.i, self.plan.j, self.plan.draws

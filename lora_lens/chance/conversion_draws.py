@@ -48,7 +48,7 @@ def check_nulls(nulls: Sequence[str]) -> None:
         >>> check_nulls(["propagated", "gausian"])
         Traceback (most recent call last):
         ...
-        lora_lens.errors.LensError: no such null: gausian; expected some of gaussian, propagated, mismatched, initialisation, equivalent
+        lora_lens.errors.LensError: no such null: gausian; expected some of gaussian, propagated, mismatched, initialisation, equivalent, flipped
     """
     if unknown := [null for null in nulls if null not in NULLS]:
         raise LensError(
@@ -103,7 +103,11 @@ class NullBases:
             parts = passes(of_layer, *draws)
             for null, part in zip(nulls, parts, strict=True):
                 solver = _SOLVERS[null](factored, position)
-                self._fill(null, start + position, solver, device, part)
+                generator = null_generator(self.seed, null, start + position)
+                drawn = drawn_factors(
+                    null, self.plan, start + position, generator, device, factored.w0[position]
+                )
+                self._fill(null, start + position, solver, drawn, part)
 
     def _drop(self, dropped: NullName) -> None:
         with self._lock:
@@ -123,11 +127,9 @@ class NullBases:
         null: NullName,
         layer: int,
         solver: LayerSolver,
-        device: torch.device,
+        drawn: DrawnFactors,
         progress: Progress,
     ) -> None:
-        generator = null_generator(self.seed, null, layer)
-        drawn = drawn_factors(null, self.plan, layer, generator, device)
         for some in self._draws(null):
             self._keep(null, layer, some, _bases(self.plan, solver, drawn.part(some)))
             progress(some.stop, self._count(null))
@@ -181,6 +183,7 @@ _SOLVERS = {
     "propagated": gaussian_solver,
     "mismatched": own_solver,
     "initialisation": rounded_solver,
+    "flipped": own_solver,  # a factor along W0's own directions is turned onto itself, and rounding is no difference
 }
 
 

@@ -9,9 +9,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ..core.numbers.scaled import of_order_one
 from ..subspaces.conversions import Matrix, Plan
 from .draws import gaussian_factors, initial_factors
+from .flips import Directions, directions, own_directions
 from .given_spectrum import own_spectrum, reshaping
+
+_AT_A_TIME = 32  # draws of flips
 
 
 @dataclass(frozen=True)
@@ -56,29 +60,40 @@ class DrawnFactors:
 
 
 def drawn_factors(
-    null: str, plan: Plan, layer: int, generator: torch.Generator, device: torch.device
+    null: str,
+    plan: Plan,
+    layer: int,
+    generator: torch.Generator,
+    device: torch.device,
+    w0: Float[Tensor, "out in"],
 ) -> DrawnFactors:
-    """All draws of one layer: Gaussian, as PEFT starts A, or the adapter's own of every layer.
+    """All draws of one layer: Gaussian, as PEFT starts A, the adapter's own of every layer, or turned ones of this layer.
 
     All at once, so that chunks, which depend on the machine, do not change the numbers.
 
     Args:
-        null: ``propagated``, ``initialisation`` or ``mismatched``.
+        null: ``propagated``, ``initialisation``, ``mismatched`` or ``flipped``.
         plan: What is asked for.
         layer: Its position.
         generator: Where the numbers come from, on the CPU, so that every device sees the same.
         device: Where they are wanted.
+        w0: The layer's.
 
     Example:
         >>> import lora_lens as ll
         >>> factors = ll.load_adapter(ll.demo_adapter("lora")).modules["value"]
         >>> plan = Plan(factors, ["B"], 8, 8, "left", "stored", draws=5)
-        >>> generator, device = torch.Generator(), torch.device("cpu")
-        >>> drawn_factors("propagated", plan, 0, generator, device).b.shape
+        >>> given = plan, 0, torch.Generator(), torch.device("cpu"), torch.rand(384, 384)
+        >>> drawn_factors("propagated", *given).b.shape
         torch.Size([5, 8, 384])
-        >>> torch.equal(drawn_factors("mismatched", plan, 0, generator, device).a, factors.a)
+        >>> torch.equal(drawn_factors("mismatched", *given).a, factors.a)
+        True
+        >>> turned, b = drawn_factors("flipped", *given).b, factors.b[0].double()
+        >>> torch.allclose(turned @ turned.mT, b.mT @ b)  # the same lengths and angles, elsewhere
         True
     """
+    if null == "flipped":
+        return _flipped(plan, layer, generator, device, w0)
     return _DRAWN[null](plan, layer, generator, device)
 
 
@@ -115,6 +130,29 @@ def _initialisation(
 def _mismatched(plan: Plan, _: int, __: torch.Generator, device: torch.device) -> DrawnFactors:
     a, b = (t.to(device) for t in (plan.factors.a, plan.factors.b.mT))
     return DrawnFactors(a, b, a)
+
+
+def _flipped(
+    plan: Plan, layer: int, generator: torch.Generator, device: torch.device, w0: Tensor
+) -> DrawnFactors:
+    """The layer's own factors, turned by signs on the directions of W0 that they are solved for."""
+    of = directions(w0)
+    b = _turned(of, plan.factors.b[layer].to(device), plan.draws, generator)
+    a, own_a = None, plan.factors.a[layer].to(device).double()
+    if "A" in plan.matrices:
+        a_of = of.transposed if plan.convention == "consistent" else of
+        a = _turned(a_of, own_a.mT, plan.draws, generator)
+    return DrawnFactors(a, b, own_a.expand(plan.draws, *own_a.shape))
+
+
+def _turned(
+    of: Directions, factor: Float[Tensor, "n r"], draws: int, generator: torch.Generator
+) -> Float[Tensor, "draw r n"]:
+    own = own_directions(of, of_order_one(factor.double()))
+    rows = torch.empty(draws, *factor.mT.shape, dtype=torch.float64, device=factor.device)
+    for some in rows.split(_AT_A_TIME):
+        torch.add(own.outside.mT, own.turned(len(some), generator).mT @ of.u.mT, out=some)
+    return rows
 
 
 _DRAWN = {

@@ -77,7 +77,7 @@ def _one_w0(plan: Plan, nulls: Sequence[NullName]) -> int:
     """The work on one W0, if float32 does; where it is so ill-conditioned that it does not, more."""
     rows, columns = plan.factors.out_features, plan.factors.in_features
     each = _IN_FLOAT32 if rows == columns >= FROM else _IN_FLOAT64
-    decomposed = _BY_SVD * (bool(plan.ridge) + ("equivalent" in nulls))
+    decomposed = _BY_SVD * (bool(plan.ridge) + ("equivalent" in nulls) + ("flipped" in nulls))
     return (each + decomposed) * rows * columns
 
 
@@ -90,6 +90,8 @@ def _one_layers_draws(plan: Plan, nulls: Sequence[NullName]) -> int:
     drawn = 1 + product + (plan.convention == "consistent" and "A" in plan.matrices)
     found = 1 + product if shared else len(plan.matrices)
     solved = max(rows_at_once(), *plan.factors.ranks) * _wide(plan)
+    if "flipped" in nulls:  # in float64, and each matrix's its own
+        drawn, found = 2 * len(plan.matrices), len(plan.matrices)
     return 4 * (drawn + found) * plan.draws * _basis(plan) + _COPIES * solved
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Literal
 
-NullName = Literal["gaussian", "propagated", "mismatched", "initialisation", "equivalent"]
+NullName = Literal[
+    "gaussian", "propagated", "mismatched", "initialisation", "equivalent", "flipped"
+]
 # Their places seed their draws: another one stands at the end.
 DRAWN: tuple[NullName, ...] = (
     "propagated",
     "initialisation",
+    "flipped",
 )  # whose draws have bases of their own
-THROUGH_W0: tuple[NullName, ...] = ("propagated", "mismatched", "initialisation")
-SAMPLED: tuple[NullName, ...] = ("gaussian", *THROUGH_W0)
-NULLS: tuple[NullName, ...] = (*SAMPLED, "equivalent")
+WITHOUT_SVD: tuple[NullName, ...] = ("gaussian", "propagated", "mismatched", "initialisation")
+NULLS: tuple[NullName, ...] = (*WITHOUT_SVD, "equivalent", "flipped")
+THROUGH_W0: tuple[NullName, ...] = ("propagated", "mismatched", "initialisation", "flipped")

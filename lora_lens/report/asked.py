@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ..adapter import Adapter
-from ..chance.null_names import SAMPLED
+from ..chance.null_names import WITHOUT_SVD
 from ..core.computing.work import Size, Work
 from ..questions import comparison, grid, shared, similarity, spectrum
 from ..questions.question import Question
@@ -63,7 +63,7 @@ def _known(function: Callable[..., Any], options: Mapping[str, Any]) -> dict[str
 
 # In the order in which they are read.
 ASKED = (
-    Asked(similarity.QUESTION, "w0", described=True, options={"nulls": SAMPLED}),
+    Asked(similarity.QUESTION, "w0", described=True, options={"nulls": WITHOUT_SVD}),
     Asked(shared.QUESTION, "w0", 2),
     Asked(comparison.QUESTION, "other", 6),
     # Its whole subspaces are tested by the comparison; i and j are its axes, not a choice.

@@ -223,7 +223,7 @@ def test_a_singular_w0_leaves_the_mismatched_null_out(tmp_path: Path) -> None:
         result = conversion_similarity(
             load_adapter(tmp_path / "lora"), "value", convention="consistent", nulls=NULLS, draws=5
         )
-    assert list(result["B"].baselines) == ["gaussian", "propagated", "equivalent"]
+    assert list(result["B"].baselines) == ["gaussian", "propagated", "equivalent", "flipped"]
     assert "rank-deficient" in result["B"].absent["mismatched"]
 
 

@@ -87,7 +87,7 @@ def conversion_similarity(
             magnified beyond 1/(2λ). All nulls go through the same ridge; condition numbers stay W0's.
             Costs an SVD of each W0.
         matrices: Which of A, B and BA; one, or several.
-        nulls: Which of ``gaussian``, ``propagated``, ``mismatched``, ``initialisation`` and ``equivalent``; one, or several.
+        nulls: Which of ``gaussian``, ``propagated``, ``mismatched``, ``initialisation``, ``equivalent`` and ``flipped``; one, or several.
         draws: Draws of each null, which give p-values down to 1/(draws + 1); with 0 there are the closed
             forms of ``gaussian`` and ``equivalent`` alone.
         seed: Of those draws. Each null has its own: asking for one changes no other's numbers.
@@ -124,6 +124,10 @@ def conversion_similarity(
           ranks at which draws cost too much: an SVD of each W0, and no deviation or p. Of whole spans on the
           left side alone (i = j = r). In no pair of layers of MiniLM's query and value is it off by more than 3 % of
           what 400 draws give at r = 8, or 17 % of the exact mean at r = 1; higher ranks are nearer (docs/theory.md).
+        - ``flipped``: the adapter's own factors, turned by random signs on the singular directions of the W0 that each is solved
+          for. It keeps how a factor lies on them, and destroys what a shared layer needs, so that it keeps its level where factors
+          lie along W0's leading directions: p of the mean is a test of sharing, and with a ridge of 3 sees what `shared_subspace`
+          sees, and more of a factor in W0's narrow space (docs, power). One SVD of each W0.
 
     Warns:
         RankDeficientWarning: W0 of a layer is rank-deficient, and its Moore-Penrose inverse stands in.

@@ -75,7 +75,8 @@ def run(
             help="Which nulls to set φ beside, with commas between them. gaussian: unrelated subspaces. "
             "propagated: random factors through the same W0. mismatched: the adapter's own factors, "
             "shuffled over the layers' W0. initialisation: A as PEFT starts it, through W0. equivalent: the "
-            "propagated one's mean by a formula, where draws cost too much.",
+            "propagated one's mean by a formula, where draws cost too much. flipped: the adapter's own factors, turned by "
+            "random signs on their own W0's singular directions; with --ridge 3 its p tests what layers share beyond these.",
         ),
     ] = "gaussian,propagated",
     draws: Annotated[

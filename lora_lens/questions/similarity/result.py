@@ -26,7 +26,7 @@ class LayerGrid(Tidy, Brief):
         module, side, i, j, convention: What was compared, and how.
         layers: Layer numbers of the rows and columns, as in the checkpoint.
         values: (layer, layer) φ(row's matrix, column's matrix, i, j).
-        baselines: By null: ``gaussian``, ``propagated``, ``mismatched``, ``initialisation``, ``equivalent``.
+        baselines: By null: ``gaussian``, ``propagated``, ``mismatched``, ``initialisation``, ``equivalent``, ``flipped``.
         absent: Nulls that were asked for and are not there, each with the reason.
         ridge: λ in units of W0's median singular value; 0 for W0⁻¹ itself.
     """

@@ -23,12 +23,17 @@ _NULLS = {
     "mismatched": "the adapter's factors, shuffled over the layers' W0",
     "initialisation": "A as PEFT starts it, through W0",
     "equivalent": "the propagated one's mean by a formula, without draws; on MiniLM off by up to 3 % at r = 8, 17 % at r = 1",
+    "flipped": "the adapter's factors, turned by random signs on their own W0's singular directions",
 }
 _DESCRIBES = (
     "z, p and pairs describe, and are no verdict: they are about the factors of one null, the propagated "
     "one's being uniform. Factors along each W0's own leading singular directions share nothing and can "
     "have a small p or be far below the null, and a shared layer can leave p as it is; `shared` tests "
     "whether layers share anything."
+)
+_FLIPPED = (
+    "flipped keeps how each factor lies on its own W0's singular directions, and no more: p of the mean against it, of each "
+    "matrix by itself, tests whether layers share anything beyond that, and sees most with --ridge 3 (docs, power)."
 )
 _NARROWER = (2, 1)  # cells of shades alone, where their numbers do not fit
 _MOST_LAYERS = 32  # a row each; of more the terminal shows blocks of neighbours
@@ -83,7 +88,9 @@ def null_legend(result: SimilarityResult) -> list[str]:
     if draws:
         lines.append(columns_legend("pairs"))
         tests = {name: test for grid in grids for name, test in grid.significance.items()}
-        lines += [*resolution(tests, "pairs"), _DESCRIBES]
+        others = [name for name in names if name != "flipped"]
+        lines += [*resolution(tests, "pairs"), *[_DESCRIBES][: len(others)]]
+        lines += [_FLIPPED] if "flipped" in names else []
     reasons: dict[tuple[str, str], list[str]] = {}
     for grid in grids:
         for name, reason in grid.absent.items():

@@ -22,7 +22,7 @@ _BLIND = ", and can miss a shared layer that makes nine tenths of every factor"
 def claims(_: SimilarityResult) -> list[Claim]:
     """None: φ between layers describes, and whether layers share anything is said by `shared` alone.
 
-    No null of φ that goes without an SVD of every W0 keeps its level. Factors along each W0's own leading
+    No null of φ that goes without an SVD of every W0 keeps its level (``flipped``, which takes one, does). Factors along each W0's own leading
     singular directions share nothing, and are told from random ones all the same (MiniLM's value: φ of B
     is .021, the propagated null .056 ± .003); and what layers do share is mostly missed, for W0⁻¹ blows
     up the rest.
@@ -53,7 +53,11 @@ def summary(result: SimilarityResult, _: Sequence[Finding]) -> str:
         if (names := [name for name, grid in ones.items() if _why_alike(result, grid) == why])
     ]
     if rest := [one for one in distinct(result).values() if LABELS[one.matrix] not in alike]:
-        parts += [_means(rest), _DESCRIBES + ("" if result.ridge else _BLIND)]
+        tested = [one for one in rest if "flipped" in one.significance]
+        parts += [
+            _means(rest),
+            _flipped(tested) if tested else _DESCRIBES + ("" if result.ridge else _BLIND),
+        ]
     return f"{result.module}: {'; '.join(parts)}."
 
 
@@ -72,8 +76,19 @@ def _means(grids: Sequence[LayerGrid]) -> str:
     text = f"mean φ between layers, from 0 to 1, is {means}" + ("" if apart else sizes[0])
     known = [f"{mean:.{digits}f}{_spread(sd, digits)}" for mean, sd in nulls if np.isfinite(mean)]
     if not known:
-        return f"{text}, with no random factors drawn to set beside it"
+        beside = any("flipped" in grid.significance for grid in grids)
+        return text if beside else f"{text}, with no random factors drawn to set beside it"
     return f"{text}, and random factors through the same W0 give {each(known)}"
+
+
+def _flipped(grids: Sequence[LayerGrid]) -> str:
+    """What the same factors give when they are turned on W0's singular directions: the one null that tests sharing."""
+    tests = [grid.significance["flipped"].of_mean for grid in grids]
+    digits = max(_digits(test.sd) for test in tests)
+    given = [
+        f"{test.mean:.{digits}f}{_spread(test.sd, digits)} (p = {test.p:.2g})" for test in tests
+    ]
+    return f"the same factors, turned on their own W0's singular directions, give {each(given)}"
 
 
 def _size(mean: float, chance: float, sd: float) -> str:

@@ -52,9 +52,9 @@ def test_counts_that_cannot_be_found_are_said(bert: BertLike, tmp_path: Path) ->
     """Three pairs: 5 draws give p ≥ 1/6, and 3/(3·6) is above 0.05."""
     adapter = load_adapter(tmp_path / "lora")
     result = conversion_similarity(adapter, "value", nulls=NULLS, draws=5)
-    assert [row[7] for row in chance_table(result).rows] == ["–"] * 13
+    assert [row[7] for row in chance_table(result).rows] == ["–"] * 16
     line = next(line for line in null_legend(result) if line.startswith("p is at least"))
-    assert "more than there are (gaussian, propagated, mismatched, initialisation)" in line
+    assert "more than there are (gaussian, propagated, mismatched, initialisation, flipped)" in line
     enough = conversion_similarity(adapter, "value", draws=60)
     assert [row[7] for row in chance_table(enough).rows] == ["0 of 3"] * 6
     assert not any("p is at least" in line for line in null_legend(enough))
@@ -78,7 +78,7 @@ def test_summary_fits_eighty_columns(bert: BertLike, tmp_path: Path) -> None:
     stream = io.StringIO()
     Console(file=stream, width=80).print(table(chance_table(result)))
     lines = stream.getvalue().splitlines()
-    assert len(lines) == 2 + 1 + (5 + 4 + 4)  # a blank line and the title, the head, a line a row
+    assert len(lines) == 2 + 1 + (6 + 5 + 5)  # a blank line and the title, the head, a line a row
 
 
 def test_grid_is_shaded_where_the_terminal_has_colours(result: SimilarityResult) -> None:
