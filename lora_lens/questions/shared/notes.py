@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from ...adapter import Adapter
 from ...bases.along import said_beside
 from ...bases.weights import BaseWeights
+from ...chance.significance import LEVEL
 from ...core.conversions.conversion import ConventionChoice
 from ...core.similarity.layers_together import AS_INDEPENDENT
 from ...show.wording import few
@@ -105,6 +106,7 @@ def _notes(adapter: Adapter, plan: Plan, subspaces: dict[str, SharedSubspace]) -
     if len(plan.factors.layers) == 1:
         yield "there is one layer only, so nothing is shared and no layer can be left out"
         return
+    yield from _narrow(plan.factors.module, subspaces)
     yield from _seen_alone(subspaces)
     yield from _together(subspaces)
     for matrix, shared in subspaces.items():
@@ -113,6 +115,20 @@ def _notes(adapter: Adapter, plan: Plan, subspaces: dict[str, SharedSubspace]) -
                 f"the best θ of {matrix} is not unique (eigenvalues {shared.width} and "
                 f"{shared.width + 1} are equal): the mean captured share holds for all of them, the "
                 f"captured shares by layer for one of them"
+            )
+
+
+def _narrow(module: str, subspaces: dict[str, SharedSubspace]) -> Iterator[str]:
+    """Of which factors nothing was seen, in a space of fewer dimensions than θ has rows, and what sees more of them."""
+    for matrix, shared in subspaces.items():
+        test = None if shared.predicted is None else shared.predicted.nulls.get("flipped")
+        if shared.predicted is None or test is None or test.p <= LEVEL:
+            continue
+        rows, width = shared.predicted.theta.shape
+        if rows > (space := round(width / shared.predicted.chance)):
+            yield (
+                f"θ of {matrix} has {rows} rows, and the factors that it is fitted to are in {space} dimensions, so that much of it is noise: "
+                f"`similarity --module {module} --ridge 3 --nulls flipped` fits none, and saw smaller shares there (docs, power)"
             )
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from ...chance.null_names import DRAWN
+from ...chance.null_names import DRAWN, WITHOUT_SVD
 from ...core.computing.work import Size, Work, of_bases, of_grids
 
 
 def work(of: Size) -> Work:
-    """Of every null that has draws."""
-    return Work().plus(*passes(of, len(DRAWN)))
+    """Of every null that has draws and takes no SVD of W0, as a report has them."""
+    return Work().plus(*passes(of, len({*DRAWN} & {*WITHOUT_SVD})))
 
 
 def passes(of: Size, nulls: int) -> tuple[Work, Work]:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from commands import run
 from forwards import factors_of, normal, predicted
+from planted import plant
 
 import lora_lens as ll
 from lora_lens.errors import LensError
@@ -107,3 +108,32 @@ def test_it_is_said_and_kept(tmp_path: Path) -> None:
 def test_what_is_no_ridge_is_refused(ridge: float) -> None:
     with pytest.raises(LensError, match="ridge"):
         ll.shared_subspace(ll.demo_adapter("lora"), ridge=ridge)
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_where_theta_has_more_rows_than_the_factors_space_what_sees_more_is_named(
+    tmp_path: Path, shared: bool
+) -> None:
+    """B of a down-projection, where nothing was seen of it; not A, which is in the wide space."""
+    rng = np.random.default_rng(0)
+    w0 = [rng.standard_normal((12, 18)) for _ in range(6)]
+    theta = rng.standard_normal((18, 2))
+    factors = [
+        (
+            w @ theta if shared else rng.standard_normal((12, 2)),
+            rng.standard_normal((2, 18)),
+        )
+        for w in w0
+    ]
+    adapter = plant(tmp_path, w0, factors)
+    notes = ll.shared_subspace(adapter, "value", draws=39).notes
+    named = [note for note in notes if "--nulls flipped" in note]
+    assert len(named) == (not shared)
+    for note in named:
+        assert note.startswith(
+            "θ of B has 18 rows, and the factors that it is fitted to are in 12 dimensions"
+        )
+        assert "similarity --module value --ridge 3" in note
+    assert not any(
+        "--nulls" in note for note in ll.shared_subspace(adapter, "value", draws=0).notes
+    )
