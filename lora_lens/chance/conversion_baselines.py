@@ -121,6 +121,8 @@ class Baselines:
             )
         if self.plan.draws == 0:
             return "there are no draws"
+        if null == "flipped":
+            return "a flip leaves the right singular vectors of a conversion as they are"
         if len(self.plan.factors.layers) < FEWEST_LAYERS:
             return f"it takes at least {FEWEST_LAYERS} layers to mismatch"
         return "a W0 is rank-deficient, and may leave nothing of another layer's factor"

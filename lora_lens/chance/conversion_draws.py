@@ -149,6 +149,8 @@ class NullBases:
             return False
         if null == "mismatched":
             return len(self.plan.factors.layers) >= FEWEST_LAYERS
+        if null == "flipped":
+            return self.plan.side == "left"  # XᵀX is the same for all flips
         return null != "initialisation" or "A" in self.plan.matrices
 
     def _keep(
@@ -183,7 +185,7 @@ _SOLVERS = {
     "propagated": gaussian_solver,
     "mismatched": own_solver,
     "initialisation": rounded_solver,
-    "flipped": own_solver,  # a factor along W0's own directions is turned onto itself, and rounding is no difference
+    "flipped": own_solver,  # a factor along W0's own directions is turned onto itself but for rounding
 }
 
 

@@ -136,13 +136,21 @@ def _flipped(
     plan: Plan, layer: int, generator: torch.Generator, device: torch.device, w0: Tensor
 ) -> DrawnFactors:
     """The layer's own factors, turned by signs on the directions of W0 that they are solved for."""
-    of = directions(w0)
-    b = _turned(of, plan.factors.b[layer].to(device), plan.draws, generator)
-    a, own_a = None, plan.factors.a[layer].to(device).double()
+    of, a, b = directions(w0), None, None
+    own_a, own_b = (t[layer].to(device).double() for t in (plan.factors.a, plan.factors.b))
+    of_a, of_b = _streams(generator)
     if "A" in plan.matrices:
         a_of = of.transposed if plan.convention == "consistent" else of
-        a = _turned(a_of, own_a.mT, plan.draws, generator)
+        a = _turned(a_of, own_a.mT, plan.draws, of_a)
+    if {"B", "BA"} & {*plan.matrices}:
+        b = _turned(of, own_b, plan.draws, of_b)
     return DrawnFactors(a, b, own_a.expand(plan.draws, *own_a.shape))
+
+
+def _streams(generator: torch.Generator) -> list[torch.Generator]:
+    """One for A and one for B, so that asking for one changes nothing of the other."""
+    seeds = torch.randint(2**62, (2,), generator=generator).tolist()
+    return [torch.Generator().manual_seed(seed) for seed in seeds]
 
 
 def _turned(

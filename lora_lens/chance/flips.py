@@ -87,7 +87,19 @@ def directions(w: Float[Tensor, "out in"]) -> Directions:
     """
     u, s, vh = torch.linalg.svd(w.double(), full_matrices=False)
     close = (s[:-1] - s[1:]) <= _CLOSE * max(w.shape) * torch.finfo(s.dtype).eps * s[:1]
-    return Directions(u, vh.mT, s, tuple(_runs(close)))
+    clusters = tuple(_runs(close))
+    u, v = u.contiguous(), vh.mT.contiguous()
+    for cluster in clusters:
+        turn = _settling(u[:, cluster])
+        u[:, cluster], v[:, cluster] = u[:, cluster] @ turn, v[:, cluster] @ turn
+    return Directions(u, v, s, clusters)
+
+
+def _settling(u: Float[Tensor, "out c"]) -> Float[Tensor, "c c"]:
+    """What turns a basis into one that is the span's alone: which one a decomposition gives depends on the machine."""
+    fixed = torch.randn(u.shape, generator=torch.Generator().manual_seed(0), dtype=u.dtype)
+    q, r = torch.linalg.qr(u.mT @ fixed.to(u))
+    return q * torch.where(r.diagonal() < 0, -1.0, 1.0)
 
 
 def own_directions(of: Directions, q: Float[Tensor, "out r"]) -> OwnDirections:

@@ -91,7 +91,9 @@ def _one_layers_draws(plan: Plan, nulls: Sequence[NullName]) -> int:
     found = 1 + product if shared else len(plan.matrices)
     solved = max(rows_at_once(), *plan.factors.ranks) * _wide(plan)
     if "flipped" in nulls:  # in float64, and each matrix's its own
-        drawn, found = 2 * len(plan.matrices), len(plan.matrices)
+        drawn = 2 * ("A" in plan.matrices) + 2 * bool({"B", "BA"} & {*plan.matrices})
+        found = len(plan.matrices)
+        solved *= 2
     return 4 * (drawn + found) * plan.draws * _basis(plan) + _COPIES * solved
 
 

@@ -94,6 +94,9 @@ def conversion(grid: LayerGrid, result: SimilarityResult | None = None) -> str:
     return f"{text}, the same as BA: {written['BA']}" if both else text
 
 
+_SHORT = {"propagated": "random, same W0", "flipped": "turned on W0"}
+
+
 def panel(grid: LayerGrid, baseline: str | None = None, high: float | None = None) -> Panel:
     """φ, or the mean of a null; the scale ends at `high`, by default above all that is off the diagonal."""
     if baseline is not None:
@@ -124,9 +127,9 @@ def _panel(grid: LayerGrid, view: View, title: str, *, percent: bool = False) ->
 
 
 def top(grid: LayerGrid) -> float:
-    """A round number above φ off the diagonal, and above the propagated null."""
+    """A round number above φ off the diagonal, and above the null that is pictured."""
     made = heat(grid)
-    shown = ["phi", *(["propagated.mean"] if "propagated" in grid.baselines else [])]
+    shown = ["phi", *([f"{grid.pictured}.mean"] if grid.pictured else [])]
     return round_top(max(made.top(View(name, 0, 1)) for name in shown))
 
 
@@ -135,9 +138,9 @@ def _beyond(grid: LayerGrid, null: str) -> float:
 
 
 def similarity_sheet(result: SimilarityResult) -> Sheet:
-    """A row a matrix: φ, what the propagated null gives on the same colours, and the excess over it."""
+    """A row a matrix: φ, what the propagated null (or flips) gives on the same colours, and the excess over it."""
     grids = distinct(result)
-    null = "propagated" if "propagated" in next(iter(result.values())).baselines else None
+    null = next(iter(result.values())).pictured
     chance = _gaussian(result)
     high = max(*map(top, grids.values()), *map(round_top, chance))
     most = max(_beyond(grid, null) for grid in grids.values()) if null else 1.0
@@ -171,12 +174,12 @@ def figure_1(result: SimilarityResult) -> Sheet:
     grids = [grid for matrix, grid in result.items() if matrix in ("A", "B")] or list(
         result.values()
     )
-    null = "propagated" if "propagated" in grids[0].baselines else None
+    null = grids[0].pictured
     chance = _gaussian(result)
     high = max(*map(top, grids), *map(round_top, chance))
     rows = [[_named(panel(grid, high=high), conversion(grid)) for grid in grids]]
     if null:
-        rows.append([_named(panel(grid, null, high), "random, same W0") for grid in grids])
+        rows.append([_named(panel(grid, null, high), _SHORT[null]) for grid in grids])
     return Sheet(
         (Block(rows, scales=_if_pairs(result, [Scale(0, high, "φ", marks=chance)])),),
         (1.4 * len(grids) + 0.6, 1.45 * len(rows) + (0.5 if chance else 0.4)),

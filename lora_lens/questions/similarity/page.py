@@ -27,7 +27,7 @@ def part(result: SimilarityResult, findings: Sequence[Finding], name: str) -> Pa
     shown = distinct(result)
     details = [tables.grid_table(grid) for grid in shown.values()]
     details += [
-        pairs_table(grid, "propagated") for grid in shown.values() if "propagated" in grid.baselines
+        pairs_table(grid, grid.pictured) for grid in shown.values() if grid.pictured is not None
     ]
     return Part(
         name=name,
@@ -57,7 +57,7 @@ def _switches(grid: LayerGrid) -> list[Switch]:
     nulls = list(grid.baselines)
     if not nulls:
         return []
-    first = "propagated" if "propagated" in nulls else nulls[0]
+    first = grid.pictured or nulls[0]
     options = tuple((null, null) for null in nulls)
     return [
         Switch("view", "Show", (*VIEWS, *_STATISTICS), "phi"),
@@ -77,10 +77,16 @@ def _alt(grid: LayerGrid) -> str:
 def _conditioning(result: SimilarityResult) -> str:
     ends = (min(result.condition_number), max(result.condition_number))
     low, high = (significant(one, zeros=False) for one in ends)
+    said = (
+        f"Conditioning: W0's condition number σ_max/σ_min is from {low} to {high} over the layers."
+    )
+    if not any("propagated" in grid.baselines for grid in result.values()):
+        return said
+    amplifies = "A ridge favours some of" if result.ridge else "W0⁻¹ amplifies"
+    directions = "singular directions" if result.ridge else "small singular directions"
     return (
-        f"Conditioning: W0's condition number σ_max/σ_min is from {low} to {high} over the layers. W0⁻¹ "
-        f"amplifies W0's small singular directions, and layers share some of them: that is why the "
-        f"propagated null is the one to compare with."
+        f"{said} {amplifies} W0's {directions}, and layers share some of them: that is why unrelated "
+        f"subspaces are no measure, and the propagated null goes through the same W0."
     )
 
 

@@ -57,6 +57,17 @@ class LayerGrid(Tidy, Brief):
         baseline = looked_up(self.baselines, name, "baseline")
         return off_diagonal_mean(baseline.grid(len(self.layers)))
 
+    @property
+    def pictured(self) -> str | None:
+        """The null that figures and tables of pairs set beside φ: the propagated one, else flips."""
+        return next((null for null in ("propagated", "flipped") if null in self.baselines), None)
+
+    @property
+    def flips_sd(self) -> float:
+        """How far the mean scatters from flip to flip; NaN where there are none."""
+        tests = self.significance
+        return tests["flipped"].of_mean.sd if "flipped" in tests else float("nan")
+
     @cached_property
     def significance(self) -> dict[str, Significance]:
         """Each null's tests of the cells off the diagonal, and of their mean."""

@@ -31,9 +31,10 @@ _DESCRIBES = (
     "have a small p or be far below the null, and a shared layer can leave p as it is; `shared` tests "
     "whether layers share anything."
 )
+_BUT = "But for flipped, "
 _FLIPPED = (
     "flipped keeps how each factor lies on its own W0's singular directions, and no more: p of the mean against it, of each "
-    "matrix by itself, tests whether layers share anything beyond that, and sees most with --ridge 3 (docs, power)."
+    "matrix by itself, tests whether layers share anything beyond that. It takes a ridge to see much: docs, power, has what --ridge 3 sees."
 )
 _NARROWER = (2, 1)  # cells of shades alone, where their numbers do not fit
 _MOST_LAYERS = 32  # a row each; of more the terminal shows blocks of neighbours
@@ -88,9 +89,10 @@ def null_legend(result: SimilarityResult) -> list[str]:
     if draws:
         lines.append(columns_legend("pairs"))
         tests = {name: test for grid in grids for name, test in grid.significance.items()}
-        others = [name for name in names if name != "flipped"]
-        lines += [*resolution(tests, "pairs"), *[_DESCRIBES][: len(others)]]
-        lines += [_FLIPPED] if "flipped" in names else []
+        turned = any(name == "flipped" for name in names) and len(result.layers) > 1
+        others = _BUT + _DESCRIBES if turned else _DESCRIBES
+        lines += [*resolution(tests, "pairs"), *([others] if {*names} - {"flipped"} else [])]
+        lines += [_FLIPPED] if turned else []
     reasons: dict[tuple[str, str], list[str]] = {}
     for grid in grids:
         for name, reason in grid.absent.items():

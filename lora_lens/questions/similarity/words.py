@@ -16,6 +16,9 @@ from .result import LayerGrid, SimilarityResult
 _DESCRIBES = "this is no test of sharing (`shared` is): φ moves with where factors lie on W0's singular directions"
 _RANDOM = ("gaussian", "propagated", "equivalent")  # nulls of factors that share nothing
 # Planted in MiniLM's value modules, such a layer is found in 5 % of cases.
+_BLIND_FLIPS = (
+    "; without a ridge flips can miss a shared layer that makes nine tenths of every factor"
+)
 _BLIND = ", and can miss a shared layer that makes nine tenths of every factor"
 
 
@@ -53,11 +56,10 @@ def summary(result: SimilarityResult, _: Sequence[Finding]) -> str:
         if (names := [name for name, grid in ones.items() if _why_alike(result, grid) == why])
     ]
     if rest := [one for one in distinct(result).values() if LABELS[one.matrix] not in alike]:
-        tested = [one for one in rest if "flipped" in one.significance]
-        parts += [
-            _means(rest),
-            _flipped(tested) if tested else _DESCRIBES + ("" if result.ridge else _BLIND),
-        ]
+        tested = [one for one in rest if _varies(one.flips_sd)]
+        parts += [_means(rest), _flipped(tested) if tested else _DESCRIBES]
+        if not result.ridge:
+            parts[-1] += _BLIND_FLIPS if tested else _BLIND
     return f"{result.module}: {'; '.join(parts)}."
 
 
@@ -65,7 +67,7 @@ def _means(grids: Sequence[LayerGrid]) -> str:
     """Each matrix's mean φ, its size in words, and the propagated null's."""
     nulls = [_null(grid) for grid in grids]
     digits = max(_digits(sd) for _, sd in nulls)
-    sizes = [_size(grid.mean, *null) for grid, null in zip(grids, nulls, strict=True)]
+    sizes = [_size(grid.mean, *_beside(grid)) for grid in grids]
     apart = len(set(sizes)) > 1
     means = listed(
         [
@@ -76,7 +78,7 @@ def _means(grids: Sequence[LayerGrid]) -> str:
     text = f"mean φ between layers, from 0 to 1, is {means}" + ("" if apart else sizes[0])
     known = [f"{mean:.{digits}f}{_spread(sd, digits)}" for mean, sd in nulls if np.isfinite(mean)]
     if not known:
-        beside = any("flipped" in grid.significance for grid in grids)
+        beside = any(_varies(grid.flips_sd) for grid in grids)
         return text if beside else f"{text}, with no random factors drawn to set beside it"
     return f"{text}, and random factors through the same W0 give {each(known)}"
 
@@ -84,11 +86,11 @@ def _means(grids: Sequence[LayerGrid]) -> str:
 def _flipped(grids: Sequence[LayerGrid]) -> str:
     """What the same factors give when they are turned on W0's singular directions: the one null that tests sharing."""
     tests = [grid.significance["flipped"].of_mean for grid in grids]
+    p = [f"{test.p:.2g}" for test in tests]
     digits = max(_digits(test.sd) for test in tests)
-    given = [
-        f"{test.mean:.{digits}f}{_spread(test.sd, digits)} (p = {test.p:.2g})" for test in tests
-    ]
-    return f"the same factors, turned on their own W0's singular directions, give {each(given)}"
+    given = [f"{test.mean:.{digits}f}{_spread(test.sd, digits)}" for test in tests]
+    alone = ", each by itself" if len(p) > 1 else ""
+    return f"the same factors, turned on their own W0's singular directions, give {each(given)} (p = {each(p)}{alone})"
 
 
 def _size(mean: float, chance: float, sd: float) -> str:
@@ -106,6 +108,15 @@ def _null(grid: LayerGrid) -> tuple[float, float]:
     tests = grid.significance
     test = tests.get("propagated", tests.get("equivalent"))
     return (math.nan, math.nan) if test is None else (test.of_mean.mean, test.of_mean.sd)
+
+
+def _beside(grid: LayerGrid) -> tuple[float, float]:
+    """The same of flips where nothing random was drawn."""
+    null = _null(grid)
+    if np.isfinite(null[0]) or "flipped" not in grid.significance:
+        return null
+    test = grid.significance["flipped"].of_mean
+    return test.mean, test.sd
 
 
 def _digits(sd: float) -> int:
@@ -128,4 +139,6 @@ def _why_alike(result: SimilarityResult, grid: LayerGrid) -> str:
     random = (grid.baseline_mean(null) for null in _RANDOM if null in grid.baselines)
     if result.side == "left" and max(random, default=0.0) > ONE:
         return "as it is of any factors whose rank is the whole space's dimension"
+    if "flipped" in grid.baselines and grid.baseline_mean("flipped") > ONE:
+        return "as it is of the same factors turned on their own W0's singular directions"
     return "as one shared θ makes it"
