@@ -106,10 +106,9 @@ def page(record: Mapping[str, Any]) -> Iterator[str]:
 
 
 def ends(numbers: list[float], pattern: str) -> str:
-    """The least and the most."""
-    return " to ".join(
-        pattern.format(end).replace("-", "−") for end in (min(numbers), max(numbers))
-    )
+    """The least and the most; one number where they are written alike."""
+    each = (pattern.format(end).replace("-", "−") for end in (min(numbers), max(numbers)))
+    return " to ".join(dict.fromkeys(each))
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
 `lora-lens similarity --ridge 3 --nulls flipped` of every adapter, module and factor: the mean φ over all pairs of layers, over
 neighbours (layer n and n + 1) and over the other pairs, beside the same factors turned on their own W0's singular directions; p is
-two-sided, and corrected by Holm's method over all adapters, modules, factors and the three means. With --out what is found is kept; --print prints
-it again.
+two-sided, and corrected by Holm's method over all adapters, modules and factors, of each mean by itself. With --out what is found is kept as it comes;
+--print prints it again.
 """
 
 from __future__ import annotations
@@ -99,13 +99,13 @@ def tested(cells: Any, drawn: Any) -> dict[str, float]:
 
 
 def corrected(record: Mapping[str, Any]) -> dict[tuple[str, str], float]:
-    """p by Holm's method over all tests of the record."""
-    tests = {
-        (name, pairs): one["p"]
-        for name, means in record["found"].items()
-        for pairs, one in means.items()
-    }
-    return dict(zip(tests, holm(np.array(list(tests.values()))).tolist(), strict=True))
+    """p by Holm's method over all adapters, modules and factors, of each mean by itself."""
+    found = record["found"]
+    p: dict[tuple[str, str], float] = {}
+    for pairs in PAIRS:
+        tests = holm(np.array([means[pairs]["p"] for means in found.values()]))
+        p |= {(name, pairs): one for name, one in zip(found, tests.tolist(), strict=True)}
+    return p
 
 
 def page(record: Mapping[str, Any]) -> Iterator[str]:

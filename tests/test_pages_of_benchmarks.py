@@ -55,7 +55,7 @@ def test_power_has_every_line(path: Path) -> None:
 
 def test_records_of_power_are_there() -> None:
     assert {path.stem for path in POWER} == {
-        "minilm", "minilm-claims", "minilm-pairs", "minilm-ridge", "minilm-ridge-down", "minilm-ridge-up",
+        "minilm", "minilm-by-pairs-down", "minilm-by-pairs-value", "minilm-claims", "minilm-pairs", "minilm-ridge", "minilm-ridge-down", "minilm-ridge-up",
         "mpnet", "mpnet-claims", "mpnet-pairs",
     }  # fmt: skip
 
@@ -126,6 +126,83 @@ def test_six_adapters_asked_as_one() -> None:
     for name, share in zip(told["adapters"], query["shares"], strict=True):
         if name.replace("stsb", "sts-b") in course:
             assert share == pytest.approx(course[name.replace("stsb", "sts-b")], rel=1e-5)
+
+
+def test_what_is_found_two_by_two() -> None:
+    """The words of the power page in its counts."""
+    counts = {
+        module: record("power", f"minilm-by-pairs-{module}.json")["counts"]
+        for module in ("value", "down")
+    }
+    of_b = "φ of conversions of B, ridge 3, flipped"
+    found = {
+        (module, e): case["found"][of_b]
+        for module, each in counts.items()
+        for e, case in each.items()
+    }
+    text = page("power")
+    assert {case["sets"] for each in counts.values() for case in each.values()} == {24}
+    assert (
+        f"a twentieth of B is found in {found['value', '0.05']} of 24 sets and a tenth in all"
+        in text
+    )
+    assert found["value", "0.1"] == 24
+    assert f"two by two it is found in {found['down', '0.1']} of 24" in text
+    wrong = sum(
+        sum(each[kind]["found"].values())
+        for each in counts.values()
+        for kind in ("uniform", "leading")
+    )
+    assert f"{wrong} of 192 p in these two tables" in text
+    ridge = record("power", "minilm-ridge.json")["counts"]["0.05"]
+    by_theta = [ridge["found"][f"predicted share of B{how}, flipped"] for how in ("", ", ridge 1")]
+    assert ridge["sets"] == 40
+    assert f"({by_theta[0]} of 40 sets of a twentieth, above)" in text
+    assert f"({by_theta[1]} of 40)" in text
+
+
+def test_two_by_two() -> None:
+    """The page's table, and its words and the README's in their numbers."""
+    told, asked = record("results", "mpnet-two-by-two.json"), benchmark("two_by_two")
+    for line in asked.page(told):
+        assert line in page("course")
+
+    def said(kind: str, pairs: str, key: str) -> str:
+        numbers = [
+            100 * one[pairs][key]
+            for name, one in told["found"].items()
+            if name.split(maxsplit=1)[1] == kind
+        ]
+        return str(asked.ends(numbers, "{:.1f}"))
+
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    for kind, pairs, of_readme, of_page in (
+        (
+            "q B",
+            "neighbours",
+            "{} % in query where flips give {},",
+            "query's {} % where flips give {},",
+        ),
+        ("v B", "neighbours", "{} in value for {};", "value's {} for {};"),
+        ("q B", "others", "layers further apart {} for {},", "layers further apart {} for {},"),
+        ("v B", "others", "and {} for {}. Of A", "and {} for {}. One θ"),
+    ):
+        both = said(kind, pairs, "phi"), said(kind, pairs, "flips")
+        assert of_readme.format(*both) in readme
+        assert of_page.format(*both) in " ".join(page("course").split())
+    corrected = asked.corrected(told)
+    for (name, pairs), p in corrected.items():
+        if name.endswith("A"):
+            assert p > 0.05
+        elif pairs != "others":
+            assert p <= 0.05
+    least = {
+        f"{100 * one['all']['detectable']:.2f}"
+        for name, one in told["found"].items()
+        if name.endswith("A")
+    }
+    assert least == {"0.07"}
+    assert "an excess of 0.07 % in the mean of all pairs would have been seen" in readme
 
 
 def test_a_ridge_says_the_same() -> None:

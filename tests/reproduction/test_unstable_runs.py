@@ -303,44 +303,60 @@ def test_what_more_epochs_leave_of_scores_and_differences() -> None:
     )
     assert said.replace("-", "−") in text
     readme = " ".join((DOCS.parent / "README.md").read_text(encoding="utf-8").split())
-    assert f"STS-B's becomes {longer[0]}, and MRPC's {longer[1]}, in the one seed" in readme
+    cola = [forty_eight(method)[2][0] for method in ("condlora", "lora")]
+    of_cola = f"{cola[0] - cola[1]:+.1f}".replace("-", "−")
+    said = f"STS-B's becomes {longer[0]}, MRPC's {longer[1]} and CoLA's {of_cola}, in the one seed"
+    assert said in readme
 
 
-def test_colas_run_of_forty_eight() -> None:
-    """Settings that differ in the epochs alone; best epochs, the last quarters and the test scores of both."""
+def forty_eight(method: str) -> tuple[list[float], list[float], list[float]]:
+    """Development scores of forty-eight and of twenty-four epochs, and the test scores of both; settings differ in the epochs alone."""
     longer, once = (
-        json.loads((RESULTS / "mpnet" / part / "cola-lora-0" / "run.json").read_text())
+        json.loads((RESULTS / "mpnet" / part / f"cola-{method}-0" / "run.json").read_text())
         for part in ("longer", "runs")
     )
     assert longer["settings"] == once["settings"] | {"epochs": 48}
     assert longer["data_sha256"] == once["data_sha256"]
     here, before = curve(longer), curve(once)
     assert (len(here), len(before)) == (48, 24)
-    assert (here.index(max(here)), before.index(max(before))) == (43, 12)
+    return here, before, [100 * record["test_score"] for record in (longer, once)]
+
+
+@pytest.mark.parametrize(
+    ("method", "best", "words"),
+    [
+        ("lora", (44, 13), ("in the forty-fourth epoch", "in the thirteenth")),
+        ("condlora", (35, 21), ("in the thirty-fifth epoch", "in the twenty-first")),
+    ],
+)
+def test_colas_runs_of_forty_eight(
+    method: str, best: tuple[int, int], words: tuple[str, str]
+) -> None:
+    """Best epochs, the last quarters and the test scores of both."""
+    here, before, tests = forty_eight(method)
+    assert (here.index(max(here)) + 1, before.index(max(before)) + 1) == best
     ends = [short(fmean(each[-len(each) // 4 :])) for each in (here, before)]
-    tests = [f"{100 * record['test_score']:.1f}" for record in (longer, once)]
     for said in (
-        f"{short(max(here))} is its best development correlation, in the forty-fourth epoch",
-        f"twenty-four have {short(max(before))} in the thirteenth",
+        f"{short(max(here))} is its best development correlation, {words[0]}",
+        f"twenty-four have {short(max(before))} {words[1]}",
         "{} in the mean for {}".format(*ends),
-        "give {} for {}".format(*tests),
+        "give {:.1f} for {:.1f}".format(*tests),
     ):
         assert said in " ".join(PAGE.split())
 
 
-def test_colas_condlora_of_forty_eight_so_far() -> None:
-    """Its checkpoint has its course, and settings that differ in the epochs alone."""
-    folder = RESULTS / "unfinished" / "cola-condlora-0"
-    once = json.loads((RESULTS / "mpnet" / "runs" / "cola-condlora-0" / "run.json").read_text())
-    longer = json.loads((folder / "unfinished.json").read_text())
-    assert longer.pop("data_sha256") == once["data_sha256"]
-    assert longer | {"data": "glue"} == once["settings"] | {"epochs": 48}
-    (path,) = folder.glob("checkpoints/*/trainer_state.json")
-    state = json.loads(path.read_text())
-    scores = [row["eval_score"] for row in state["log_history"] if "eval_score" in row]
-    assert len(scores) == state["epoch"]
-    said = f"has {len(scores)} of them, {' '.join(map(short, scores))} ("
-    assert said in " ".join(PAGE.split())
+def test_what_forty_eight_epochs_bring_condlora_on_cola() -> None:
+    here, before, tests = forty_eight("condlora")
+    text = " ".join(PAGE.split())
+    gain, of_test = 100 * (max(here) - max(before)), tests[0] - tests[1]
+    assert f"CondLoRA's first seed gains {gain:.1f} points" in text
+    assert (
+        f"bring CondLoRA's {gain:.1f} points on the development rows, {of_test:.1f} on the test"
+        in text
+    )
+    assert f"to {short(here[-1])} after the last epoch" in text
+    below = forty_eight("lora")[2][0] - tests[0]
+    assert f"{below:.1f} below LoRA's with as many" in text
 
 
 @pytest.mark.parametrize("seed", [0, 1])
