@@ -19,7 +19,7 @@ from lora_lens import (
     open_base,
     shared_subspace,
 )
-from lora_lens.chance.null_names import SAMPLED
+from lora_lens.chance.null_names import WITHOUT_SVD
 from lora_lens.cli import app
 from lora_lens.errors import BaseModelError
 from lora_lens.files import locate
@@ -140,7 +140,7 @@ def answers() -> dict[str, Answer]:
         for module in ("query", "value")
     }
     found["lora, stored: value"] = conversion_similarity(
-        lora, "value", 8, convention="stored", nulls=SAMPLED
+        lora, "value", 8, convention="stored", nulls=WITHOUT_SVD
     )
     found["lora and condlora: value"] = compare(lora, condlora, "value", 8)
     return found

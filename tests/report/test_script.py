@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import lora_lens as ll
-from lora_lens.chance.null_names import SAMPLED
+from lora_lens.chance.null_names import WITHOUT_SVD
 from lora_lens.questions.grid.figures import thinned
 from lora_lens.questions.similarity.figures import heat
 from lora_lens.show.drawing.with_plotly import heat_maps
@@ -43,10 +43,12 @@ def run(spec: dict[str, Any], states: list[dict[str, Any]], folder: Path) -> lis
 def test_every_view_shows_the_numbers_of_the_result(
     pair: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    grid = ll.conversion_similarity(ll.load_adapter(pair[0]), "value", nulls=SAMPLED, draws=19)["A"]
+    grid = ll.conversion_similarity(ll.load_adapter(pair[0]), "value", nulls=WITHOUT_SVD, draws=19)[
+        "A"
+    ]
     states = [
         {"view": view, "null": null, "stretch": False}
-        for null in SAMPLED
+        for null in WITHOUT_SVD
         for view in ("phi", "null", "excess", "p", "p_bh")
     ]
     found = run(heat_maps([heat(grid)], "layer", "layer"), states, tmp_path)

@@ -10,7 +10,7 @@ import pytest
 from checkpoints import BertLike
 
 from lora_lens import conversion_similarity, load_adapter
-from lora_lens.chance.null_names import SAMPLED
+from lora_lens.chance.null_names import WITHOUT_SVD
 from lora_lens.questions.similarity.result import SimilarityResult
 from lora_lens.show.layout import Table
 from lora_lens.show.tex_letters import in_tex, needs
@@ -98,10 +98,12 @@ def test_csv_has_every_nulls_columns_whichever_matrix_comes_first(
     bert: BertLike, tmp_path: Path
 ) -> None:
     adapter = load_adapter(tmp_path / "lora")
-    result = conversion_similarity(adapter, "value", matrices=["B", "A"], nulls=SAMPLED, draws=20)
+    result = conversion_similarity(
+        adapter, "value", matrices=["B", "A"], nulls=WITHOUT_SVD, draws=20
+    )
     rows = list(csv.DictReader(io.StringIO(as_csv(result.rows()))))
     cell = {row["matrix"]: row for row in rows if (row["layer"], row["other_layer"]) == ("0", "1")}
-    for null in SAMPLED:
+    for null in WITHOUT_SVD:
         for statistic in ("mean", "sd", "z", "p", "p_bh", "p_max", "excess"):
             assert bool(cell["B"][f"{null}_{statistic}"]) == (null != "initialisation")
             assert cell["A"][f"{null}_{statistic}"]

@@ -13,7 +13,7 @@ from checkpoints import BertLike, write_base, write_lora
 from slow_routes import conditioned, slow_conversions, slow_phi
 
 from lora_lens import conversion_similarity, load_adapter, open_base, outliers, shared_subspace
-from lora_lens.chance.null_names import SAMPLED
+from lora_lens.chance.null_names import WITHOUT_SVD
 from lora_lens.core.computing.progress import untold
 from lora_lens.subspaces import chunks, layers
 from lora_lens.subspaces.conversions import Plan
@@ -153,8 +153,11 @@ def leaves(value: object) -> list[object]:
 @pytest.mark.parametrize(
     ("question", "options"),
     [
-        (conversion_similarity, {"nulls": [*SAMPLED, "equivalent"], "convention": "consistent"}),
-        (conversion_similarity, {"nulls": SAMPLED, "rank": 2, "convention": "consistent"}),
+        (
+            conversion_similarity,
+            {"nulls": [*WITHOUT_SVD, "equivalent"], "convention": "consistent"},
+        ),
+        (conversion_similarity, {"nulls": WITHOUT_SVD, "rank": 2, "convention": "consistent"}),
         (shared_subspace, {"convention": "consistent"}),
         (outliers, {"convention": "consistent"}),
     ],
