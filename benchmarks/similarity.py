@@ -24,7 +24,7 @@ import torch
 from safetensors.torch import save_file
 
 from lora_lens import conversion_similarity, load_adapter, open_base
-from lora_lens.chance.null_names import SAMPLED, NullName
+from lora_lens.chance.null_names import WITHOUT_SVD, NullName
 from lora_lens.show.layout import counted
 
 MODULES = ("query", "value")
@@ -136,7 +136,7 @@ def main() -> None:
         for _ in range(options.repeats):
             times["none"].append(seconds(lambda: ours(0)))
             times["propagated"].append(seconds(lambda: ours(200)))
-            times["every"].append(seconds(lambda: ours(200, SAMPLED)))
+            times["every"].append(seconds(lambda: ours(200, WITHOUT_SVD)))
             times["command"].append(seconds(lambda: command(folder, options.rank, 0)))
             times["command_propagated"].append(seconds(lambda: command(folder, options.rank, 200)))
             times["plain"].append(
