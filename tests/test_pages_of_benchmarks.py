@@ -40,6 +40,14 @@ def page(name: str) -> str:
     return (DOCS / f"{name}.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "benchmarks").glob("*.py")), ids=lambda path: path.stem
+)
+def test_what_a_benchmark_takes_from_the_package_is_there(path: Path) -> None:
+    """Types are not checked of them, and most are run by hand."""
+    benchmark(path.stem)
+
+
 def test_benchmarks() -> None:
     records = (record("benchmarks", f"{name}.json") for name in ("kernels", "peers", "callback"))
     assert page("benchmarks") == benchmark("page").page(*records)
