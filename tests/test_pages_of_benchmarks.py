@@ -63,7 +63,7 @@ def test_power_has_every_line(path: Path) -> None:
 
 def test_records_of_power_are_there() -> None:
     assert {path.stem for path in POWER} == {
-        "minilm", "minilm-by-pairs-down", "minilm-by-pairs-value", "minilm-claims", "minilm-pairs", "minilm-ridge", "minilm-ridge-down", "minilm-ridge-up",
+        "minilm", "minilm-by-pairs-down", "minilm-by-pairs-up", "minilm-by-pairs-value", "minilm-claims", "minilm-pairs", "minilm-ridge", "minilm-ridge-down", "minilm-ridge-up",
         "mpnet", "mpnet-claims", "mpnet-pairs",
     }  # fmt: skip
 
@@ -140,7 +140,7 @@ def test_what_is_found_two_by_two() -> None:
     """The words of the power page in its counts."""
     counts = {
         module: record("power", f"minilm-by-pairs-{module}.json")["counts"]
-        for module in ("value", "down")
+        for module in ("value", "down", "up")
     }
     of_b = "φ of conversions of B, ridge 3, flipped"
     found = {
@@ -161,12 +161,16 @@ def test_what_is_found_two_by_two() -> None:
         for each in counts.values()
         for kind in ("uniform", "leading")
     )
-    assert f"{wrong} of 192 p in these two tables" in text
+    assert f"{wrong} of 288 p in these tables" in text
     ridge = record("power", "minilm-ridge.json")["counts"]["0.05"]
     by_theta = [ridge["found"][f"predicted share of B{how}, flipped"] for how in ("", ", ridge 1")]
     assert ridge["sets"] == 40
-    assert f"({by_theta[0]} of 40 sets of a twentieth, above)" in text
-    assert f"({by_theta[1]} of 40)" in text
+    assert (
+        f"beside {by_theta[0]} and 40 of 40 by one θ for all layers, and {by_theta[1]} and 40 with a ridge"
+        in text
+    )
+    up = counts["up"]["0.1"]["found"]["φ of conversions of A, ridge 3, flipped"]
+    assert f"in the same space, in {up} of 24" in text
 
 
 def test_two_by_two() -> None:
@@ -193,7 +197,7 @@ def test_two_by_two() -> None:
         ),
         ("v B", "neighbours", "{} in value for {};", "value's {} for {};"),
         ("q B", "others", "layers further apart {} for {},", "layers further apart {} for {},"),
-        ("v B", "others", "and {} for {}. Of A", "and {} for {}. One θ"),
+        ("v B", "others", "and {} for {}. Of A", "and {} for {}. It falls"),
     ):
         both = said(kind, pairs, "phi"), said(kind, pairs, "flips")
         assert of_readme.format(*both) in readme
@@ -205,12 +209,46 @@ def test_two_by_two() -> None:
         elif pairs != "others":
             assert p <= 0.05
     least = {
-        f"{100 * one['all']['detectable']:.2f}"
-        for name, one in told["found"].items()
-        if name.endswith("A")
+        pairs: asked.ends(
+            [
+                100 * one[pairs]["detectable"]
+                for name, one in told["found"].items()
+                if name.endswith("A")
+            ],
+            "{:.2f}",
+        )
+        for pairs in ("all", "neighbours")
     }
-    assert least == {"0.07"}
-    assert "an excess of 0.07 % in the mean of all pairs would have been seen" in readme
+    assert (
+        f"an excess of {least['all']} % in the mean of all pairs, and of {least['neighbours']} % between"
+        in " ".join(page("course").split())
+    )
+    assert f"an excess of {least['neighbours']} % between neighbours would have been seen" in readme
+    for module, words in (
+        ("q", "{} times that of the others in query"),
+        ("v", "{} times in value"),
+    ):
+        times = [
+            (one["neighbours"]["phi"] - one["neighbours"]["flips"])
+            / (one["others"]["phi"] - one["others"]["flips"])
+            for name, one in told["found"].items()
+            if name.endswith(f"{module} B")
+        ]
+        assert words.format(asked.ends(times, "{:.1f}")) in " ".join(page("course").split())
+
+
+def test_two_by_two_on_minilm() -> None:
+    told, asked = record("results", "minilm-two-by-two.json"), benchmark("two_by_two")
+    for line in asked.page(told):
+        assert line in page("course")
+    p = asked.corrected(told)
+    for pairs, beyond in (("all", (3, 2)), ("neighbours", (3, 2)), ("others", (1, 0))):
+        found = [
+            sum(p[name, pairs] <= 0.05 for name in told["found"] if name.endswith(f"{module} B"))
+            for module in ("query", "value")
+        ]
+        assert tuple(found) == beyond
+    assert all(one > 0.05 for (name, _), one in p.items() if name.endswith("A"))
 
 
 def test_a_ridge_says_the_same() -> None:

@@ -34,7 +34,8 @@ _DESCRIBES = (
 _BUT = "But for flipped, "
 _FLIPPED = (
     "flipped keeps how each factor lies on its own W0's singular directions, and no more: p of the mean against it, of each "
-    "matrix by itself, tests whether layers share anything beyond that. It takes a ridge to see much: docs, power, has what --ridge 3 sees."
+    "matrix by itself, tests whether layers have anything in common beyond that, two by two. `shared` asks whether one θ predicts them "
+    "all: what is seen here and not there is no contradiction. It takes a ridge to see much: docs, power, has what --ridge 3 sees."
 )
 _NARROWER = (2, 1)  # cells of shades alone, where their numbers do not fit
 _MOST_LAYERS = 32  # a row each; of more the terminal shows blocks of neighbours

@@ -116,12 +116,12 @@ def test_where_theta_has_more_rows_than_the_factors_space_what_sees_more_is_name
 ) -> None:
     """B of a down-projection, where nothing was seen of it; not A, which is in the wide space."""
     rng = np.random.default_rng(0)
-    w0 = [rng.standard_normal((12, 18)) for _ in range(6)]
-    theta = rng.standard_normal((18, 2))
+    w0 = [rng.standard_normal((12, 32)) for _ in range(6)]
+    theta = rng.standard_normal((32, 2))
     factors = [
         (
             w @ theta if shared else rng.standard_normal((12, 2)),
-            rng.standard_normal((2, 18)),
+            rng.standard_normal((2, 32)),
         )
         for w in w0
     ]
@@ -130,10 +130,8 @@ def test_where_theta_has_more_rows_than_the_factors_space_what_sees_more_is_name
     named = [note for note in notes if "--nulls flipped" in note]
     assert len(named) == (not shared)
     for note in named:
-        assert note.startswith(
-            "θ of B has 18 rows, and the factors that it is fitted to are in 12 dimensions"
-        )
-        assert "similarity --module value --ridge 3" in note
-    assert not any(
-        "--nulls" in note for note in ll.shared_subspace(adapter, "value", draws=0).notes
-    )
+        assert note.startswith("5 other layers of 12 dimensions fix the 32 rows of B's θ badly")
+        assert "similarity ADAPTER --module value --convention consistent --ridge 3" in note
+    for told in ({"ridge": 1.0, "draws": 39}, {"draws": 0}):
+        notes = ll.shared_subspace(adapter, "value", **told).notes
+        assert not any("--nulls" in note for note in notes)
