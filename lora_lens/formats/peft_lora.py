@@ -40,6 +40,7 @@ from .peft.settings import (
     twice_said,
     zero_said,
 )
+from .peft.within import of_inner
 
 _FACTOR = re.compile(
     r"(?P<path>.+)\.lora_(?:"
@@ -115,7 +116,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
     named, others = factors_by_path(files, _FACTOR)
     factors, copies_of_heads = without_copies(files, named)
     found = _without_numbers(files, factors)
-    found.left_out |= copies_of_heads
+    found.left_out |= copies_of_heads | dict(of_inner(factors, files.config))
     beside = _beside(files, factors, others)
     for path, pair in factors.items():
         if not found.left_out.keys() & pair.values():

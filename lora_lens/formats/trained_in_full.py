@@ -52,24 +52,30 @@ def trained_in_full(files: AdapterFiles, found: Checkpoint) -> InFull:
     Raises:
         AdapterError: A saved matrix is not of finite floats.
     """
-    saved = {
-        module_of(name): name
-        for name, why in found.left_out.items()
-        if why in (IN_FULL, UNKNOWN, TUNED)
-        and name.endswith(WEIGHTS)
-        and len(files.shape(name)) >= 2
+    every: dict[str, list[str]] = {}
+    for name, reason in found.left_out.items():
+        whole = reason in (IN_FULL, UNKNOWN, TUNED) and name.endswith(WEIGHTS)
+        if whole and len(files.shape(name)) >= 2:
+            every.setdefault(module_of(name), []).append(name)
+    several = {
+        path: names for path, names in every.items() if len(names) > 1 and not _alike(files, names)
     }
-    if not saved:
+    saved = {path: names[0] for path, names in every.items() if path not in several}
+    if not saved and not several:
         return InFull({}, {}, ())
     try:
         base = replace(files.open_base(download=files.whole_model), placement=found.placement)
     except LensError:
         lacking = f"{FULL}; its ΔW needs the base"
         said = (name for name in saved.values() if found.left_out[name] == IN_FULL)
-        return InFull({}, dict.fromkeys(said, lacking), ())
+        return InFull({}, dict.fromkeys(said, lacking), (), _several_said(files.source, several))
     in_files = _base_in_files(files, base)
     updates: dict[str, LowRank] = {}
-    reasons: dict[str, str] = {}
+    reasons = {
+        name: f"{FULL}, as {len(names)} that differ: which of them is used the file does not say"
+        for names in several.values()
+        for name in names
+    }
     for path, name in saved.items():
         why = _why_not(files, (base, in_files), path, name)
         if why:
@@ -89,8 +95,24 @@ def trained_in_full(files: AdapterFiles, found: Checkpoint) -> InFull:
         updates,
         reasons,
         tuple(_notes(files, updates, base.source, in_files, saved_in)),
-        _caveats(files.source, saved_in),
+        (*_caveats(files.source, saved_in), *_several_said(files.source, several)),
         saved_in,
+    )
+
+
+def _alike(files: AdapterFiles, names: list[str]) -> bool:
+    """Whether copies of one module are the same numbers."""
+    first, *others = (files.factor(name, unfolded=True) for name in names)
+    return all(
+        one.shape == first.shape and bool((one.read().double() == first.read().double()).all())
+        for one in others
+    )
+
+
+def _several_said(source: str, several: Mapping[str, list[str]]) -> tuple[str, ...]:
+    return tuple(
+        f"{source} has {len(names)} whole copies of {path} that differ ({', '.join(names)}): which of them is used it does not say, and none is shown"
+        for path, names in several.items()
     )
 
 

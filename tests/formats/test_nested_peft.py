@@ -1,9 +1,12 @@
 """A PeftModel that was made of a PeftModel, as a script that is run twice in one session leaves it."""
 
+import warnings
 from pathlib import Path
 
+import pytest
 import torch
 from checkpoints import random, write_config
+from made_formats import made_by
 from safetensors.torch import save_file
 
 from lora_lens import load_adapter
@@ -22,3 +25,27 @@ def test_modules_have_the_paths_that_peft_s_patterns_meet(tmp_path: Path) -> Non
     layers = list(load_adapter(tmp_path).each_layer())
     assert [one.name for one in layers] == [PATH.format(0), PATH.format(1)]
     assert [one.scaling for one in layers] == [1, 3]
+
+
+def test_a_layer_that_the_inner_one_alone_adapted_is_left_out(tmp_path: Path) -> None:
+    """Its factors are saved with the outer one's, whose α is not its own: ΔW was four times too large."""
+    peft = pytest.importorskip("peft")
+    model = made_by("peft_lora").bert()
+    inner = peft.get_peft_model(
+        model, peft.LoraConfig(r=2, lora_alpha=6, target_modules=["query", "pooler.dense"])
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PEFT says that it is one already
+        outer = peft.get_peft_model(
+            inner, peft.LoraConfig(r=2, lora_alpha=24, target_modules=["query"])
+        )
+        for name, parameter in outer.named_parameters():
+            if ".lora_B." in name:
+                torch.nn.init.normal_(parameter)
+        outer.save_pretrained(tmp_path)
+    adapter = load_adapter(tmp_path)
+    assert list(adapter.modules) == ["query"]
+    assert {float(s) for s in adapter.modules["query"].scaling} == {12}
+    said = {why for name, why in adapter.left_out.items() if "pooler" in name}
+    assert len(said) == 1
+    assert "the α of that one is in no file" in said.pop()

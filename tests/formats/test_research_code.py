@@ -15,6 +15,13 @@ import lora_lens as ll
 from lora_lens.errors import AdapterError
 
 MOSHI = ["transformer.layers.0.self_attn.in_projs.0", "transformer.layers.1.gating.linear_in"]
+DETR = [
+    "transformer.encoder.layers.0.linear1",
+    "transformer.decoder.layers.1.multihead_attn.out_proj",
+    "transformer.blocks.0.attn.Wqkv",
+    "transformer.layers.0.self_attn.q_proj",
+    "transformer.layers.0.cross_attention.in_projs.0",
+]
 TORCH = ["transformer.layers.0.self_attn.out_proj", "transformer.layers.0.linear1"]
 OPENCLIP = ["transformer.resblocks.0.mlp.c_fc", "transformer.resblocks.1.mlp.c_fc"]
 
@@ -34,7 +41,7 @@ def factors(paths: list[str]) -> dict[str, Tensor]:
     }
 
 
-@pytest.mark.parametrize("paths", [MOSHI, OPENCLIP, TORCH])
+@pytest.mark.parametrize("paths", [MOSHI, OPENCLIP, TORCH, DETR])
 def test_names_that_begin_as_diffusers_need_an_alpha_where_they_are_none_of_its(
     tmp_path: Path, paths: list[str]
 ) -> None:

@@ -284,3 +284,29 @@ def test_a_module_of_factors_here_and_in_full_there_says_so(tmp_path: Path) -> N
     assert f"--module {pattern!r}" in said
     assert said in ll.spectrum(adapter, "query", beside_w0=False).notes
     assert ll.spectrum(adapter, pattern, beside_w0=False).layers[0].layer == 7
+
+
+@pytest.mark.parametrize("alike", [True, False])
+def test_whole_copies_of_one_module(tmp_path: Path, alike: bool) -> None:
+    """Those that are the same numbers are one; of others none is taken for the module's."""
+    shape = BertLike(layers=1, modules=("query",))
+    dense = "bert.encoder.layer.0.output.dense"
+    w0 = random(shape.width, shape.width, seed=3)
+    write_base(tmp_path / "base", shape, {**shape.base, f"{dense}.weight": w0})
+    name = f"base_model.model.{dense}.modules_to_save.{{}}.weight"
+    first = random(*w0.shape, seed=4)
+    copies = {name.format("a"): first, name.format("b"): first.clone() if alike else 2 * first}
+    write_lora(tmp_path / "lora", shape, base=str(tmp_path / "base"), extra=copies)
+    adapter = ll.load_adapter(tmp_path / "lora")
+    said = [caveat for caveat in adapter.caveats if "whole copies" in caveat]
+    if alike:
+        assert not said
+        (module,) = adapter.dense
+        torch.testing.assert_close(delta(adapter, module).float(), first - w0)
+    else:
+        assert adapter.dense == {}
+        assert len(said) == 1
+        assert f"2 whole copies of {dense} that differ" in said[0]
+        assert {why for tensor, why in adapter.left_out.items() if "modules_to_save" in tensor} == {
+            f"{FULL}, as 2 that differ: which of them is used the file does not say"
+        }

@@ -30,9 +30,10 @@ PREFIXES = {
 }
 # VideoX-Fun writes two `_`.
 _FLAT = re.compile(rf"({'|'.join(sorted(PREFIXES, key=len, reverse=True))})__?(?P<path>[^.]+)")
-# `transformer.h` is GPT-2's, `transformer.layer` DistilBERT's, `transformer.resblocks` OpenCLIP's, the last torch's and Moshi's.
+# `transformer.h` is GPT-2's, `transformer.layer` DistilBERT's, `transformer.resblocks` OpenCLIP's, `blocks.0.attn.Wqkv` MPT's, and the others torch's, DETR's and Moshi's.
 _OF_LANGUAGE = (
-    r"h|layer|wte|wpe|resblocks|layers\.\d+\.(self_attn\.(in|out)_projs?|gating|linear[12])"
+    r"h|layer|wte|wpe|resblocks|(encoder|decoder)\.layers|blocks\.\d+\.attn\.Wqkv"
+    r"|layers\.\d+\.(self_attn\.((in|out)_projs?|[qkvo]_proj)|cross_attention|multihead_attn|gating|linear[12]|attention\.wqkv|mlp\.fc[12])"
 )
 _DOTTED = re.compile(
     rf"(unet|prior|transformer(_2)?(?!\.({_OF_LANGUAGE})(\.|$))|text_encoder(_[23])?|text_encoders|controlnet|"
