@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from of_adapters import parser_of
 from page_table import table
 
 import lora_lens as ll
@@ -23,16 +24,8 @@ LEVEL = 0.05
 
 def main() -> None:
     """Ask, keep, print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("base", nargs="?")
-    parser.add_argument("adapters", nargs="*", type=Path)
-    parser.add_argument("--modules", nargs="*", default=("q", "v"))
+    parser = parser_of(__doc__, draws=499)
     parser.add_argument("--ridge", type=float, default=1.0)
-    parser.add_argument("--draws", type=int, default=499)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--print", action="store_true")
     given = parser.parse_args()
     if not given.print:
         found = {

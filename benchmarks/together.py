@@ -11,11 +11,11 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
+from of_adapters import parser_of
 from page_table import table
 from torch import Tensor
 
@@ -30,16 +30,8 @@ Letter = Literal["A", "B"]
 
 def main() -> None:
     """Ask, keep, print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("base", nargs="?")
-    parser.add_argument("adapters", nargs="*", type=Path)
-    parser.add_argument("--modules", nargs="*", default=("q", "v"))
-    parser.add_argument("--draws", type=int, default=199)
+    parser = parser_of(__doc__, draws=199)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--print", action="store_true")
     given = parser.parse_args()
     if not given.print:
         record = {

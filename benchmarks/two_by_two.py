@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 from by_ridge import ends
+from of_adapters import parser_of
 from page_table import table
 
 import lora_lens as ll
@@ -29,16 +30,8 @@ PAIRS = ("all", "neighbours", "others")
 
 def main() -> None:
     """Ask, keep, print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("base", nargs="?")
-    parser.add_argument("adapters", nargs="*", type=Path)
-    parser.add_argument("--modules", nargs="*", default=("q", "v"))
+    parser = parser_of(__doc__, draws=999)
     parser.add_argument("--ridge", type=float, default=3.0)
-    parser.add_argument("--draws", type=int, default=999)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--print", action="store_true")
     given = parser.parse_args()
     if not given.print:
         record: dict[str, Any] = {"ridge": given.ridge, "draws": given.draws, "found": {}}

@@ -92,13 +92,11 @@ def drawn_factors(
         >>> torch.allclose(turned @ turned.mT, b.mT @ b)  # the same lengths and angles, elsewhere
         True
     """
-    if null == "flipped":
-        return _flipped(plan, layer, generator, device, w0)
-    return _DRAWN[null](plan, layer, generator, device)
+    return _DRAWN[null](plan, layer, generator, device, w0)
 
 
 def _propagated(
-    plan: Plan, layer: int, generator: torch.Generator, device: torch.device
+    plan: Plan, layer: int, generator: torch.Generator, device: torch.device, _: Tensor
 ) -> DrawnFactors:
     own, rank = plan.factors.ranks[layer], max(plan.factors.ranks)
 
@@ -119,7 +117,7 @@ def _propagated(
 
 
 def _initialisation(
-    plan: Plan, layer: int, generator: torch.Generator, device: torch.device
+    plan: Plan, layer: int, generator: torch.Generator, device: torch.device, _: Tensor
 ) -> DrawnFactors:
     own, rank = plan.factors.ranks[layer], max(plan.factors.ranks)
     a = initial_factors(plan.draws, rank, plan.factors.in_features, generator)
@@ -127,7 +125,9 @@ def _initialisation(
     return DrawnFactors(a.to(device), None, None)
 
 
-def _mismatched(plan: Plan, _: int, __: torch.Generator, device: torch.device) -> DrawnFactors:
+def _mismatched(
+    plan: Plan, _: int, __: torch.Generator, device: torch.device, ___: Tensor
+) -> DrawnFactors:
     a, b = (t.to(device) for t in (plan.factors.a, plan.factors.b.mT))
     return DrawnFactors(a, b, a)
 
@@ -167,4 +167,5 @@ _DRAWN = {
     "propagated": _propagated,
     "mismatched": _mismatched,
     "initialisation": _initialisation,
+    "flipped": _flipped,
 }

@@ -55,7 +55,7 @@ def asked(
     """
     spill = spill or Spill()
     found = []
-    small = w0[0].numel() <= _ON_A_CORE
+    small = w0.device.type == "cpu" and w0[0].numel() <= _ON_A_CORE
     one = _DECOMPOSING * w0[0].numel()
     most = 1 + int(min(spill.most / 4, _AT_A_TIME_BYTES) // one)
     for layer, of in enumerate(on_cores(directions, w0, len(w0) if small else 1, most)):

@@ -90,7 +90,7 @@ def null_legend(result: SimilarityResult) -> list[str]:
     if draws:
         lines.append(columns_legend("pairs"))
         tests = {name: test for grid in grids for name, test in grid.significance.items()}
-        turned = any(name == "flipped" for name in names) and len(result.layers) > 1
+        turned = "flipped" in names and len(result.layers) > 1
         others = _BUT + _DESCRIBES if turned else _DESCRIBES
         lines += [*resolution(tests, "pairs"), *([others] if {*names} - {"flipped"} else [])]
         lines += [_FLIPPED] if turned else []
