@@ -58,6 +58,7 @@ def staged(
                     key=lambda name: (name == last, name),
                 )
                 with alone_in(out), _undisturbed():
+                    _end_what_was_begun(out)
                     if check is not None:
                         check()
                     _move(folder, out, files)

@@ -398,3 +398,15 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="it is a file; name a folder"), staged(tmp_path / "file"):
         pass
     assert (tmp_path / "file").read_text() == "kept"
+
+
+def test_what_a_killed_process_began_is_ended_before_newer_files_are_moved(tmp_path: Path) -> None:
+    """Killed after this one had begun: its files are the older ones."""
+    with staged(tmp_path) as folder:
+        killed(tmp_path, 1)
+        for name in NAMES:
+            (folder / name).write_text("newest")
+    assert read(tmp_path) == dict.fromkeys(NAMES, "newest")
+    with staged(tmp_path) as folder:
+        (folder / "beside").write_text("")
+    assert read(tmp_path) == {**dict.fromkeys(NAMES, "newest"), "beside": ""}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from itertools import pairwise
 
 from ..files.names import LAYER_WORDS, is_number, split_layer, tails
@@ -19,8 +19,29 @@ _MODELS = frozenset({
 })  # fmt: skip
 
 
+_END = 3  # components of a name that it is found by
+
+
+def by_end(names: Collection[str]) -> dict[str, list[str]]:
+    """The last components of names → the names that end in them; shorter names are not there.
+
+    Example:
+        >>> by_end(["model.layers.0.fc.weight", "model.layers.1.fc.weight", "fc.weight"])
+        {'0.fc.weight': ['model.layers.0.fc.weight'], '1.fc.weight': ['model.layers.1.fc.weight']}
+    """
+    found: dict[str, list[str]] = {}
+    for name in names:
+        end = name.split(".")[-_END:]
+        if len(end) == _END:
+            found.setdefault(".".join(end), []).append(name)
+    return found
+
+
 def match_in_base(
-    path: str, base_names: Collection[str], prefixes: Collection[str] = ()
+    path: str,
+    base_names: Collection[str],
+    prefixes: Collection[str] = (),
+    ends: Mapping[str, Collection[str]] | None = None,
 ) -> list[str]:
     """The base model's parameter names that `path` can mean, whatever prefix either side carries.
 
@@ -36,6 +57,7 @@ def match_in_base(
         path: Of a module.
         base_names: Of the base's tensors.
         prefixes: What models' names begin with, beside ``model`` and the like.
+        ends: `by_end` of them, without which all are looked at: of a base with many experts it pays.
 
     Example:
         >>> match_in_base("transformer.wte", ["wte.weight"])
@@ -61,7 +83,9 @@ def match_in_base(
         of_decoder = prefix[-1] == "decoder" and longest.split(".")[0] in LAYER_WORDS
         of_another = prefix[0] in _PIPELINE and not _WHOLE.issuperset(prefix[1:])
         return [] if of_decoder or of_another or _holds_layer(prefix) else [longest]
-    longer = (name for name in base_names if name.endswith("." + wanted))
+    end = wanted.split(".")[-_END:]
+    some = base_names if ends is None or len(end) < _END else ends.get(".".join(end), ())
+    longer = (name for name in some if name.endswith("." + wanted))
     return sorted(
         name
         for name in longer

@@ -11,7 +11,7 @@ from ..files.names import ROLES, split_layer
 from ..files.peft_names import WRAPPERS
 from .experts import Slice, slice_of
 from .families import PREFIX_WORDS, PREFIXES
-from .matching import match_in_base
+from .matching import by_end, match_in_base
 from .newest import model_types, newest, rules_of
 from .towers import taken_by, towers_in
 
@@ -86,12 +86,12 @@ class BaseNames:
         if wanted not in self._names and path in self._names:  # a parameter, as DBRX's experts are
             return [path]
         if not self._rules or wanted in self._names:
-            return match_in_base(path, self._names, self._prefixes)
+            return match_in_base(path, self._names, self._prefixes, self._ends)
         renamed = newest(wanted, self._rules)
         if renamed in self._by_newest:
             return self._by_newest[renamed]
         path = renamed.removesuffix(_WEIGHT)
-        found = match_in_base(path, self._by_newest, self._prefixes)
+        found = match_in_base(path, self._by_newest, self._prefixes, self._newest_ends)
         return sorted(name for one in found for name in self._by_newest[one])
 
     def slice_of(self, path: str) -> Slice | None:
@@ -122,6 +122,14 @@ class BaseNames:
         return next(
             (name for name, of in numbered if of and of[1] == layer[1] and holds.search(name)), None
         )
+
+    @cached_property
+    def _ends(self) -> dict[str, list[str]]:
+        return by_end(self._names)
+
+    @cached_property
+    def _newest_ends(self) -> dict[str, list[str]]:
+        return by_end(self._by_newest)
 
     @cached_property
     def _by_newest(self) -> dict[str, list[str]]:

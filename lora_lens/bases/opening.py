@@ -28,11 +28,9 @@ from .configuration import BaseConfiguration, read_configuration
 from .pipeline import open_pipeline
 from .quantised import without_quantisation
 from .single_file import is_single_file, open_single_file
+from .stems import STEMS
 from .weights import BaseWeights
 
-_STEMS = ("model", "pytorch_model", "diffusion_pytorch_model")
-# Read where there is no other, whatever its ending: so the libraries do that are not asked for a variant.
-_VARIANTS = ("model.fp16", "pytorch_model.fp16", "diffusion_pytorch_model.fp16")
 _MOST_NAMED = 6
 
 
@@ -98,11 +96,7 @@ def _tensors(source: str, find: FindFile, configuration: BaseConfiguration) -> T
     named = configuration.settings.get("transformers_weights")
     if named is not None:
         return open_named(source, find, str(named))
-    return (
-        open_tensors(source, find, _STEMS)
-        or open_tensors(source, find, _VARIANTS)
-        or open_pipeline(source, find)
-    )
+    return open_tensors(source, find, STEMS) or open_pipeline(source, find)
 
 
 def name_of(base: object) -> str:
@@ -144,7 +138,7 @@ def _below(folder: Path) -> str:
     """The folders just within one that have weights, as ``0_Transformer`` of sentence-transformers' older models."""
     found = {
         file.parent.name
-        for stem in (*_STEMS, *_VARIANTS)
+        for stem in STEMS
         for ending in (".safetensors", ".bin")
         for file in folder.glob(f"*/{stem}{ending}")
     }

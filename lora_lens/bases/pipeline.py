@@ -5,15 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..files.tensors import FindFile, TensorStore, open_tensors
+from .stems import STEMS
 
 INDEX = "model_index.json"  # what a pipeline's folder has for a configuration
 _PARTS = (
     "unet", "transformer", "transformer_2", "text_encoder", "text_encoder_2", "text_encoder_3", "prior",
     "controlnet",
-)  # fmt: skip
-_STEMS = ("diffusion_pytorch_model", "model", "pytorch_model")
-_VARIANTS = (
-    "diffusion_pytorch_model.fp16", "model.fp16", "diffusion_pytorch_model.bf16", "pytorch_model.fp16",
 )  # fmt: skip
 
 
@@ -33,7 +30,7 @@ def open_pipeline(source: str, find: FindFile) -> TensorStore | None:
             return find(f"{part}/{name}")
 
         of_part = f"{source}/{part}"
-        store = open_tensors(of_part, inside, _STEMS) or open_tensors(of_part, inside, _VARIANTS)
+        store = open_tensors(of_part, inside, STEMS)
         if store is None:
             continue
         files |= {f"{part}.{name}": f"{part}/{file}" for name, file in store.files.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, Protocol, runtime_checkable
@@ -65,14 +65,26 @@ class TensorStore:
 
     @property
     def metadata(self) -> Mapping[str, str]:
-        """What the headers of the files opened so far say beside the tensors; of a ``.bin``, nothing."""
-        headers = [getattr(file, "metadata", {}) for file in self.opened.values()]
-        return {key: text for header in headers for key, text in header.items()}
+        """What the headers of all files say beside the tensors; of a ``.bin``, nothing.
+
+        Raises:
+            FileFormatError: Two say different things of one key, other than sums of their bytes.
+        """
+        found: dict[str, str] = {}
+        for name, file in self._all_opened().items():
+            header: Mapping[str, str] = getattr(file, "metadata", {})
+            for key, text in header.items():
+                if found.setdefault(key, text) != text and "hash" not in key:
+                    raise FileFormatError(
+                        f"{self.source}: {key} of {name}'s header is another than of a part before it; expected parts of one file"
+                    )
+        return found
 
     @property
     def beside(self) -> tuple[str, ...]:
-        """Tensors of the files opened so far that are none of these: in other dictionaries of a ``.bin``."""
-        return tuple(name for file in self.opened.values() for name in getattr(file, "beside", ()))
+        """Tensors of all files that are none of these: in other dictionaries of a ``.bin``."""
+        opened = self._all_opened().values()
+        return tuple(name for file in opened for name in getattr(file, "beside", ()))
 
     def get(self, name: str) -> Tensor:
         """One tensor, on the CPU, in its own dtype; not to be written into."""
@@ -94,19 +106,10 @@ class TensorStore:
         """Give back the memory that reading a tensor has taken; it can be asked for again."""
         self._in(name).release(name)
 
-    def items(self) -> Iterable[tuple[str, Tensor]]:
-        """Every tensor, in the order of the names."""
-        return ((name, self.get(name)) for name in sorted(self.files))
-
     def _in(self, name: str) -> OpenFile:
+        """The file that holds a tensor."""
         file = self.files[name]
-        if file not in self.opened:
-            path = self.find(file)
-            if path is None:
-                raise FileFormatError(f"{self.source} has no file {file}, which should hold {name}")
-            opened, prefix = _open(path), self.prefixes.get(file)
-            self.opened[file] = PrefixedFile(opened, prefix) if prefix else opened
-        found = self.opened[file]
+        found = self._opened(file, name)
         try:
             found.shape(name)
         except KeyError:
@@ -114,6 +117,21 @@ class TensorStore:
                 f"{file} of {self.source} has no tensor {name}, though the index says so"
             ) from None
         return found
+
+    def _all_opened(self) -> dict[str, OpenFile]:
+        """Every file, by its name, in the names' order; of a base of many parts each header would be read."""
+        holds = {file: name for name, file in self.files.items()}
+        return {file: self._opened(file, holds[file]) for file in sorted(holds)}
+
+    def _opened(self, file: str, name: str) -> OpenFile:
+        """The file, opened for the first time where it has not been; `name` is a tensor of it."""
+        if file not in self.opened:
+            path = self.find(file)
+            if path is None:
+                raise FileFormatError(f"{self.source} has no file {file}, which should hold {name}")
+            opened, prefix = _open(path), self.prefixes.get(file)
+            self.opened[file] = PrefixedFile(opened, prefix) if prefix else opened
+        return self.opened[file]
 
     def __getstate__(self) -> dict[str, Any]:
         # An open file cannot be sent to another process; it is opened there.
@@ -176,15 +194,14 @@ def open_tensors(
     Args:
         source: For messages.
         find: Where to look.
-        stems: File names without their endings, safetensors preferred for each:
-            ``("model", "pytorch_model")``.
-        endings: Of the files, the first preferred; all but safetensors are PyTorch's.
+        stems: File names without their endings, the first preferred: ``("model", "pytorch_model")``.
+        endings: Of the files of one stem, the first preferred; all but safetensors are PyTorch's.
 
     Raises:
         FileFormatError: A file is truncated or corrupt, or an index names a file outside its folder.
     """
-    for ending in endings:
-        for stem in stems:
+    for stem in stems:
+        for ending in endings:
             name = stem + ending
             if (single := find(name)) is not None:
                 return open_file(source, single, name, find)

@@ -13,7 +13,7 @@ from .factors.factor_pairs import pairs_by_path
 from .factors.shared_theta import check_no_use_x, numbers_in
 from .format import Checkpoint, Format, Thetas
 from .peft.names import reason_left_out
-from .peft.settings import Scaling
+from .peft.settings import Scaling, check_plain
 
 _IN_LAYER = re.compile(r"(?P<path>.+)\.cond_lora_(?P<factor>[AB])(?:\.(?P<adapter>[^.]+))?\.weight")
 _SHARED = re.compile(r"base_model\.cond_lora_shared\.(?:.+\.)?(?P<module>[^.]+)\.[AB]\.weight")
@@ -33,6 +33,7 @@ def _thetas(files: AdapterFiles) -> Thetas:
 
 
 def _read(files: AdapterFiles) -> Checkpoint:
+    check_plain(files.config, files.source)
     modules, paths, others = _found(files)
     scaling = Scaling(files.config)
     copies: dict[str, list[str]] = {}

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import re
 
-from ..arrays import Tensor
 from ..errors import AdapterError
 from ..files.peft_names import plain
 from ..updates import Factor, LowRank
 from .adapter_files import AdapterFiles
+from .factors.derived import rows_weighted
 from .factors.factor_pairs import check_not_empty, check_partners, factors_by_path
 from .format import Checkpoint, Format, of_factors
 from .peft.known import unknown_said
@@ -64,11 +64,7 @@ def _scaled(a: Factor, e: Factor) -> Factor:
         raise AdapterError(
             f"{e.name} has shape {e.shape}, expected {(a.shape[0], 1)} as of {a.name}"
         )
-
-    def read() -> Tensor:
-        return e.read() * a.read()
-
-    return Factor(a.name, a.shape, read, a.release)
+    return rows_weighted(a, e)
 
 
 def _scaling(files: AdapterFiles, rank: int, said: str | None) -> float:

@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 from numbers import Integral
 from pathlib import Path
@@ -91,7 +91,8 @@ def resize(
             f"one of these first (CondLoRA by lora-lens export)"
         )
     checkpoint = found.read(files)
-    updates, notes = _cut(files, checkpoint, low_rank(files, checkpoint))
+    updates, others = _cut(files, checkpoint, low_rank(files, checkpoint))
+    _check_flag(files, updates)
     target = user_path(out)
     name = WEIGHTS if files.config else _file_name(files)
     free = partial(check_free, target, name, CONFIG)
@@ -111,7 +112,10 @@ def resize(
             rest[RSLORA_FLAG].zero_()  # α/r is s as it is, as in PEFT's settings
         header = header_settings(files.tensors.metadata, ranks)
         if METADATA in header:
-            said = json.loads(header[METADATA]) | parts_settings(settings_by_root(files), ranks)
+            kept = _kept_ranks(files, others)
+            said = json.loads(header[METADATA]) | parts_settings(
+                settings_by_root(files), ranks | kept
+            )
             header[METADATA] = json.dumps(said, sort_keys=True)
         save_tensors(rest | new, folder / name, {"format": "pt"} | header)
         if files.config:
@@ -122,7 +126,12 @@ def resize(
         files.source,
         target,
         tuple(one.told for one in modules.values()),
-        (*checkpoint.caveats, *notes, *_mixed_said(files, updates, ranks), *_lost_said(files)),
+        (
+            *checkpoint.caveats,
+            *_others_said(others),
+            *_mixed_said(files, updates, ranks),
+            *_lost_said(files),
+        ),
     )
 
 
@@ -154,8 +163,8 @@ def _opened(given: Adapter | str | Path) -> AdapterFiles:
 
 def _cut(
     files: AdapterFiles, checkpoint: Checkpoint, updates: Mapping[str, LowRank]
-) -> tuple[dict[str, LowRank], tuple[str, ...]]:
-    """The updates that are s·B·A of two tensors of the file, and what is said of the others, which stay as they are.
+) -> tuple[dict[str, LowRank], dict[str, LowRank]]:
+    """The updates that are s·B·A of two tensors of the file, and the others, which stay as they are.
 
     Raises:
         AdapterError: There is none; or some would keep their rank where a configuration says another.
@@ -165,14 +174,15 @@ def _cut(
         for path, one in updates.items()
         if one.magnitude is None and _is_stored(files, one)
     }
-    others = [path for path in updates if path not in found]
+    others = {path: one for path, one in updates.items() if path not in found}
     if others and (files.config or not found):
-        if updates[others[0]].magnitude is not None:
+        first = next(iter(others))
+        if others[first].magnitude is not None:
             raise AdapterError(
                 f"{files.source} is {checkpoint.title}, whose ΔW is of full rank: the nearest of a lower rank is no {checkpoint.title}"
             )
         raise AdapterError(
-            f"{files.source}: the ΔW of {others[0]} is not made of two matrices of the file alone, and no two of a lower rank "
+            f"{files.source}: the ΔW of {first} is not made of two matrices of the file alone, and no two of a lower rank "
             f"can take their places"
         )
     for name, why in checkpoint.left_out.items() if files.config else ():
@@ -180,12 +190,42 @@ def _cut(
             raise AdapterError(
                 f"{files.source}: {name} is left out ({why}), and would keep its rank where the configuration says another"
             )
-    if not others:
-        return found, ()
-    return found, (
-        f"{modules_said(len(others))} stay as they were, for their ΔW is not made of two matrices of the file alone: "
-        f"{others[0]}{' and others' * (len(others) > 1)}",
-    )
+    return found, others
+
+
+def _others_said(others: Collection[str]) -> Iterator[str]:
+    """Which modules stay as they were."""
+    if others:
+        yield (
+            f"{modules_said(len(others))} stay as they were, for their ΔW is not made of two matrices of the file alone: "
+            f"{next(iter(others))}{' and others' * (len(others) > 1)}"
+        )
+
+
+def _check_flag(files: AdapterFiles, cut: Mapping[str, LowRank]) -> None:
+    """Refuse a file whose rsLoRA's flag holds for modules that stay, which would have another s without it.
+
+    Raises:
+        AdapterError: It does.
+    """
+    if RSLORA_FLAG not in files.names or not files.number(RSLORA_FLAG):
+        return
+    used = {name for one in cut.values() for name in one.tensors}
+    kept = sorted(n for n in files.names - used if n.endswith(".alpha"))
+    if kept:
+        raise AdapterError(
+            f"{files.source} says by {RSLORA_FLAG} that s is α/√rank of every module; lower ranks are written without it, and "
+            f"{kept[0].removesuffix('.alpha')}, which would stay as it is, would have another s: take it out of the file first"
+        )
+
+
+def _kept_ranks(files: AdapterFiles, others: Mapping[str, LowRank]) -> dict[str, NewRank]:
+    """What modules that stay have, where the header's settings say it: those with two matrices, as DoRA's."""
+    return {
+        path: NewRank(one.a.shape[0], one.scaling)
+        for path, one in others.items()
+        if _is_stored(files, one)
+    }
 
 
 def _of_rank_0(files: AdapterFiles, checkpoint: Checkpoint) -> dict[str, NewRank]:

@@ -1,6 +1,6 @@
 import pytest
 
-from lora_lens.bases.matching import match_in_base
+from lora_lens.bases.matching import by_end, match_in_base
 
 
 @pytest.mark.parametrize(
@@ -90,3 +90,23 @@ def test_one_word_is_where_it_is(path: str, name: str) -> None:
 def test_two_stacks_that_could_both_be_meant_are_both_reported() -> None:
     names = {"text.layers.0.q_proj.weight", "vision.layers.0.q_proj.weight"}
     assert match_in_base("layers.0.q_proj", names) == sorted(names)
+
+
+def test_names_found_by_their_ends_are_those_of_a_look_at_all() -> None:
+    experts = [
+        f"model.layers.{k}.mlp.experts.{e}.{m}"
+        for k in range(3)
+        for e in range(4)
+        for m in ("up", "down")
+    ]
+    names = {f"{path}.weight" for path in (*experts, "model.norm", "lm_head", "score.dense")}
+    paths = [path.removeprefix("model.") for path in experts] + [
+        "norm",
+        "head",
+        "dense",
+        "model.model.norm",
+        "mlp.experts.0.up",
+    ]
+    for path in paths:
+        assert match_in_base(path, names, (), by_end(names)) == match_in_base(path, names)
+    assert match_in_base("layers.2.mlp.experts.3.up", names, (), by_end(names))

@@ -258,3 +258,26 @@ def test_export_refuses_plain_lora_and_never_overwrites(tmp_path: Path) -> None:
     with pytest.raises(AdapterError, match="already holds"):
         export_lora(tmp_path / "cond", tmp_path / "plain")
     assert not (tmp_path / "again").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"), [({"use_dora": True}, "DoRA"), ({"init_lora_weights": "pissa"}, "pissa")]
+)
+def test_gparts_settings_are_looked_at_as_all_others(
+    tmp_path: Path, settings: dict[str, object], why: str
+) -> None:
+    shape = BertLike()
+    write_base(tmp_path / "base", shape)
+    name = "base_model.model.{}.cond_lora_{}.weight"
+    tensors = {
+        name.format(shape.path(k, "query"), factor): random(shape.rank, shape.width, seed=60 + n)
+        for k in range(shape.layers)
+        for n, factor in enumerate("AB")
+    }
+    write_tensors(tmp_path / "cond", tensors)
+    config = {"peft_type": "CONDLORA", "r": shape.rank, "lora_alpha": shape.rank}
+    write_config(tmp_path / "cond", base=str(tmp_path / "base"), **config)
+    assert load_adapter(tmp_path / "cond").method == "condlora"
+    write_config(tmp_path / "cond", base=str(tmp_path / "base"), **(config | settings))
+    with pytest.raises(AdapterError, match=why):
+        load_adapter(tmp_path / "cond")

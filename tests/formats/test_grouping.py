@@ -137,3 +137,20 @@ def test_a_module_is_read_when_it_is_asked_for_and_held_no_longer(headed: Path) 
     assert adapter.modules["value"] is value
     (headed / "adapter_model.safetensors").unlink()
     assert torch.equal(adapter.modules["dense"].b[0], random(8, 2, seed=9))
+
+
+def test_a_fused_projection_beside_two_modules_of_its_roles_names_stays_whole() -> None:
+    """Of one such name the role has the fused one's; of two no name would tell their rows."""
+    fused = {f"h.{k}.attn.c_attn": update(48, 16) for k in range(2)}
+    names = {
+        name: {f"h.{k}.attn.{name}": update(16, 16) for k in range(2)} for name in ("query", "key")
+    }
+    gpt2 = {"model_type": "gpt2"}
+    one = {g.module: g.part for g in group_by_module(fused | names["key"], config=gpt2)}
+    assert one["key"] is None
+    assert {name for name, part in one.items() if part} == {"query", "c_attn", "value"}
+    both = {
+        g.module: g.part
+        for g in group_by_module(fused | names["key"] | names["query"], config=gpt2)
+    }
+    assert both == dict.fromkeys(("c_attn", "key", "query"))

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from checkpoints import BertLike, write_lora
+from checkpoints import BertLike, random, write_lora
 from commands import fails, run
 from made_formats import cases_of, deltas
 from safetensors import safe_open
@@ -575,3 +575,42 @@ def test_an_adapter_that_came_meanwhile_stays(
         again(tmp_path)
     assert (tmp_path / "adapter_config.json").read_text() == "another's"
     assert [path.name for path in tmp_path.iterdir()] == ["adapter_config.json"]
+
+
+def test_a_flag_of_all_modules_that_would_change_one_that_stays_is_refused(tmp_path: Path) -> None:
+    """rsLoRA's flag is not written, and a LoHa beside would have s = α/rank for α/√rank."""
+    tensors = {}
+    for name, kind in (("q", "lora"), ("k", "loha")):
+        path = f"lora_unet_blocks_0_self_attn_{name}"
+        tensors[f"{path}.alpha"] = torch.tensor(4.0)
+        if kind == "lora":
+            tensors[f"{path}.lora_down.weight"] = random(4, 16, seed=1)
+            tensors[f"{path}.lora_up.weight"] = random(16, 4, seed=2)
+            continue
+        for k, (factor, shape) in enumerate((("a", (16, 4)), ("b", (4, 16))) * 2):
+            tensors[f"{path}.hada_w{k // 2 + 1}_{factor}"] = random(*shape, seed=3 + k)
+    file = tmp_path / "mixed.safetensors"
+    save_file(tensors | {"use_rslora_flag": torch.tensor(1.0)}, file)
+    with pytest.raises(AdapterError, match=r"use_rslora_flag .*self_attn_k.* another s"):
+        ll.resize(file, tmp_path / "out", rank=2)
+    save_file(tensors, file)
+    before = ll.load_adapter(file).modules["k"].scaling
+    ll.resize(file, tmp_path / "out", rank=2)
+    assert ll.load_adapter(tmp_path / "out" / file.name).modules["k"].scaling == before
+
+
+def test_the_header_goes_on_saying_s_of_modules_that_stay(tmp_path: Path) -> None:
+    """DoRA's beside plain ones: its entries of the patterns are kept."""
+    path = "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn1"
+    tensors = {f"{path}.to_k.lora_magnitude_vector": random(16, seed=9).abs()}
+    for k, (name, rank) in enumerate((("to_q", 8), ("to_k", 4))):
+        tensors[f"{path}.{name}.lora_A.weight"] = random(rank, 16, seed=k)
+        tensors[f"{path}.{name}.lora_B.weight"] = random(16, rank, seed=2 + k)
+    said = {"unet.r": 8, "unet.lora_alpha": 16}
+    said |= {f"unet.{key}": {"attn1.to_k": 4} for key in ("rank_pattern", "alpha_pattern")}
+    file = tmp_path / "mixed.safetensors"
+    save_file(tensors, file, {"lora_adapter_metadata": json.dumps(said)})
+    ll.resize(file, tmp_path / "out", rank=4)
+    for one in (file, tmp_path / "out" / file.name):
+        found = ll.load_adapter(one).modules
+        assert [found[name].scaling.tolist() for name in ("to_q", "to_k")] == [[2.0], [1.0]]

@@ -28,6 +28,23 @@ def columns_of(factor: Factor, first: int, step: int) -> Factor:
     return changed(factor, f"columns of {factor.name}", shape, lambda found: found[:, first::step])
 
 
+def rows_weighted(factor: Factor, weights: Factor) -> Factor:
+    """The rows of a factor, each times its own number of a column of weights; as PEFT multiplies, not in less than float32."""
+
+    def read() -> Tensor:
+        import torch
+
+        found, by = factor.read(), weights.read()
+        to = torch.promote_types(torch.promote_types(found.dtype, by.dtype), torch.float32)
+        return found.to(to) * by.to(to)
+
+    def release() -> None:
+        factor.release()
+        weights.release()
+
+    return Factor(factor.name, factor.shape, read, release)
+
+
 def transposed(factor: Factor) -> Factor:
     """The factor with its axes changed."""
     return changed(factor, factor.name, factor.shape[::-1], lambda found: found.T)

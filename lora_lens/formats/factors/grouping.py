@@ -67,8 +67,11 @@ def group_by_module(
     by_pattern = _by_kind(_told_apart(by_pattern))
     roles: dict[str, tuple[list[Member], FusedRows | None]] = {}
     for pattern, members in by_pattern.items():
-        for name, part in _unfused(pattern, members[0], config, split_c_attn).items():
-            # A module of the role's own name beside the fused one keeps it.
+        parts = _unfused(pattern, members[0], config, split_c_attn)
+        # A module of a role's own name beside the fused one keeps it, and the role has the fused one's name.
+        if sum(name in by_pattern for name in parts) > 1:
+            parts = {pattern: None}
+        for name, part in parts.items():
             roles[pattern if name in by_pattern else name] = (members, part)
     names = names_apart(roles)
     groups = [
