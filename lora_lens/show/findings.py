@@ -131,11 +131,14 @@ class Finding:
     def size(self) -> str:
         """How large the number is beside what it means, and beside chance where it is told from it."""
         trial, scale = self.claim.trial, self.claim.scale
-        text = f"{scale.symbol} = {scale.written(trial.value)} of 1: {scale.word(trial.value)}"
+        text, meant = f"{scale.symbol} = {scale.written(trial.value)} of 1", scale.word(trial.value)
         if self.word == "not seen":
-            return text
+            return f"{text}: {meant}"
         how = next(word for least, word in _ABOVE if abs(self.excess) >= least)
-        return f"{text}, {how} {'above' if self.word == 'more' else 'below'} chance"
+        if self.word == "more":
+            return f"{text}: {meant}, {how} above chance"
+        # What chance has more of is not called alike; correlations below 0 have a word of their own.
+        return f"{text}: {f'{meant}, ' if trial.correlation else ''}{how} below chance"
 
     def to_dict(self) -> Row:
         """For JSON."""

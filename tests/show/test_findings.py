@@ -36,7 +36,7 @@ def claim(label: str = "A", **changes: object) -> Claim:
     ("changes", "size"),
     [
         ({}, "φ = 0.040 of 1: nearly orthogonal, a trace above chance"),
-        ({"value": 0.01}, "φ = 0.010 of 1: nearly orthogonal, a trace below chance"),
+        ({"value": 0.01}, "φ = 0.010 of 1: a trace below chance"),
         ({"p": 0.3}, "φ = 0.040 of 1: nearly orthogonal"),
         ({"value": 0.2}, "φ = 0.20 of 1: partly alike, somewhat above chance"),
         ({"value": 0.45}, "φ = 0.45 of 1: partly alike, well above chance"),
@@ -71,7 +71,7 @@ def test_findings_of_one_verdict_are_told_together() -> None:
     assert text == (
         "A is more alike than chance makes them (φ = 0.040 of 1, by chance 0.020: nearly orthogonal, a "
         "trace above chance, p = 0.015, corrected for 3 tests); B is less alike than chance makes them "
-        "(φ = 0.010 of 1, by chance 0.020: nearly orthogonal, a trace below chance, p = 0.015, corrected "
+        "(φ = 0.010 of 1, by chance 0.020: a trace below chance, p = 0.015, corrected "
         "for 3 tests); BA is no more alike than chance makes them (φ 0.021, by chance 0.020; an excess of "
         "0.0067 would have been seen in 80 of 100 cases)"
     )
