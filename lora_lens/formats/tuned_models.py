@@ -5,8 +5,10 @@ from __future__ import annotations
 from ..bases.families import family
 from ..bases.weights import BaseWeights
 from ..errors import AdapterError, BaseModelError
+from ..files.held_factors import held_factors, what_to_do
 from .adapter_files import AdapterFiles
 from .format import Checkpoint
+from .peft.names import module_of
 from .trained_in_full import TUNED, WEIGHTS
 
 _NO_MATRIX = "a bias, a norm or a buffer, which has no spectrum"
@@ -21,7 +23,7 @@ def tuned_model(files: AdapterFiles) -> Checkpoint:
     """What the files of a whole model hold: no low-rank update, and matrices that `trained_in_full` takes less W0.
 
     Raises:
-        AdapterError: It is its base itself, or quantised, or holds nothing.
+        AdapterError: It is its base itself, or quantised, or holds nothing, or factors of low rank.
         BaseModelError: The base is not found, or of another architecture.
     """
     if not files.names:
@@ -32,6 +34,8 @@ def tuned_model(files: AdapterFiles) -> Checkpoint:
         raise AdapterError(
             f"{files.source} is the base itself, whose ΔW is zero: pass --base with the model that it was tuned from"
         )
+    if factors := _added(files, base):
+        raise AdapterError(f"{files.source} {what_to_do(factors, files.tensors.files)}")
     if files.config.get("quantization_config"):
         raise AdapterError(
             f"{files.source} is quantised, and what is not in its numbers is not in ΔW: name the model as it was trained"
@@ -43,6 +47,13 @@ def tuned_model(files: AdapterFiles) -> Checkpoint:
         left_out={name: _reason(files, name) for name in sorted(files.names)},
         trainable_parameters=0,
     )
+
+
+def _added(files: AdapterFiles, base: BaseWeights) -> list[str]:
+    """Factors that training added; those that the base has too, as Phi-4-multimodal's, are layers with a ΔW of their own."""
+    own = (*WEIGHTS, ".bias")
+    held = held_factors(files.names)
+    return [name for name in held if not (name.endswith(own) and base.holds(module_of(name)))]
 
 
 def _is_one_file(files: AdapterFiles, base: BaseWeights) -> bool:
