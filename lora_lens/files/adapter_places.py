@@ -16,7 +16,7 @@ from .held_factors import held_factors, what_to_do
 from .hub_cache import snapshot_in
 from .locate import HubFiles, json_of, user_path
 from .names import natural
-from .of_others import told, told_of
+from .of_others import told, told_below, told_of
 from .peft_names import CONFIG
 from .revisions import full_commit
 from .tensors import FindFile, LocalFiles, open_tensors
@@ -179,8 +179,7 @@ def _in_folder(folder: Path, stems: Sequence[str]) -> Place:
                 f"{folder} is no adapter: it holds a whole model, and no {CONFIG}; of one that was tuned in full `lora-lens "
                 f"spectrum`, `compare` and others take ΔW, with --base the model that it was tuned from{told_of(folder)}"
             )
-        pickled = told_of(folder) or _pickled(folder)
-        raise AdapterError(f"{folder} is no adapter: it holds no {CONFIG}{pickled}")
+        raise AdapterError(f"{folder} is no adapter: it holds no {CONFIG}{told_instead(folder)}")
     names = [str(path.relative_to(folder)) for path in found]
     run = all(path.name.startswith("checkpoint-") for path in found)
     kind, command = ("checkpoints", "dynamics") if run else ("adapters", "matrix")
@@ -188,6 +187,11 @@ def _in_folder(folder: Path, stems: Sequence[str]) -> Place:
         f"{folder} holds {len(names)} {kind}, {_some(names)}: name one of "
         f"them, or ask about all by `lora-lens {command}`"
     )
+
+
+def told_instead(folder: Path) -> str:
+    """What a folder without an adapter's own file of tensors holds in its place, as the rest of a sentence; empty where nothing tells."""
+    return told_below(folder) or _pickled(folder)
 
 
 def _pickled(folder: Path) -> str:
