@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..bases.families import family
 from ..bases.weights import BaseWeights
 from ..errors import AdapterError, BaseModelError
@@ -34,8 +36,9 @@ def tuned_model(files: AdapterFiles) -> Checkpoint:
         raise AdapterError(
             f"{files.source} is the base itself, whose ΔW is zero: pass --base with the model that it was tuned from"
         )
-    if factors := _added(files, base):
-        raise AdapterError(f"{files.source} {what_to_do(factors, files.tensors.files)}")
+    factors = held_factors(files.names)
+    if added := [name for name in factors if not _is_layer(name, base)]:
+        raise AdapterError(f"{files.source} {what_to_do(added, files.tensors.files)}")
     if files.config.get("quantization_config"):
         raise AdapterError(
             f"{files.source} is quantised, and what is not in its numbers is not in ΔW: name the model as it was trained"
@@ -46,14 +49,22 @@ def tuned_model(files: AdapterFiles) -> Checkpoint:
         updates={},
         left_out={name: _reason(files, name) for name in sorted(files.names)},
         trainable_parameters=0,
+        caveats=_beside_factors(files.source, factors),
     )
 
 
-def _added(files: AdapterFiles, base: BaseWeights) -> list[str]:
-    """Factors that training added; those that the base has too, as Phi-4-multimodal's, are layers with a ΔW of their own."""
-    own = (*WEIGHTS, ".bias")
-    held = held_factors(files.names)
-    return [name for name in held if not (name.endswith(own) and base.holds(module_of(name)))]
+def _is_layer(name: str, base: BaseWeights) -> bool:
+    """Whether a factor is one of the base's too, as Phi-4-multimodal's are, and so a layer with a ΔW of its own."""
+    return name.endswith((*WEIGHTS, ".bias")) and base.holds(module_of(name))
+
+
+def _beside_factors(source: str, factors: Sequence[str]) -> tuple[str, ...]:
+    """What every question has to say of such layers."""
+    return tuple(
+        f"{source} and its base have layers that are more than their weights, as {name} tells: ΔW is of each matrix by itself, not of what "
+        f"they make together"
+        for name in factors[:1]
+    )
 
 
 def _is_one_file(files: AdapterFiles, base: BaseWeights) -> bool:

@@ -106,6 +106,9 @@ def test_what_its_base_has_too_is_a_layer_of_its_own(tmp_path: Path) -> None:
     full = ll.load_adapter(tuned, base)
     found = {path for group in full.dense.values() for path in group.names}
     assert {f"{PATH}.base_layer", f"{PATH}.lora_A.speech"} <= found
+    (said,) = full.caveats
+    assert f"layers that are more than their weights, as {PATH}.base_layer.bias tells" in said
+    assert said in ll.spectrum(full, "key", beside_w0=False).notes
     lora = write_lora(tmp_path / "lora", BertLike(), prefix="")
     with pytest.raises(BaseModelError, match="was saved with PEFT's layers around its own"):
         ll.spectrum(lora, base=base)
