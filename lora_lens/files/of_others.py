@@ -11,6 +11,7 @@ MEGATRONS = (
     "output_path=…)"
 )
 _MEGATRON = f"NeMo 1's archive, whose names and rows are Megatron's; {NEMO_1}"
+_UNPACKED = f"NeMo 1's, of an archive that was unpacked; {NEMO_1}"
 _KERAS = (
     "Keras's; lora-lens reads no HDF5: of a Dense save lora_kernel_a and lora_kernel_b, turned over, as PEFT's lora_A and lora_B, "
     "beside an adapter_config.json with r and lora_alpha (r where Keras was given none); of an EinsumDense, KerasHub's attention, "
@@ -45,6 +46,7 @@ _NAMES = {
     "an adapter_config.json",
     **dict.fromkeys(("manifest.ocdbt", "_METADATA", "_CHECKPOINT_METADATA"), f"of Orbax, {_JAX}"),
     "peft_model.safetensors.index.json": _PADDLE,
+    "model_weights.ckpt": _UNPACKED,
     "adapter_shards": "Optimum Neuron's, in parts; optimum-cli neuron consolidate makes one adapter of them",
 }
 # Of a base model.

@@ -39,7 +39,7 @@ def test_a_file_and_its_folder_are_told(tmp_path: Path, name: str, said: str) ->
 @pytest.mark.parametrize(("name", "said"), [
     ("zero_to_fp32.py", "DeepSpeed's.*run it"), ("manifest.ocdbt", "Orbax"), ("adapter_shards", "neuron consolidate"),
     ("_CHECKPOINT_METADATA", "Orbax"), ("pytorch_model_fsdp_0", "accelerate merge-weights"),
-    ("mp_rank_00_model_states.pt", "name that file itself"),
+    ("mp_rank_00_model_states.pt", "name that file itself"), ("model_weights.ckpt", "NeMo 1's.*convert_nemo_to_canonical"),
     ("zero_pp_rank_0_mp_rank_00_model_states.pt", "ZeRO-3.*zero_to_fp32"),
 ])  # fmt: skip
 def test_folders_of_parts_are_told(tmp_path: Path, name: str, said: str) -> None:
