@@ -5,20 +5,21 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from ..errors import AdapterError, BaseModelError
+from ..errors import AdapterError, BaseModelError, LensError
 from ..printable import is_printable
+from .held_factors import held_factors, what_to_do
 from .hub_cache import snapshot_in
 from .locate import HubFiles, json_of, user_path
 from .names import natural
-from .of_others import told, told_of
+from .of_others import told, told_below, told_of
 from .peft_names import CONFIG
 from .revisions import full_commit
-from .tensors import FindFile, LocalFiles
+from .tensors import FindFile, LocalFiles, open_tensors
 
 # The last are torchtune's, loralib's and LitGPT's.
 ENDINGS = (".safetensors", ".bin", ".pt", ".pth", ".lora")
@@ -171,13 +172,14 @@ def _in_folder(folder: Path, stems: Sequence[str]) -> Place:
             raise AdapterError(
                 f"{folder} holds OpenDelta's LoRA: put {alpha} into {CONFIG} beside {whole}, and name that file"
             )
+        if whole and (factors := held_factors(files := _tensors_in(folder))):
+            raise AdapterError(f"{folder} {what_to_do(factors, files)}")
         if whole:
             raise AdapterError(
                 f"{folder} is no adapter: it holds a whole model, and no {CONFIG}; of one that was tuned in full `lora-lens "
                 f"spectrum`, `compare` and others take ΔW, with --base the model that it was tuned from{told_of(folder)}"
             )
-        pickled = told_of(folder) or _pickled(folder)
-        raise AdapterError(f"{folder} is no adapter: it holds no {CONFIG}{pickled}")
+        raise AdapterError(f"{folder} is no adapter: it holds no {CONFIG}{told_instead(folder)}")
     names = [str(path.relative_to(folder)) for path in found]
     run = all(path.name.startswith("checkpoint-") for path in found)
     kind, command = ("checkpoints", "dynamics") if run else ("adapters", "matrix")
@@ -185,6 +187,11 @@ def _in_folder(folder: Path, stems: Sequence[str]) -> Place:
         f"{folder} holds {len(names)} {kind}, {_some(names)}: name one of "
         f"them, or ask about all by `lora-lens {command}`"
     )
+
+
+def told_instead(folder: Path) -> str:
+    """What a folder without an adapter's own file of tensors holds in its place, as the rest of a sentence; empty where nothing tells."""
+    return told_below(folder) or _pickled(folder)
 
 
 def _pickled(folder: Path) -> str:
@@ -221,6 +228,15 @@ def find_model(path: str | Path, stems: Sequence[str]) -> Place | None:
 def model_file(folder: Path) -> str:
     """The file of a whole model in a folder, or the index of its parts; empty where there is none."""
     return next((name for name in _model_files() if (folder / name).is_file()), "")
+
+
+def _tensors_in(folder: Path) -> Mapping[str, str]:
+    """Each of a whole model's tensors to its file; none where they cannot be opened, which is for whoever reads them to say."""
+    try:
+        tensors = open_tensors(str(folder), LocalFiles(folder), WHOLE, ENDINGS)
+    except LensError:
+        return {}
+    return tensors.files if tensors else {}
 
 
 def _model_files() -> Iterator[str]:

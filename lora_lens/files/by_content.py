@@ -53,5 +53,9 @@ def _kinds(first: bytes, ending: str) -> list[tuple[bool, str]]:
             first[:4] == b"\x89HDF",
             "HDF5, Keras's or TensorFlow's, by another name; no HDF5 is read",
         ),
+        (
+            first[:1] == b"\n" and ending == ".ckpt" and not page,
+            "MindSpore's, by its first bytes; mindspore.ckpt_to_safetensors makes a file of it that is read",
+        ),
         (page, "a web page, as a download that failed leaves it; download the file again"),
     ]

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-_MEGATRON = "NeMo's archive, whose names and rows are Megatron's; NeMo turns it into PEFT's: llm.peft.export_lora"
+NEMO_1 = "its scripts/checkpoint_converters/lora_converters/convert_nemo_to_canonical.py --hf_format turns it into PEFT's"
+MEGATRONS = (
+    "NeMo 2 turns it into PEFT's by llm.peft.export_lora, and Megatron-Bridge by AutoBridge.export_adapter_ckpt(peft_checkpoint=…, "
+    "output_path=…)"
+)
+_MEGATRON = f"NeMo 1's archive, whose names and rows are Megatron's; {NEMO_1}"
+_UNPACKED = f"NeMo 1's, of an archive that was unpacked; {NEMO_1}"
 _KERAS = (
     "Keras's; lora-lens reads no HDF5: of a Dense save lora_kernel_a and lora_kernel_b, turned over, as PEFT's lora_A and lora_B, "
     "beside an adapter_config.json with r and lora_alpha (r where Keras was given none); of an EinsumDense, KerasHub's attention, "
@@ -22,7 +28,7 @@ _PADDLE = (
 )
 _SHARDS = (
     "a part of PyTorch's distributed checkpoint, which torch.distributed.checkpoint.format_utils.dcp_to_torch_save makes "
-    "one file of; of Megatron's and NeMo's, their own export to PEFT's"
+    f"one file of; where Megatron's names are in it, {MEGATRONS}"
 )
 _ARCHIVE = "an archive; unpack it, and name the folder"
 _RUNTIME = "a model for another runtime; take PEFT's files that it was made of"
@@ -39,6 +45,8 @@ _NAMES = {
     "pytorch_model_fsdp_0": "accelerate's of FSDP, in parts; accelerate merge-weights makes one file of them: name that, beside "
     "an adapter_config.json",
     **dict.fromkeys(("manifest.ocdbt", "_METADATA", "_CHECKPOINT_METADATA"), f"of Orbax, {_JAX}"),
+    "peft_model.safetensors.index.json": _PADDLE,
+    "model_weights.ckpt": _UNPACKED,
     "adapter_shards": "Optimum Neuron's, in parts; optimum-cli neuron consolidate makes one adapter of them",
 }
 # Of a base model.
@@ -92,10 +100,20 @@ def told_of(folder: Path) -> str:
     return _first(folder, told)
 
 
-def _first(folder: Path, tell: Callable[[str], str | None]) -> str:
+def told_below(folder: Path) -> str:
+    """`told_of`, or else the same of what trainers save one folder down: NeMo's ``weights``, DeepSpeed's ``global_step10``."""
+    below = (_first(folder / one, _told_below, f"{one}/") for one in _names(folder))
+    return told_of(folder) or next(filter(None, below), "")
+
+
+def _told_below(name: str) -> str | None:
+    return told(name) if name in _NAMES or name.endswith(".distcp") else None
+
+
+def _first(folder: Path, tell: Callable[[str], str | None], within: str = "") -> str:
     found = ((name, what) for name in _names(folder) if (what := tell(name)))
     name, what = next(found, ("", ""))
-    return f", but {name}, which is {what}" if name else ""
+    return f", but {within}{name}, which is {what}" if name else ""
 
 
 def _names(folder: Path) -> Iterable[str]:

@@ -29,7 +29,9 @@ _FACTOR = re.compile(
 )
 _ROLES = ("query", "key", "value")
 _KERNELS = (3, 5, 7)
+_PADDLES = "lora_config.json"
 _START = "init_pissa.pth"  # RWKV-PEFT's, whose factors have loralib's names
+_LONGEST = 100  # letters of what a header says
 _RANK_IS_A_S = (
     "s = α/rank with as many as A has rows; loralib's convolutions have r·kernel of them and s = α/r: where one is a "
     "convolution, say r in adapter_config.json"
@@ -56,7 +58,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
             left_out |= dict.fromkeys(names.values(), why)
             continue
         a, b = (files.factor(names[letter]) for letter in "AB")
-        _check_not_turned(path, a, b)
+        _check_not_turned(files, path, a, b)
         enabled = _enabled(files, path, a.shape[0], b.shape[1])
         if enabled is None:
             kernel = _kernel(files, path, a, b)
@@ -120,19 +122,35 @@ def _scaling(files: AdapterFiles, path: str, rank: int) -> float:
     if "lora_alpha" not in files.config:
         raise AdapterError(
             f"{files.source}: loralib's files do not say α, and so not the scale of ΔW: put "
-            f'{{"lora_alpha": …}} into adapter_config.json beside it, with the α that the layers were made with'
+            f'{{"lora_alpha": …}} into adapter_config.json beside it, with the α that the layers were made with{_header_said(files)}'
         )
     return Scaling({"r": rank, **files.config}).of(path, rank)
 
 
-def _check_not_turned(path: str, a: Factor, b: Factor) -> None:
+def _header_said(files: AdapterFiles) -> str:
+    """What the file's own header says of α, as Stable Audio's does, as the rest of a sentence."""
+    said = files.header.get("lora_config", "")
+    return f"; the file's header says lora_config {said[:_LONGEST]}" if said else ""
+
+
+def _check_not_turned(files: AdapterFiles, path: str, a: Factor, b: Factor) -> None:
     """Refuse factors the other way round, which may fit each other: as MLX has them."""
     rank = b.shape[1]
     if a.shape[0] < rank or rank > max(b.shape[0], a.shape[1]):
         raise AdapterError(
             f"{path} has A of {a.shape[0]}x{a.shape[1]} and B of {b.shape[0]}x{rank}, which are not loralib's; where they "
-            f"are turned over, as MLX has them, save them as A, (rank, in), and B, (out, rank)"
+            f"are turned over, as MLX and PaddlePaddle have them, save them as A, (rank, in), and B, (out, rank){_of_paddle(files)}"
         )
+
+
+def _of_paddle(files: AdapterFiles) -> str:
+    """Where PaddlePaddle's configuration says s, as the rest of a sentence."""
+    if files.find(_PADDLES) is None:
+        return ""
+    return (
+        f", beside an adapter_config.json with the r of {_PADDLES} and, as lora_alpha, r times its scaling"
+        f", where that says no pissa"
+    )
 
 
 def _enabled(files: AdapterFiles, path: str, a_rows: int, rank: int) -> Sequence[bool] | None:

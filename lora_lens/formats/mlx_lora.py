@@ -16,6 +16,7 @@ from .format import Checkpoint, Format, of_factors
 # llama.cpp's end with `.weight.lora_a`.
 _FACTOR = re.compile(r"(?P<path>.+)(?<!\.weight)\.lora_(?P<factor>[ab])")
 _OF_A_PART = re.compile(r"\.lora_[ab]\.\d+$")  # of LoRAFusedLinear
+_MINDFORMERS = "mindformers_adapter_config.json"
 _ALPHA_TOO = (
     "lora_parameters says alpha {alpha:g} beside scale {scale:g}: MLX-LM of before 0.14 (June 2024) trained with "
     "scale·alpha/rank, {then:g}; later ones, whose loading is followed here, take the scale alone, and wrote alpha too: where "
@@ -87,9 +88,19 @@ def _scale(files: AdapterFiles) -> float:
     if not isinstance(scale, (int, float)) or isinstance(scale, bool) or not math.isfinite(scale):
         raise AdapterError(
             f"{files.source}: the scale in lora_parameters of adapter_config.json is {scale!r}, expected a "
-            f"number; keep the configuration that MLX-LM wrote beside adapters.safetensors"
+            f"number; keep the configuration that MLX-LM wrote beside adapters.safetensors{_of_mindformers(files)}"
         )
     return float(scale)
+
+
+def _of_mindformers(files: AdapterFiles) -> str:
+    """What is to be done with MindFormers' factors, which have MLX-LM's names and PEFT's axes, as the rest of a sentence."""
+    if files.find(_MINDFORMERS) is None:
+        return ""
+    return (
+        f"; by the {_MINDFORMERS} beside it these are MindFormers': save lora_a and lora_b as they lie as PEFT's lora_A and lora_B, beside "
+        f"an adapter_config.json with its lora_rank as r and its lora_alpha"
+    )
 
 
 def _rank(files: AdapterFiles) -> int | None:

@@ -16,9 +16,9 @@ from ..files.adapter_places import (
     find_adapter,
     find_model,
     is_part,
+    told_instead,
 )
 from ..files.locate import read_json
-from ..files.of_others import told_of
 from ..files.peft_names import CONFIG, WEIGHTS
 from ..files.tensors import TensorStore, open_file, open_tensors
 from .adapter_files import AdapterFiles
@@ -107,7 +107,7 @@ def _others(config_file: Path) -> str:
     if not names and paths:
         return f"; {paths[0].name} there is no file, but a folder, a link that leads nowhere, a pipe or a device"
     if not names:
-        return told_of(folder)
+        return told_instead(folder)
     if all(map(is_part, names)):
         return f", but parts of it, {', '.join(names)}, without the index that says what each holds: copy that too"
     return f", but {', '.join(names)}: if that is the adapter's, name the file itself"

@@ -30,8 +30,9 @@ from .peft.mixtures import check_no_mixture
 from .peft.moved_rows import moved_said
 from .peft.names import IN_FULL, UNKNOWN, module_of, reason_left_out, unwrapped_paths
 from .peft.no_update import why_no_layer, why_no_sides, why_no_stack
+from .peft.relora import merged_said
 from .peft.replicas import copies
-from .peft.said_elsewhere import scale_said
+from .peft.said_elsewhere import contradicted, scale_said
 from .peft.settings import (
     Scaling,
     check_lora,
@@ -146,6 +147,8 @@ def _read(files: AdapterFiles) -> Checkpoint:
             *columns_unsaid(files, beside.grouped),
             *sides_unsaid(files, {k: v for k, v in found.stacks.items() if k not in beside.turned}),
             *moved_said(files, found.updates),
+            *merged_said(files),
+            *contradicted(files),
             *base_trained_too(others, files.config),
             *filter(None, [unknown_said(files.config)]),
             *filter(None, [zero_said([one.scaling for one in found.updates.values()])]),

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..bases.families import family
 from ..bases.weights import BaseWeights
 from ..errors import AdapterError, BaseModelError
+from ..files.held_factors import held_factors, what_to_do
 from .adapter_files import AdapterFiles
 from .format import Checkpoint
+from .peft.names import module_of
 from .trained_in_full import TUNED, WEIGHTS
 
 _NO_MATRIX = "a bias, a norm or a buffer, which has no spectrum"
@@ -21,7 +25,7 @@ def tuned_model(files: AdapterFiles) -> Checkpoint:
     """What the files of a whole model hold: no low-rank update, and matrices that `trained_in_full` takes less W0.
 
     Raises:
-        AdapterError: It is its base itself, or quantised, or holds nothing.
+        AdapterError: It is its base itself, or quantised, or holds nothing, or factors of low rank.
         BaseModelError: The base is not found, or of another architecture.
     """
     if not files.names:
@@ -32,6 +36,9 @@ def tuned_model(files: AdapterFiles) -> Checkpoint:
         raise AdapterError(
             f"{files.source} is the base itself, whose ΔW is zero: pass --base with the model that it was tuned from"
         )
+    factors = held_factors(files.names)
+    if added := [name for name in factors if not _is_layer(name, base)]:
+        raise AdapterError(f"{files.source} {what_to_do(added, files.tensors.files)}")
     if files.config.get("quantization_config"):
         raise AdapterError(
             f"{files.source} is quantised, and what is not in its numbers is not in ΔW: name the model as it was trained"
@@ -42,6 +49,21 @@ def tuned_model(files: AdapterFiles) -> Checkpoint:
         updates={},
         left_out={name: _reason(files, name) for name in sorted(files.names)},
         trainable_parameters=0,
+        caveats=_beside_factors(files.source, factors),
+    )
+
+
+def _is_layer(name: str, base: BaseWeights) -> bool:
+    """Whether a factor is one of the base's too, as Phi-4-multimodal's are, and so a layer with a ΔW of its own."""
+    return name.endswith((*WEIGHTS, ".bias")) and base.holds(module_of(name))
+
+
+def _beside_factors(source: str, factors: Sequence[str]) -> tuple[str, ...]:
+    """What every question has to say of such layers."""
+    return tuple(
+        f"{source} and its base have layers that are more than their weights, as {name} tells: ΔW is of each matrix by itself, not of what "
+        f"they make together"
+        for name in factors[:1]
     )
 
 

@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 
 from ..bases.quantised.gguf_file import ARCHITECTURE
 from ..errors import AdapterError
+from ..files.of_others import MEGATRONS, NEMO_1
 from .adapter_files import AdapterFiles
 from .image.places import PREFIXES
 from .peft.mixtures import check_no_mixture
+from .peft.settings import check_readable
 
 # What PEFT 0.21's convert_to_lora and save_as_lora turn into LoRA.
 _CONVERTED = frozenset({
@@ -45,7 +47,10 @@ _WITHOUT_DELTA = dict.fromkeys(
     "BEFT": "is BEFT, which trains biases and changes no matrix: there is no ΔW",
     "TRAINABLE_TOKENS": "is trained rows of embeddings, which change no weight of a layer: there is no ΔW",
 }
-_NEMO = r"adapter.*\.linear_(in|out)\.weight|lora_kqv_adapter"
+_NEMO = {
+    r"lora_kqv_adapter|\.adapter_layer\.lora": f"NeMo 1's, whose names and rows are Megatron's; {NEMO_1}",
+    r"adapter.*\.linear_(in|out)\.weight": f"NeMo's or Megatron-Bridge's, whose names and rows are Megatron's; {MEGATRONS}",
+}
 _PEFTS = r"\.lora_[AB](\.[^.\n]+)?\.weight$"
 _EXTRACT = "merge it and extract a LoRA, for which LyCORIS and sd-scripts have tools"
 # What other trainers save, image models' for the most part, by the names of a file's tensors.
@@ -78,6 +83,22 @@ _OF_TRAINERS = {
     r"\.lora_module\.(\w_)?(in|out)(_proj|_conv)?\b": (
         "lora-pytorch's, which have no α: save each pair as PEFT's lora_A, (rank, in), and lora_B, (out, rank), of which in_proj "
         "and out_proj lie turned over, beside an adapter_config.json whose lora_alpha is its r"
+    ),
+    r"\.mindpet_delta_lora_[ab]$": (
+        "MindFormers' (MindPet), which do not say α: save each _a and _b as they lie as PEFT's lora_A and lora_B, beside an "
+        "adapter_config.json with the r (lora_rank) and lora_alpha that they were made with"
+    ),
+    r"\.lora_(left|right)_weight$": (
+        "DeepSpeed-Chat's: save each lora_right_weight as PEFT's lora_A and lora_left_weight as lora_B, both turned over, beside an "
+        "adapter_config.json with its lora_dim as r and its lora_scaling, 1 by default, as lora_alpha"
+    ),
+    r"\.lora_weight_[12]\.weight$": (
+        "of DeepSpeed's OptimizedLinear: save each lora_weight_1 as PEFT's lora_A and lora_weight_2 as lora_B, beside an "
+        "adapter_config.json with its lora_r as r and its lora_alpha"
+    ),
+    r"\.adapter_layer\.linear_[12]\.": (
+        "MMS's, of one language: two matrices with a norm before and a ReLU between them, beside a layer's attention, which change "
+        "no weight: there is no ΔW"
     ),
     r"\.\w+_lora_[ab]$": (
         "Qwix's (Tunix's), which do not say α: save each _a and _b, its axes of heads joined and turned over, as PEFT's lora_A, "
@@ -131,7 +152,7 @@ def unknown(files: AdapterFiles, titles: Sequence[str]) -> AdapterError:
     """One line: whose files they may be, what there is, and what is read.
 
     Raises:
-        AdapterError: They are a mixture of experts.
+        AdapterError: They are a mixture of experts, or the settings are of no update that is known.
     """
     peft_type = files.config.get("peft_type")
     said = files.config.get("config")
@@ -162,11 +183,8 @@ def unknown(files: AdapterFiles, titles: Sequence[str]) -> AdapterError:
             f"with .lora_a and .lora_b: pass this one as --base"
         )
     names = "\n".join(files.names)
-    if re.search(_NEMO, names):
-        return AdapterError(
-            f"{files.source} holds {some}: NeMo's, whose names and rows are Megatron's; {read}. NeMo turns it into "
-            f"PEFT's: llm.peft.export_lora"
-        )
+    if whose := _first_of(_NEMO, names):
+        return AdapterError(f"{files.source} holds {some}: {whose}; {read}")
     if peft_type is None and (whose := _by_names(files, names)):
         return AdapterError(f"{files.source} holds {some}: {whose}")
     if files.config.get("fine_tune_type") == "full":
@@ -178,12 +196,19 @@ def unknown(files: AdapterFiles, titles: Sequence[str]) -> AdapterError:
 
 
 def _by_names(files: AdapterFiles, names: str) -> str | None:
-    """Whose they are by the names of their tensors, a line each, and what to do; None where these tell nothing."""
+    """Whose they are by the names of their tensors, a line each, and what to do; None where these tell nothing.
+
+    Raises:
+        AdapterError: The configuration's settings are of no update that is known.
+    """
     if "lora_alpha" in files.config and re.search(_PEFTS, names, re.M):
+        check_readable(files.config, files.source)
         return (
             'PEFT\'s names, and its adapter_config.json says lora_alpha and no peft_type; put "peft_type": "LORA" into it where '
             "s is lora_alpha/r"
         )
-    return next(
-        (said for found, said in _OF_TRAINERS.items() if re.search(found, names, re.M)), None
-    )
+    return _first_of(_OF_TRAINERS, names)
+
+
+def _first_of(table: Mapping[str, str], names: str) -> str | None:
+    return next((said for found, said in table.items() if re.search(found, names, re.M)), None)

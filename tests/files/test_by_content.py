@@ -31,6 +31,7 @@ def archive(file: Path) -> bytes:
         ("adapter_model.bin", "nothing", "empty, 0 bytes"),
         ("adapter_model.bin", "keras", "HDF5"),
         ("adapter_model.bin", "gguf", "rename it to end with .gguf"),
+        ("lora.ckpt", "mindspore", "mindspore.ckpt_to_safetensors"),
         ("adapter_model.bin", "ggla", "of before GGUF"),
     ],
 )
@@ -43,12 +44,12 @@ def test_it_is_told_by_its_first_bytes(tmp_path: Path, name: str, kind: str, sai
         "safetensors": whole.read_bytes(), "torch": stream.getvalue(), "gzip": gzip.compress(whole.read_bytes()),
         "tar": archive(whole), "page": b"\n<!DOCTYPE html><html>not found</html>", "nothing": b"",
         "keras": b"\x89HDF\r\n\x1a\n" + bytes(99), "gguf": b"GGUF" + bytes(99),
-        "ggla": b"algg" + bytes(99),
+        "ggla": b"algg" + bytes(99), "mindspore": b"\n\x1e\n\x0cmodel.layers\x12\x0e\x08\x04\x12\x07Float32\x1a\x10",
     }[kind]  # fmt: skip
     whole.unlink()
     (tmp_path / "lora" / name).write_bytes(content)
     with pytest.raises(FileFormatError, match=f"{name} is .*{said}"):
-        load_adapter(tmp_path / "lora")
+        load_adapter(tmp_path / "lora" / (name if name.endswith(".ckpt") else ""))
 
 
 def test_what_is_no_file_is_not_offered_as_one(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from made_formats import made_by
 from safetensors.torch import save_file
 
 from lora_lens import load_adapter
+from lora_lens.errors import AdapterError
 
 PATH = "base_model.model.h.{}.attn"  # as the outer PEFT has it
 
@@ -49,3 +50,41 @@ def test_a_layer_that_the_inner_one_alone_adapted_is_left_out(tmp_path: Path) ->
     said = {why for name, why in adapter.left_out.items() if "pooler" in name}
     assert len(said) == 1
     assert "the α of that one is in no file" in said.pop()
+
+
+def written(folder: Path, *holders: str) -> Path:
+    tensors = {}
+    for k, holder in enumerate(holders):
+        path = f"{holder}base_model.model.h.{k}.attn"
+        tensors[f"{path}.lora_A.default.weight"] = random(2, 8, seed=k)
+        tensors[f"{path}.lora_B.default.weight"] = torch.ones(8, 2)
+    write_config(folder, base=None, r=2, lora_alpha=2)
+    torch.save({"state_dict": tensors}, folder / "last.ckpt")
+    return folder / "last.ckpt"
+
+
+@pytest.mark.parametrize(
+    ("holders", "said"),
+    [
+        (("llm.", "visual_encoder."), "llm and visual_encoder"),
+        (("model.", "ema_model."), "ema_model and model"),
+        (("", "module.teacher."), "module.teacher and nothing"),
+    ],
+)
+def test_two_models_side_by_side_have_not_one_alpha(
+    tmp_path: Path, holders: tuple[str, str], said: str
+) -> None:
+    """One configuration beside them said the α of both: of xtuner's LLaVA, a policy and its critic, a model and its average."""
+    with pytest.raises(
+        AdapterError, match=f"holds several PEFT models, under {said}; expected one"
+    ):
+        load_adapter(written(tmp_path, *holders))
+
+
+@pytest.mark.parametrize("holders", [
+    ("llm.", "llm."), ("model.", "model._orig_mod."), ("", "base_model.model.llm."), ("base_model.model.llm.", "base_model.model.vision."),
+])  # fmt: skip
+def test_one_model_is_one_whatever_holds_it(tmp_path: Path, holders: tuple[str, str]) -> None:
+    """Wrapped in parts, or the outer of PeftModels within it, whose configuration it is."""
+    adapter = load_adapter(written(tmp_path, *holders))
+    assert len(list(adapter.each_layer())) == 2

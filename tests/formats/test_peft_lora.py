@@ -351,6 +351,8 @@ def test_no_method_of_this_peft_is_one_that_nobody_knows(bert: BertLike, tmp_pat
         ({"init_lora_weights": "milora"}, "'milora', which is none of PEFT's"),
         ({"enable_lora": [True, False, True]}, "PEFT before 0.3"),
         ({"use_qalora": True}, "QA-LoRA.*set use_qalora to false"),
+        ({"use_qa_lora": True}, "ms-swift's QA-LoRA.*A is narrower"),
+        ({"use_qa_lora": True, "peft_type": None}, "ms-swift's QA-LoRA.*A is narrower"),
         ({"use_bdlora": True}, "expected PEFT's settings"),
         ({"use_bdlora": {"nblocks": 0}}, "expected a whole number above 0"),
         ({"use_bdlora": {"nblocks": 3, "target_modules_bd_a": ["query"]}}, "not 3 blocks"),

@@ -63,6 +63,7 @@ def test_names_that_begin_as_diffusers_need_an_alpha_where_they_are_none_of_its(
         ("config", {"lora_rank": 2, "lora_scaling": 2.5}, "config.json says lora_scaling 2.5, which is s"),
         ("params", {"lora": {"rank": 2, "scaling": 3.0}}, "params.json says scaling 3.0, which is s itself"),
         ("relora_config", {"r": 2, "lora_alpha": 32}, "says r 2 and lora_alpha 32, .*since it last merged"),
+        ("lora_train_meta", {"r": 2, "lora_alpha": 32}, "lora_train_meta.json says r 2 and lora_alpha 32"),
         ("config", {"hidden_size": 5}, r'"lora_alpha": …\}$'),
     ],
 )  # fmt: skip
@@ -72,6 +73,23 @@ def test_a_scale_that_its_trainer_wrote_elsewhere_is_told(
     write(tmp_path, factors(MOSHI), **{name: said})
     with pytest.raises(AdapterError, match=expected):
         ll.load_adapter(tmp_path / "lora.safetensors")
+
+
+@pytest.mark.parametrize(("alpha", "said"), [(16, 0), (8, 1)])
+def test_an_alpha_that_verl_trained_with_is_not_passed_over(
+    tmp_path: Path, alpha: int, said: int
+) -> None:
+    config = {"peft_type": "LORA", "r": 2, "lora_alpha": 16}
+    write(
+        tmp_path,
+        factors(MOSHI),
+        adapter_config=config,
+        lora_train_meta={"r": 2, "lora_alpha": alpha},
+    )
+    caveats = ll.load_adapter(tmp_path / "lora.safetensors").caveats
+    assert [
+        "lora_alpha 16, by which s is made, and lora_train_meta.json" in one for one in caveats
+    ] == [True] * said
 
 
 @pytest.mark.parametrize(

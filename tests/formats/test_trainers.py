@@ -68,6 +68,7 @@ def test_an_alpha_without_factors_is_left_out_and_a_bad_one_refused(tmp_path: Pa
         lambda name: name.replace("base_model.model.", "base_model.model._orig_mod."),
         lambda name: name.replace(".attention", "._checkpoint_wrapped_module.attention"),
         lambda name: f"_orig_mod.{name}",
+        lambda name: name.replace("encoder.", "encoder._orig_module."),
         lambda name: f"module.{name}",
         lambda name: f"module._orig_mod.{name}",
     ],

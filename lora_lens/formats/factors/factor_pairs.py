@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from ...bases.quantised.float8 import scales_of
 from ...errors import AdapterError
-from ...files.peft_names import plain
+from ...files.peft_names import holder, plain
 from ..adapter_files import AdapterFiles
 
 OF_A_TABLE = "factor of an embedding, whose W0 is a table of tokens"
@@ -66,12 +66,13 @@ def factors_by_path(files: AdapterFiles, pattern: re.Pattern[str]) -> tuple[Fact
             share a file; ``table`` and ``adapter_of_table`` in their place, of an embedding.
 
     Raises:
-        AdapterError: Two tensors bear one plain name, several adapters share the file, or a factor
-            is empty.
+        AdapterError: Two tensors bear one plain name, several adapters or PEFT models share the file, or a
+            factor is empty.
     """
     found: Factors = {}
     others: list[str] = []
     adapters: set[str | None] = set()
+    holders: set[str] = set()
     for name in sorted(files.names):
         match = pattern.fullmatch(plain(name))
         if match is None:
@@ -85,6 +86,13 @@ def factors_by_path(files: AdapterFiles, pattern: re.Pattern[str]) -> tuple[Fact
             raise AdapterError(
                 f"{files.source} holds several adapters, named {', '.join(sorted(one or 'nothing' for one in adapters))}; "
                 f"expected one: save each in a folder of its own"
+            )
+        if (outer := holder(name)) is not None:
+            holders.add(outer)
+        if len(holders) > 1:
+            raise AdapterError(
+                f"{files.source} holds several PEFT models, under {' and '.join(sorted(one or 'nothing' for one in holders))}; "
+                f"expected one: save each in a folder of its own, with its own adapter_config.json"
             )
         if letter in factors:
             raise AdapterError(f"{factors[letter]} and {name} are the same factor")

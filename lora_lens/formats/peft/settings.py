@@ -17,6 +17,7 @@ from .patterns import Patterns, patterns_of
 _NEVER_PLAIN: Mapping[str, str] = {
     "use_qalora": "QA-LoRA takes means of inputs before A of GPTQ's layers, which PEFT does not merge; where A is as wide as its layer "
     "PEFT trained plain LoRA: set use_qalora to false there",
+    "use_qa_lora": "ms-swift's QA-LoRA takes means of inputs before A of GPTQ's layers, so that A is narrower than its layer",
     "kasa_config": "KaSA cuts W0's smallest singular values off and adds some between B and A",
     "monteclora_config": "MonteCLoRA samples its factors",
     "arrow_config": "Arrow sends every token to other adapters, and has no ΔW of its own: read those",
