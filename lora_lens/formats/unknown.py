@@ -10,23 +10,16 @@ from ..errors import AdapterError
 from ..files.of_others import MEGATRONS, NEMO_1
 from .adapter_files import AdapterFiles
 from .image.places import PREFIXES
+from .peft.methods import METHODS
 from .peft.mixtures import check_no_mixture
 from .peft.settings import check_readable
 
-# What PEFT 0.21's convert_to_lora and save_as_lora turn into LoRA.
-_CONVERTED = frozenset({
-    "LOHA", "LOKR", "VERA", "VBLORA", "RANDLORA", "C3A", "DELORA", "FOURIERFT", "GRALORA", "MISS", "PSOFT",
-    "TINYLORA", "UNILORA", "WAVEFT",
-})  # fmt: skip
-# Its others whose layers PEFT merges into W0.
+# PEFT's methods that are not read, whose layers it merges into W0.
 _MERGED = frozenset({
     "OFT", "BOFT", "IA3", "HRA", "HIRA", "BONE", "ROAD", "SHIRA", "PVERA", "ADAMSS", "DEFT", "FROD",
     "GLORA", "OSF", "PEANUT", "SUPERTUNING",
 })  # fmt: skip
 _OF_PEFT = dict.fromkeys(
-    _CONVERTED,
-    "PEFT 0.21 or later turns it into LoRA: peft.save_as_lora(folder, model, rank=…)",
-) | dict.fromkeys(
     _MERGED,
     "merge it in PEFT (merge_and_unload) and extract a LoRA of what that changed, for which LyCORIS and sd-scripts "
     "have tools",
@@ -163,20 +156,13 @@ def unknown(files: AdapterFiles, titles: Sequence[str]) -> AdapterError:
     some = ", ".join(sorted(files.names)[:2]) or "no tensors"
     read = f"lora-lens reads {titles[0]} and {len(titles) - 1} other formats, which docs/formats.md lists"
     check_no_mixture(files)
-    if isinstance(peft_type, str) and (do := _OF_PEFT.get(peft_type.upper())):
-        return AdapterError(f"{files.source} {what}, whose ΔW is not read: {do}; {read}")
-    if isinstance(peft_type, str) and (why := _WITHOUT_DELTA.get(peft_type.upper())):
-        return AdapterError(f"{files.source} {what} and {why}")
-    if peft_type in ("LORA", "CONDLORA", "ConditionalLORA") and files.names:
-        return AdapterError(
-            f"{files.source} {what}, and no lora_A and lora_B of a linear layer, nor θ of CondLoRA; it "
-            f"holds {some}"
-        )
     if not files.names:
         return AdapterError(
             f"{files.source} holds no tensors by name: it is empty, or has states of training alone; name the weights' own "
             f"file (DeepSpeed's zero_to_fp32.py writes one); {read}"
         )
+    if isinstance(peft_type, str) and (why := _by_method(peft_type, some, read)):
+        return AdapterError(f"{files.source} {what}{why}")
     if ARCHITECTURE in files.header:
         return AdapterError(
             f"{files.source} is a GGUF file of a whole model and no adapter; expected llama.cpp's LoRA, whose tensors end "
@@ -193,6 +179,22 @@ def unknown(files: AdapterFiles, titles: Sequence[str]) -> AdapterError:
             f"they changed, for which mergekit has a tool"
         )
     return AdapterError(f"{files.source} {what}, and {some}: its numbers would be misread; {read}")
+
+
+def _by_method(peft_type: str, some: str, read: str) -> str | None:
+    """What is said of a method of PEFT; None where that is no reason."""
+    named = peft_type.upper()
+    if do := _OF_PEFT.get(named):
+        return f", whose ΔW is not read: {do}; {read}"
+    if why := _WITHOUT_DELTA.get(named):
+        return f" and {why}"
+    if method := METHODS.get(named):
+        its = f"tensor of {method.title}, whose names hold {method.prefix}"
+    elif peft_type in ("LORA", "CONDLORA", "ConditionalLORA"):
+        its = "lora_A and lora_B of a linear layer, nor θ of CondLoRA"
+    else:
+        return None
+    return f", and no {its}; it holds {some}: is the configuration another adapter's?"
 
 
 def _by_names(files: AdapterFiles, names: str) -> str | None:

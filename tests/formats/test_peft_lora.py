@@ -339,7 +339,7 @@ def test_no_method_of_this_peft_is_one_that_nobody_knows(bert: BertLike, tmp_pat
         ({"peft_type": "PREFIX_TUNING"}, "'PREFIX_TUNING' and is trained prompts.*no ΔW"),
         ({"peft_type": "LN_TUNING"}, "'LN_TUNING' and is trained norms.*no ΔW"),
         ({"peft_type": None}, "says lora_alpha and no peft_type; put"),
-        ({"peft_type": "VERA"}, "save_as_lora"),
+        ({"peft_type": "VERA"}, "no tensor of VeRA, whose names hold vera_"),
         ({"target_parameters": "experts.gate"}, "expected names"),
         ({"target_parameters": ["query.a", "query.b"]}, "which is whose"),
         ({"layer_replication": [[0, 1]]}, "makes 1 layers"),
