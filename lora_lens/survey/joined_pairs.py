@@ -57,6 +57,7 @@ class _Pairs:
         )
         self._of_places = [_OfPlace(plan.count) for _ in tasks]
         self._closest: list[tuple[float, float, int, int]] = []
+        self._pairs = 0  # that have a φ
         self._kinds: Counter[complex] = Counter()
         self._least: dict[complex, float] = {}  # of φ, of each kind
         self._grid_of_least: NDArray[np.float32] | None = None  # where that is not 0 for all
@@ -143,6 +144,7 @@ class _Pairs:
             (float(z[k]), float(value[k]), int(rows[k]), int(columns[k])) for k in best
         ]
         self._closest = sorted(self._closest, key=lambda one: -one[0])[:10]
+        self._pairs += len(value)
         if len(self._kinds) <= _MOST_KINDS:
             kinds, first, count = np.unique(
                 (mean + 1j * sd).round(9), return_index=True, return_counts=True
@@ -207,10 +209,10 @@ class _Pairs:
         moments, count = np.array(list(self._kinds)), np.array(list(self._kinds.values()))
         drawn = self._question == "conversions"
         if drawn or not 0 < len(count) <= _MOST_KINDS or np.isnan(moments).any():
-            return int(count.sum()), None
+            return self._pairs, None
         least = np.array([self._least[kind] for kind in self._kinds])
         z = closest_by_chance(moments.real, moments.imag, count, least)
-        return int(count.sum()), or_none(z)
+        return self._pairs, or_none(z)
 
 
 def _whole(grid: NDArray[np.float32], kept: Sequence[int], own: float | None) -> Array:

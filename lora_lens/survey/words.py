@@ -1,4 +1,4 @@
-"""What is said of a survey: one sentence, a few tables, and all of it as JSON."""
+"""What is said of a survey: one sentence and a few tables."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from .. import __version__
 from ..show.layout import NONE, Table, beside, counted, layer_number, number, p_value
 from ..show.many_rows import condensed
 from . import far
@@ -234,44 +233,3 @@ def _subspace_table(rows: Sequence[dict[str, Any]]) -> Table:
     return Table(
         "Share of all adapters' ΔW that k directions hold, mean over the places", head, body
     )
-
-
-def told(
-    plan: Plan,
-    joined: Joined,
-    failed: Sequence[Failed],
-    said: str,
-    places: int,
-    notes: Sequence[str],
-) -> dict[str, Any]:
-    """For JSON."""
-    settings = plan.settings
-    return {
-        "summary": said,
-        "adapters": len(plan.adapters),
-        "places": places,
-        "questions": list(settings.questions),
-        "rank": settings.rank,
-        "convention": settings.convention,
-        "base": plan.base,
-        "base_commit": plan.base_commit,
-        "draws": settings.draws,
-        "by_place": joined.places,
-        "closest": {
-            matrix: [{"one": one, "other": other, "phi": phi, "z": z} for one, other, phi, z in pairs]
-            for matrix, pairs in joined.closest.items()
-        },
-        "subspace": joined.subspace,
-        "outlying": far.far(joined.outlying),
-        "outlying_seen": far.seen(joined.outlying) if joined.outlying else None,
-        "merges": joined.merges,
-        "failed": [
-            {"adapter": one.adapter, "module": one.module, "layer": one.layer, "reason": one.reason}
-            for one in failed
-        ],
-        "files": joined.files,
-        "notes": list(notes),
-        "findings": [],
-        "seed": settings.seed,
-        "version": __version__,
-    }  # fmt: skip

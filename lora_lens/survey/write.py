@@ -31,8 +31,9 @@ from .running import Runner, dask_runner
 from .settings import Settings, check_settings, questions_named
 from .sources import adapters_meant
 from .table import parquet, told_by
+from .told import told, told_of_shard
 from .wider import wider
-from .words import summary, tables, told
+from .words import summary, tables
 
 
 @in_plain_torch
@@ -152,7 +153,7 @@ def _shard(shard: str | None) -> tuple[int, int]:
     if shard is None:
         return 0, 1
     one, _, of = shard.partition("/")
-    if one.isdigit() and of.isdigit() and 1 <= int(one) <= int(of):
+    if one.isdecimal() and of.isdecimal() and 1 <= int(one) <= int(of):
         return int(one) - 1, int(of)
     raise LensError(f"shard is {shard!r}, expected K/N with K from 1 to N, as 3/16")
 
@@ -219,12 +220,9 @@ def _part(
         f"{len(there)} of {len(plan.tasks)} places of {len(plan.adapters)} adapters are there, {len(own)} of "
         f"them this shard's; the same command without --shard joins them when all are."
     )
-    numbers = {
-        "summary": said, "adapters": len(plan.adapters), "places": len(plan.tasks), "missing": missing,
-    }  # fmt: skip
     return SurveyResult(
         folder, said, len(plan.adapters), len(plan.tasks), missing, failed_lines(failed), (),
-        _files(there), numbers, (), (),
+        _files(there), told_of_shard(plan, failed, said, missing), (), (),
     )  # fmt: skip
 
 

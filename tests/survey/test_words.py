@@ -160,6 +160,19 @@ def test_the_closest_pairs_z_is_told_beside_what_unrelated_ones_have(tmp_path: P
     assert expected > many + 0.5
 
 
+def test_all_pairs_are_counted_though_their_kinds_are_too_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some adapters against all at a time: the count went on for as long as kinds were kept."""
+    monkeypatch.setattr(joined_pairs, "_MOST_KINDS", 2)
+    monkeypatch.setattr(joined_pairs, "_TILE", (2, 4))
+    for k in range(8):
+        write_adapter(tmp_path / "runs" / f"{k}", seed=k, rank=1 + k)
+    found = ll.survey(tmp_path / "runs", tmp_path / "out", questions="pairs")
+    titles = [table.title for table in found.tables if table.title.startswith("Closest")]
+    assert titles == [f"Closest in {matrix}, mean over the places (28 pairs)" for matrix in "AB"]
+
+
 @pytest.mark.parametrize("starts", [1, 2])
 def test_a_cut_that_is_not_at_chance_is_told(tmp_path: Path, starts: int) -> None:
     """Two families of one start are above chance together, and B's of nothing are in none."""
