@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
+from ..survey.questions import QUESTIONS
 from ..terminal.options import Base, ConventionChoice, Dtype, DtypeName, Json
 
 NAME = "survey"
-_QUESTIONS = ("spectrum", "pairs", "subspace", "outlying", "interference", "conversions")
 _FAILED = ("failed.csv", "failed.parquet")  # the second alone where there are very many rows
 
 
@@ -18,8 +18,8 @@ def _questions(given: str | None) -> list[str] | None:
     if given is None:
         return None
     names = [name.strip() for name in given.split(",") if name.strip()]
-    if unknown := [name for name in names if name not in _QUESTIONS]:
-        raise typer.BadParameter(f"{', '.join(unknown)}; expected some of {', '.join(_QUESTIONS)}")
+    if unknown := [name for name in names if name not in QUESTIONS]:
+        raise typer.BadParameter(f"{', '.join(unknown)}; expected some of {', '.join(QUESTIONS)}")
     return names
 
 
@@ -43,7 +43,7 @@ def run(
             "--questions",
             metavar="NAME,NAME",
             show_default="all; conversions with --base",
-            help=f"Some of {', '.join(_QUESTIONS)}.",
+            help=f"Some of {', '.join(QUESTIONS)}.",
         ),
     ] = None,
     rank: Annotated[

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from .planning import Failed
 
 
@@ -40,8 +38,3 @@ class Joined:
     closest_by_chance: dict[str, tuple[int, float | None]] = field(default_factory=dict)
     without: list[Failed] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-
-
-def or_none(value: float) -> float | None:
-    """The number, or None where it is not finite."""
-    return float(value) if np.isfinite(value) else None

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from ..chance.p_values import standardised
 from ..core.many_adapters.clustering import cluster
 from ..core.similarity.phi_by_chance import closest_by_chance, in_common
-from ..labelled import Array
-from .joined import Joined, or_none
-from .place import PlaceTask
+from ..labelled import Array, plain
+from .joined import Joined
 from .planning import Plan
 from .table import read_rows
+from .task import PlaceTask
 
 _TILE = (128, 512)  # adapters by adapters whose pairs are joined at once
 _MOST_KINDS = 10_000  # of pairs, by their moments under the null
@@ -32,7 +32,7 @@ def pair_tables(plan: Plan, tasks: Sequence[PlaceTask], joined: Joined) -> Itera
         ("conversion A", "conversions"),
         ("conversion B", "conversions"),
     ):
-        if not tasks or question not in tasks[0].settings.questions:
+        if question not in plan.settings.questions:
             continue
         yield from _Pairs(plan, tasks, matrix, question, joined).tiles()
 
@@ -212,7 +212,7 @@ class _Pairs:
             return self._pairs, None
         least = np.array([self._least[kind] for kind in self._kinds])
         z = closest_by_chance(moments.real, moments.imag, count, least)
-        return self._pairs, or_none(z)
+        return self._pairs, plain(z)
 
 
 def _whole(grid: NDArray[np.float32], kept: Sequence[int], own: float | None) -> Array:
@@ -293,8 +293,8 @@ class _OfPlace:
             "adapters": int(self.paired.sum()), "pairs": self.count, "phi": self._sums["phi"] / self.count
         }  # fmt: skip
         for null in _NULLS:
-            found[f"{null}_mean"] = or_none(self._sums.get(f"{null}_mean", np.nan) / self.count)
+            found[f"{null}_mean"] = plain(self._sums.get(f"{null}_mean", np.nan) / self.count)
         sd = self._sums.get("gaussian_sd", np.nan) ** 0.5 / self.count
-        found["gaussian_sd"] = or_none(sd)
+        found["gaussian_sd"] = plain(sd)
         found["gaussian_z"] = (found["phi"] - found["gaussian_mean"]) / sd if sd > 0 else None
         return found

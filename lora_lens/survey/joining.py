@@ -13,11 +13,11 @@ from .escaped import escaped
 from .joined import Joined
 from .joined_outlying import outlying_rows
 from .joined_pairs import pair_tables, read_tile, tiles
-from .place import PlaceTask
 from .planning import Failed, Plan
 from .questions.spectrum import QUANTITIES
 from .questions.sums import FEWEST, FOLDS
 from .table import REPEATED, parquet, read_rows
+from .task import PlaceTask
 
 _MOST_CSV = 200_000  # rows of a table that is written as CSV too
 
@@ -35,7 +35,7 @@ def join(plan: Plan, tasks: Sequence[PlaceTask], failed: Sequence[Failed], folde
         OutputError: A place's file is broken, or the folder cannot be written.
     """
     joined = Joined()
-    asked = tasks[0].settings.questions if tasks else ()
+    asked = plan.settings.questions
     _write(folder, "adapters", [_adapters(plan, tasks)], joined)
     joined.without = [one for task in tasks for one in _without(plan, task)]
     _write(folder, "failed", [_failed([*failed, *joined.without])], joined)

@@ -14,11 +14,13 @@ from ..errors import AdapterError, LensError
 from ..files.adapter_folders import distinguishing_names
 from ..files.names import split_layer
 from .escaped import escaped, escaped_line
-from .place import PlaceTask, digest_of_w0, one_thread, open_w0, w0_at
+from .one_thread import one_thread
 from .places import Place, places_of
 from .reading import Known, Piece, ReadTask, Unread, read_adapter
 from .running import Runner
 from .settings import Settings
+from .task import PlaceTask
+from .w0 import digest_of_w0, open_w0, w0_at
 
 PLACES = "places"  # the folder of the places' files
 _CHUNK = 32  # adapters a task

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import __version__
+from ..labelled import plain
 from . import far
 from .joined import Joined
 from .planning import Failed, Plan
@@ -20,7 +21,7 @@ def told(
     notes: Sequence[str],
 ) -> dict[str, Any]:
     """Of a survey whose places are joined."""
-    return {
+    return _finite({
         "summary": said,
         "adapters": len(plan.adapters),
         "places": places,
@@ -38,7 +39,7 @@ def told(
         "files": joined.files,
         "notes": list(notes),
         **_made(plan),
-    }  # fmt: skip
+    })  # fmt: skip
 
 
 def told_of_shard(plan: Plan, failed: Sequence[Failed], said: str, missing: int) -> dict[str, Any]:
@@ -85,3 +86,12 @@ def _rows(failed: Sequence[Failed]) -> list[dict[str, Any]]:
 def _made(plan: Plan) -> dict[str, Any]:
     """What every question's JSON ends with; nothing here is a verdict."""
     return {"findings": [], "seed": plan.settings.seed, "version": __version__}
+
+
+def _finite(found: Any) -> Any:
+    """The same with None for numbers that are not finite; words and whole numbers stay."""
+    if isinstance(found, dict):
+        return {name: _finite(value) for name, value in found.items()}
+    if isinstance(found, (list, tuple)):
+        return [_finite(value) for value in found]
+    return plain(found) if isinstance(found, float) else found

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from ..chance.p_values import check_seed
 from ..core.computing.progress import Progress, Steps
@@ -24,13 +23,15 @@ from .failing import failed_lines, failure, not_there
 from .far import HEAVY, far
 from .joining import join
 from .notes import notes_of
-from .place import PlaceTask, one_thread, run_place
+from .one_thread import one_thread
+from .place import run_place
 from .planning import PLACES, Failed, Plan, make_plan
 from .result import SurveyResult
 from .running import Runner, dask_runner
 from .settings import Settings, check_settings, questions_named
 from .sources import adapters_meant
 from .table import parquet, told_by
+from .task import PlaceTask
 from .told import told, told_of_shard
 from .wider import wider
 from .words import summary, tables
@@ -249,7 +250,7 @@ def _joined(
             notes += wider(joined.places)
         said = summary(plan, joined, failed, len(there), copies)
         shown = tables(joined, failed)
-        numbers = _plain(told(plan, joined, failed, said, len(there), notes))
+        numbers = told(plan, joined, failed, said, len(there), notes)
         page = as_markdown(shown, said=said)
         for name, text in (("survey.md", page), ("survey.json", as_json(numbers))):
             (temporary / name).write_text(text, encoding="utf-8", errors="backslashreplace")
@@ -265,12 +266,3 @@ def _joined(
         tuple(joined.files), _files(there), numbers, shown, tuple(notes),
     )  # fmt: skip
     return result, gone
-
-
-def _plain(found: Any) -> Any:
-    """Numbers that are not finite as null."""
-    if isinstance(found, dict):
-        return {name: _plain(value) for name, value in found.items()}
-    if isinstance(found, (list, tuple)):
-        return [_plain(value) for value in found]
-    return None if isinstance(found, float) and not math.isfinite(found) else found
