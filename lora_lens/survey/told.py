@@ -7,7 +7,6 @@ from typing import Any
 
 from .. import __version__
 from ..labelled import plain
-from . import far
 from .joined import Joined
 from .planning import Failed, Plan
 
@@ -28,12 +27,12 @@ def told(
         **_asked(plan),
         "by_place": joined.places,
         "closest": {
-            matrix: [{"one": one, "other": other, "phi": phi, "z": z} for one, other, phi, z in pairs]
-            for matrix, pairs in joined.closest.items()
+            pairs.matrix: [{"one": one, "other": other, "phi": phi, "z": z} for one, other, phi, z in pairs.closest]
+            for pairs in joined.pairs
         },
         "subspace": joined.subspace,
-        "outlying": far.far(joined.outlying),
-        "outlying_seen": far.seen(joined.outlying) if joined.outlying else None,
+        "outlying": joined.outlying.far if joined.outlying else [],
+        "outlying_seen": joined.outlying.seen if joined.outlying else None,
         "merges": joined.merges,
         "failed": _rows(failed),
         "files": joined.files,

@@ -20,7 +20,7 @@ from ..staging import none_empty, staged
 from .copies import copies_in, copies_said
 from .earlier import check_no_others, check_no_places_of_others, sweep_places, sweep_tables
 from .failing import failed_lines, failure, not_there
-from .far import HEAVY, far
+from .far import HEAVY
 from .joining import join
 from .notes import notes_of
 from .one_thread import one_thread
@@ -244,7 +244,7 @@ def _joined(
         failed = [*failed, *joined.without]
         copies = copies_in(plan)
         notes = [*copies_said(copies), *notes_of(plan), *joined.notes]
-        if far(joined.outlying):
+        if joined.outlying and joined.outlying.far:
             notes.append(HEAVY)
         if joined.merges:
             notes += wider(joined.places)
@@ -263,6 +263,6 @@ def _joined(
         notes.append(f"removed what an earlier survey of other questions left: {', '.join(gone)}")
     result = SurveyResult(
         folder, said, len(plan.adapters), len(plan.tasks), len(plan.tasks) - len(there), failed_lines(failed),
-        tuple(joined.files), _files(there), numbers, shown, tuple(notes),
+        joined.files, _files(there), numbers, shown, tuple(notes),
     )  # fmt: skip
     return result, gone
