@@ -36,7 +36,9 @@ app = typer.Typer(
 
 def _print_version(asked: bool) -> None:
     if asked:
-        typer.echo(f"lora-lens {__version__}")
+        from ..terminal.printing import echo
+
+        echo(f"lora-lens {__version__}")
         raise typer.Exit
 
 

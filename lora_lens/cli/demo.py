@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from ..terminal.options import Base, Device, Style, Width
-from ..terminal.printing import progress, say
+from ..terminal.printing import echo, progress, say
 
 NAME = "demo"
 
@@ -81,4 +81,4 @@ def run(
 def _print(of: str, line: str) -> None:
     """A line, and over the terminal's edge with an indent."""
     columns = shutil.get_terminal_size((100, 24)).columns
-    typer.echo(textwrap.fill(f"{of} {line}", max(40, columns), subsequent_indent="  "))
+    echo(textwrap.fill(f"{of} {line}", max(40, columns), subsequent_indent="  "))

@@ -9,7 +9,7 @@ import typer
 
 from ..terminal.option_groups import with_options
 from ..terminal.options import AdapterFolder, Json
-from ..terminal.printing import print_json, warnings_as_lines
+from ..terminal.printing import echo, print_json, warnings_as_lines
 from .data_options import data_fields
 from .training_extra import training_libraries
 from .training_options import Cpu
@@ -71,7 +71,7 @@ def run(
 
         print_json(asdict(found))
         return
-    typer.echo(
+    echo(
         f"{found.metric}: {found.score:.4f} on {found.rows} {found.part} rows of {found.task}, "
         f"{found.majority_score:.4f} by always giving the commonest answer"
     )

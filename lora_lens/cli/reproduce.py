@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..terminal.options import Json, Style, Width
-from ..terminal.printing import print_json, say, warnings_as_lines
+from ..terminal.printing import echo, print_json, say, warnings_as_lines
 from .training_extra import training_libraries
 from .training_options import Cpu
 
@@ -142,7 +142,7 @@ def run(
         print_json({"name": found.name, "out": str(folder), "tables": tables})
     else:
         for name in tables:
-            typer.echo((folder / "tables" / f"{name}.md").read_text(encoding="utf-8"))
+            echo((folder / "tables" / f"{name}.md").read_text(encoding="utf-8"))
     folders = [path for name in ("tables", "figures") if (path := folder / name).is_dir()]
     say(f"wrote {listed([str(path) for path in (folder / PAGE_NAME, *folders)])}")
 

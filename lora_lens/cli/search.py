@@ -10,7 +10,7 @@ import typer
 
 from ..terminal.option_groups import with_options
 from ..terminal.options import Json
-from ..terminal.printing import print_json, say, warnings_as_lines
+from ..terminal.printing import echo, print_json, say, warnings_as_lines
 from .data_options import data_fields
 from .training_extra import training_libraries
 from .training_options import Cpu, SamplerName, run_fields
@@ -129,7 +129,7 @@ def run(
     else:
         best = record["best"]
         ended = [row for row in record["trials"] if row["state"] != "interrupted"]
-        typer.echo(
+        echo(
             f"best: learning rate {best['learning_rate']:.3g}, development score "
             f"{best['development_score']:.4f} ({best['folder']}, the best of {len(ended)})"
         )

@@ -45,13 +45,14 @@ def run(
 
     Example: lora-lens serve --port 7861
     """
+    from ..terminal.printing import echo
     from ..web.serving import serving
 
     with serving(host=host, port=port, limit=limit, folders=folders) as address:
-        typer.echo(f"lora-lens is at {address} (Ctrl-C ends it)", err=True)
+        echo(f"lora-lens is at {address} (Ctrl-C ends it)", err=True)
         _wait()
     with suppress(OSError):  # nobody reads it, as where the terminal has gone
-        typer.echo("ended; nothing was kept", err=True)
+        echo("ended; nothing was kept", err=True)
     _leave()
 
 

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
+from ..survey.questions import QUESTIONS
 from ..terminal.options import Base, ConventionChoice, Dtype, DtypeName, Json
 
 NAME = "survey"
-_QUESTIONS = ("spectrum", "pairs", "subspace", "outlying", "interference", "conversions")
 _FAILED = ("failed.csv", "failed.parquet")  # the second alone where there are very many rows
 
 
@@ -18,8 +18,8 @@ def _questions(given: str | None) -> list[str] | None:
     if given is None:
         return None
     names = [name.strip() for name in given.split(",") if name.strip()]
-    if unknown := [name for name in names if name not in _QUESTIONS]:
-        raise typer.BadParameter(f"{', '.join(unknown)}; expected some of {', '.join(_QUESTIONS)}")
+    if unknown := [name for name in names if name not in QUESTIONS]:
+        raise typer.BadParameter(f"{', '.join(unknown)}; expected some of {', '.join(QUESTIONS)}")
     return names
 
 
@@ -43,7 +43,7 @@ def run(
             "--questions",
             metavar="NAME,NAME",
             show_default="all; conversions with --base",
-            help=f"Some of {', '.join(_QUESTIONS)}.",
+            help=f"Some of {', '.join(QUESTIONS)}.",
         ),
     ] = None,
     rank: Annotated[
@@ -102,7 +102,7 @@ def run(
 
     Example: lora-lens survey runs/ --processes 4 -o survey/
     """
-    from ..terminal.printing import print_json, progress, say, show_text
+    from ..terminal.printing import echo, print_json, progress, say, show_text
 
     asked = _questions(questions)
     with progress("adapters and places", as_json=as_json) as advance:
@@ -139,9 +139,9 @@ def run(
         told = (Text(""), *notes(result.notes)) if result.notes else ()
         show_text(lambda _: Group(said, *map(table, result.tables), *told))
     for name, reason in result.failed[:3]:
-        typer.echo(f"left out: {name}: {reason}", err=True)
+        echo(f"left out: {name}: {reason}", err=True)
     if len(result.failed) > 3:
         where = next((f", in {one}" for one in _FAILED if one in result.files), "")
-        typer.echo(f"left out: {len(result.failed) - 3} more{where}", err=True)
+        echo(f"left out: {len(result.failed) - 3} more{where}", err=True)
     if result.files:
         say(f"wrote {len(result.files) + 2} files to {result.out}")

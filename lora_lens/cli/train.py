@@ -11,7 +11,7 @@ import typer
 
 from ..terminal.option_groups import with_options
 from ..terminal.options import Json, Private, PushToHub
-from ..terminal.printing import print_json, say, warnings_as_lines
+from ..terminal.printing import echo, print_json, say, warnings_as_lines
 from .data_options import data_fields
 from .training_extra import training_libraries
 from .training_options import Cpu, run_fields
@@ -93,7 +93,7 @@ def run(
     say(f"wrote {out}")
     try:
         if not write_card(out, record):
-            typer.echo(f"{out / 'README.md'} is not lora-lens's, and stays as it is", err=True)
+            echo(f"{out / 'README.md'} is not lora-lens's, and stays as it is", err=True)
         if push_to_hub is not None:
             record["commit"] = push(out, push_to_hub, private=private)
             say(f"pushed to {record['commit']}")
@@ -103,7 +103,7 @@ def run(
         if as_json:
             print_json(record)
         else:
-            typer.echo(
+            echo(
                 f"{record['metric']}: {record['test_score']:.4f} on the test set, "
                 f"{record['development_score']:.4f} on the development set, "
                 f"{record['majority_score']:.4f} by always giving the commonest answer"

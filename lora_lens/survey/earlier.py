@@ -11,14 +11,11 @@ from pathlib import Path
 from ..errors import OutputError
 from ..files.locate import user_path
 from ..show.layout import counted
-from .place import PlaceTask
 from .planning import PLACES
+from .questions import TABLES
 from .table import parquet, told_by
+from .task import PlaceTask
 
-_TABLES = (
-    "adapters", "failed", "spectrum", "pairs", "places", "clusters", "interference", "merges", "subspace",
-    "outlying",
-)  # fmt: skip
 _COMMIT = re.compile("@[0-9a-f]{40}$")
 
 
@@ -85,7 +82,7 @@ def _any_commit(source: str) -> str:
 
 def sweep_tables(folder: Path, written: set[str]) -> list[str]:
     """Remove tables that an earlier survey has left and this one has not written; their names."""
-    named = [f"{name}{ending}" for name in _TABLES for ending in (".parquet", ".csv")]
+    named = [f"{name}{ending}" for name in TABLES for ending in (".parquet", ".csv")]
     gone = [name for name in named if name not in written and (folder / name).is_file()]
     for name in gone:
         (folder / name).unlink(missing_ok=True)

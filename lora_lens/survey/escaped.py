@@ -11,3 +11,13 @@ def escaped(text: str) -> str:
         seed-\udcff W0 · φ
     """
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def escaped_line(text: str) -> str:
+    r"""The same in one line, whose words one blank parts. It may still hold what a terminal obeys.
+
+    Example:
+        >>> escaped_line("no\n module  q")
+        'no module q'
+    """
+    return " ".join(escaped(text).split())

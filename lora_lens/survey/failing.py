@@ -7,8 +7,8 @@ from pathlib import Path
 
 from ..errors import LensError, OutputError
 from ..show.layout import counted
-from .place import PlaceTask
 from .planning import Failed
+from .task import PlaceTask
 
 
 def failure(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ..chance.significance import LEVEL
@@ -19,13 +20,33 @@ HEAVY = (
 )
 
 
-def far(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class Outlying:
+    """Who is far, made once for all that is said of it.
+
+    Attributes:
+        rows: Everybody, at every place.
+        far: Those rows that are far, the farthest first.
+        seen: What would have been seen, as `_seen` has it.
+    """
+
+    rows: Sequence[dict[str, Any]]
+    far: Sequence[dict[str, Any]]
+    seen: dict[str, Any]
+
+
+def outlying_of(rows: Sequence[dict[str, Any]]) -> Outlying | None:
+    """Of rows with p corrected over all; None of none."""
+    return Outlying(rows, _far(rows), _seen(rows)) if rows else None
+
+
+def _far(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Those rows whose p is below the level, the farthest first."""
     found = [row for row in rows if row["p_holm"] is not None and row["p_holm"] <= LEVEL]
     return sorted(found, key=lambda row: (row["p_holm"], -abs(row["z"])))
 
 
-def seen(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _seen(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """From which robust z on one alone would be called far, among how many, and how many would do.
 
     Returns:
@@ -60,16 +81,16 @@ def _enough(rows: Sequence[dict[str, Any]]) -> int | None:
     return None
 
 
-def said(rows: Sequence[dict[str, Any]]) -> str | None:
+def said(found: Outlying) -> str | None:
     """A part of a survey's sentence; None where nothing can be said."""
+    rows, known = found.rows, found.seen
     adapters = {row["adapter"] for row in rows}
     if len(adapters) < 2:
         return None
-    known = seen(rows)
     if not known["comparisons"]:
         most = max(row["among"] for row in rows)
         return f"too few adapters to call any far{_enough_said(known)}" if most < FEWEST else None
-    names = {row["adapter"] for row in far(rows)}
+    names = {row["adapter"] for row in found.far}
     first = known["least_z"][0]
     least = f"{number(first['z'], 1)} on among {first['among']}"
     if (last := known["least_z"][-1]) is not first:

@@ -10,11 +10,10 @@ import numpy as np
 
 from ..chance.p_values import holm
 from ..core.many_adapters.robust import FEWEST, robust_mean_distances
-from ..labelled import Array
-from .joined import or_none
-from .place import PlaceTask
+from ..labelled import Array, plain
 from .planning import Plan
 from .table import read_rows
+from .task import PlaceTask
 
 _COLUMNS = ["module", "layer", "one", "quantity", "i", "value", "expected", "z", "p"]
 
@@ -63,7 +62,7 @@ def _of_all(
         rows.append({
             "adapter": plan.names[number], "module": None, "layer": None, "quantity": quantity,
             "value": float(found.mean[number]), "expected": float(found.median[number]),
-            "z": or_none(found.z[number]), "p": or_none(found.p[number]),
+            "z": plain(found.z[number]), "p": plain(found.p[number]),
             "rank": own.pop() if len(own) == 1 else None, "among": int(found.among[number]),
         })  # fmt: skip
     return rows

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..core.many_adapters.merging import cosine_sd
+from .all_pairs.phi import MATRICES, FoundPairs, Pairs
+from .all_pairs.tiles import read_tile, tiles
 from .escaped import escaped
+from .far import outlying_of
 from .joined import Joined
 from .joined_outlying import outlying_rows
-from .joined_pairs import pair_tables, read_tile, tiles
-from .place import PlaceTask
 from .planning import Failed, Plan
 from .questions.spectrum import QUANTITIES
 from .questions.sums import FEWEST, FOLDS
-from .table import REPEATED, parquet, read_rows
-
-_MOST_CSV = 200_000  # rows of a table that is written as CSV too
+from .table import read_rows
+from .table_file import TableFile
+from .task import PlaceTask
 
 
 def join(plan: Plan, tasks: Sequence[PlaceTask], failed: Sequence[Failed], folder: Path) -> Joined:
@@ -34,76 +35,56 @@ def join(plan: Plan, tasks: Sequence[PlaceTask], failed: Sequence[Failed], folde
     Raises:
         OutputError: A place's file is broken, or the folder cannot be written.
     """
-    joined = Joined()
-    asked = tasks[0].settings.questions if tasks else ()
-    _write(folder, "adapters", [_adapters(plan, tasks)], joined)
-    joined.without = [one for task in tasks for one in _without(plan, task)]
-    _write(folder, "failed", [_failed([*failed, *joined.without])], joined)
+    asked = plan.settings.questions
+    without = [one for task in tasks for one in _without(plan, task)]
+    files = _write(folder, "adapters", [_adapters(plan, tasks)])
+    files += _write(folder, "failed", [_failed([*failed, *without])])
     if "spectrum" in asked:
-        _write(folder, "spectrum", (_spectrum(plan, task) for task in tasks), joined)
+        files += _write(folder, "spectrum", (_spectrum(plan, task) for task in tasks))
+    pairs: list[FoundPairs] = []
     if "pairs" in asked or "conversions" in asked:
-        _write(folder, "pairs", pair_tables(plan, tasks, joined), joined)
-        _write(folder, "places", [_columns(joined.places)], joined)
-        _write(folder, "clusters", [_clusters(plan, joined)], joined)
+        with TableFile(folder, "pairs") as file:
+            pairs = [
+                _streamed(Pairs(plan, tasks, *which), file)
+                for which in MATRICES
+                if which[1] in asked
+            ]
+        files += file.files
+        files += _write(folder, "places", [_columns([row for one in pairs for row in one.places])])
+        files += _write(folder, "clusters", [_clusters(plan, pairs)])
+    merges: list[dict[str, Any]] = []
     if "interference" in asked:
-        _write(folder, "interference", _interference(plan, tasks), joined)
-        joined.merges = [row for task in tasks for row in _merges(task)]
-        _write(folder, "merges", [_columns(joined.merges)], joined)
+        files += _write(folder, "interference", _interference(plan, tasks))
+        merges = [row for task in tasks for row in _merges(task)]
+        files += _write(folder, "merges", [_columns(merges)])
+    notes = [note for one in pairs for note in one.tree.notes]
+    subspace: list[dict[str, Any]] = []
     if "subspace" in asked:
         found = [_subspace(task) for task in tasks]
-        joined.subspace = [row for rows in found for row in rows]
-        joined.notes += _without_shared(found)
-        _write(folder, "subspace", [_columns(joined.subspace)], joined)
+        subspace = [row for rows in found for row in rows]
+        notes += _without_shared(found)
+        files += _write(folder, "subspace", [_columns(subspace)])
+    outlying: list[dict[str, Any]] = []
     if "outlying" in asked:
-        joined.outlying = outlying_rows(plan, tasks)
-        _write(folder, "outlying", [_columns(joined.outlying)], joined)
-    return joined
+        outlying = outlying_rows(plan, tasks)
+        files += _write(folder, "outlying", [_columns(outlying)])
+    return Joined(
+        files, tuple(pairs), outlying_of(outlying), tuple(subspace), tuple(merges), tuple(without), tuple(notes)
+    )  # fmt: skip
 
 
-def _write(folder: Path, name: str, parts: Iterator[Any] | Sequence[Any], joined: Joined) -> None:
-    """``NAME.parquet`` of tables of one schema, and ``NAME.csv`` where that is no burden."""
-    import pyarrow as pa
-    import pyarrow.csv
-
-    path, writer, rows = folder / f"{name}.parquet", None, 0
-    try:
+def _write(folder: Path, name: str, parts: Iterable[Any]) -> tuple[str, ...]:
+    """Names of its files."""
+    with TableFile(folder, name) as file:
         for part in parts:
-            if part is None or not len(part):
-                continue
-            writer = writer or parquet().ParquetWriter(
-                path, part.schema, use_dictionary=_repeated(part.schema)
-            )
-            writer.write_table(part)
-            rows += len(part)
-    finally:
-        if writer is not None:
-            writer.close()
-    if writer is None:
-        return
-    joined.files.append(path.name)
-    if rows <= _MOST_CSV:
-        whole = parquet().read_table(path)
-        plain = [
-            column.cast(pa.string()) if pa.types.is_dictionary(column.type) else column
-            for column in whole.columns
-        ]
-        pyarrow.csv.write_csv(
-            pa.table(plain, names=whole.column_names),
-            folder / f"{name}.csv",
-            pyarrow.csv.WriteOptions(quoting_style="needed"),
-        )
-        joined.files.append(f"{name}.csv")
+            file.add(part)
+    return file.files
 
 
-def _repeated(schema: Any) -> list[str]:
-    """Columns that have few values; a dictionary of measured numbers takes longer than they do, and more room."""
-    import pyarrow as pa
-
-    return [
-        field.name
-        for field in schema
-        if field.name in REPEATED or not pa.types.is_floating(field.type)
-    ]
+def _streamed(pairs: Pairs, file: TableFile) -> FoundPairs:
+    for table in pairs.tiles():
+        file.add(table)
+    return pairs.found()
 
 
 def _columns(rows: Sequence[dict[str, Any]]) -> Any:
@@ -201,11 +182,11 @@ def _without_shared(found: Sequence[Sequence[object]]) -> Iterator[str]:
         )
 
 
-def _clusters(plan: Plan, joined: Joined) -> Any:
+def _clusters(plan: Plan, pairs: Sequence[FoundPairs]) -> Any:
     return _columns([
-        {"matrix": matrix, "adapter": plan.names[number], "cluster": own}
-        for matrix, clusters in joined.clusters.items()
-        for number, own in zip(joined.clustered[matrix], clusters, strict=True)
+        {"matrix": one.matrix, "adapter": plan.names[number], "cluster": own}
+        for one in pairs
+        for number, own in zip(one.tree.adapters, one.tree.clusters, strict=True)
     ])  # fmt: skip
 
 

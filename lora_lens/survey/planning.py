@@ -13,12 +13,14 @@ from ..bases.opening import open_base
 from ..errors import AdapterError, LensError
 from ..files.adapter_folders import distinguishing_names
 from ..files.names import split_layer
-from .escaped import escaped
-from .place import PlaceTask, digest_of_w0, one_thread, open_w0, w0_at
+from .escaped import escaped, escaped_line
+from .one_thread import one_thread
 from .places import Place, places_of
-from .reading import Known, Piece, ReadTask, Unread, one_line, read_adapter
+from .reading import Known, Piece, ReadTask, Unread, read_adapter
 from .running import Runner
 from .settings import Settings
+from .task import PlaceTask
+from .w0 import digest_of_w0, open_w0, w0_at
 
 PLACES = "places"  # the folder of the places' files
 _CHUNK = 32  # adapters a task
@@ -260,7 +262,7 @@ def _starts(path: str, base: str | None, places: Sequence[Place]) -> dict[str, P
             found |= {other.name: first for other in rest}
     missing = [place.label for place in places if place.pieces[0].name not in found]
     if missing:
-        raise LensError(one_line(
+        raise LensError(escaped_line(
             f"the common start {path} has no {missing[0]} of the adapters' shape; pass --start with an "
             f"adapter of the same modules, saved before any training"
         ))  # fmt: skip

@@ -15,8 +15,9 @@ from ..arrays import Stored, Tensor
 from ..core.numbers.either import is_torch
 from ..errors import AdapterError, LensError
 from ..formats.loading import load_adapter
+from ..printable import one_line
 from ..updates import Convention
-from .escaped import escaped
+from .escaped import escaped_line
 
 if TYPE_CHECKING:
     from ..bases.weights import BaseWeights
@@ -124,7 +125,7 @@ def read_adapter(
         raise
     except Exception as error:  # whatever a stranger's file makes a reader do, the others go on
         told = str(error) if isinstance(error, LensError) else f"{type(error).__name__}: {error}"
-        return Unread(path, _without(escaped(path), one_line(told)))
+        return Unread(path, _without(path, escaped_line(told)))
     known = Known(
         path, adapter.method, adapter.base_model, adapter.base_commit,
         adapter.from_w0, adapter.caveats, of_base, any(one.rescaled for one in layers), adapter.fan_in_fan_out, adapter.origin.placement,
@@ -134,14 +135,11 @@ def read_adapter(
 
 
 def _without(path: str, reason: str) -> str:
-    """A reason that stands beside the path."""
-    short = reason.removeprefix(f"{path}: ").removeprefix(f"{path} ")
-    return short.replace(f"{path}{os.sep}", "")
-
-
-def one_line(text: str) -> str:
-    """A message in one line, of UTF-8."""
-    return " ".join(escaped(text).split())
+    """A reason that stands beside the path, which it names as it is, by what can be seen of it as our own errors do, or quoted."""
+    for shown in dict.fromkeys((escaped_line(path), escaped_line(one_line(path)))):
+        reason = reason.removeprefix(f"{shown}: ").removeprefix(f"{shown} ")
+        reason = reason.replace(f"{shown}{os.sep}", "")
+    return reason.removeprefix(f"the path {path!r} ")
 
 
 def _of_its_base(adapter: Adapter, weights: BaseWeights) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from ..bases.renaming import Said, saying
 from ..bases.renaming import said as renamings
 from ..errors import LensError, MissingExtraError
 from ..staging import ENDING
-from .reading import one_line
+from .escaped import escaped_line
 
 _PATIENCE = 10.0  # seconds that a process has to clean up
 _ended = False  # of a process of a pool
@@ -93,10 +93,10 @@ def _in_turn(function: Callable[[Any], Any], tasks: Sequence[Any]) -> Generator[
 def said(error: BaseException) -> str:
     """An error in one line."""
     if isinstance(error, LensError):
-        return one_line(str(error))
+        return escaped_line(str(error))
     if isinstance(error, MemoryError):
         return "out of memory"
-    return one_line(f"{type(error).__name__}: {error}")[:300]
+    return escaped_line(f"{type(error).__name__}: {error}")[:300]
 
 
 def _by_executor(
@@ -242,7 +242,7 @@ def dask_runner(address: str) -> Iterator[Runner]:
     try:
         client = Client(address, timeout=10)
     except (OSError, ValueError) as error:
-        raise LensError(f"no Dask scheduler at {address}: {one_line(str(error))}") from None
+        raise LensError(f"no Dask scheduler at {address}: {escaped_line(str(error))}") from None
 
     def lost() -> str | None:
         if client.status == "running":

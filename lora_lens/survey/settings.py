@@ -11,16 +11,9 @@ from ..chance.p_values import check_seed
 from ..errors import LensError, RankError
 from ..several import several
 from ..subspaces.device import check_dtype
+from .questions import QUESTIONS
 from .table import COLUMNS
 
-QUESTIONS = {
-    "spectrum": "norm and ranks of ΔW, adapter by adapter",
-    "pairs": "φ of A (right) and of B (left) between every two adapters, beside its nulls",
-    "subspace": "how much of all adapters' ΔW k shared directions hold",
-    "outlying": "which adapters lie far from the others",
-    "interference": "the energy of ΔW's cross terms, pair by pair and of all in one sum",
-    "conversions": "φ of the conversion matrices W0⁻¹Aᵀ and W0⁻¹B; needs W0",
-}
 WITHOUT_W0 = tuple(name for name in QUESTIONS if name != "conversions")
 _LAYOUT = (
     6  # what the numbers of a place's file mean; another makes every file anew, as other columns do

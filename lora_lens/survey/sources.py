@@ -12,7 +12,8 @@ from ..errors import AdapterError, FileFormatError, LensError
 from ..files.adapter_folders import find_adapters
 from ..files.locate import user_path
 from ..formats.opening import all_stems, stands_alone
-from .reading import Unread, one_line
+from .escaped import escaped_line
+from .reading import Unread
 
 HUB = "hub:"
 _LIST = ".txt"
@@ -40,7 +41,7 @@ def adapters_meant(typed: Sequence[str | Path]) -> tuple[list[str], list[Unread]
             try:
                 here = find_adapters([name], all_stems(), stands_alone)
             except (AdapterError, FileFormatError) as error:
-                unread.append(Unread(name, one_line(str(error))))
+                unread.append(Unread(name, escaped_line(str(error))))
                 continue
             for path in here:
                 found.setdefault(path.resolve() if path.exists() else str(path), str(path))
@@ -94,7 +95,9 @@ def _on_hub(asked: str) -> list[str]:
         )
         found = [f"{model.id}@{model.sha}" if model.sha else model.id for model in models]
     except Exception as error:  # huggingface_hub raises many kinds; each ends the question alike
-        raise LensError(f"the hub cannot be asked for {asked}: {one_line(str(error))}") from None
+        raise LensError(
+            f"the hub cannot be asked for {asked}: {escaped_line(str(error))}"
+        ) from None
     if not found:
         raise LensError(f"the hub has no adapter of {base} that answers to {HUB}{asked}")
     return found

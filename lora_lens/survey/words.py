@@ -1,4 +1,4 @@
-"""What is said of a survey: one sentence, a few tables, and all of it as JSON."""
+"""What is said of a survey: one sentence and a few tables."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from .. import __version__
 from ..show.layout import NONE, Table, beside, counted, layer_number, number, p_value
 from ..show.many_rows import condensed
-from . import far
+from .all_pairs.phi import FoundPairs
 from .copies import Copies
+from .far import said as said_of_far
 from .joined import Joined
 from .planning import Failed, Plan
 
@@ -40,7 +40,7 @@ def summary(
         if rows:
             parts.append(_alike(matrix, rows, start_given=given))
     parts += _held(joined.subspace, _usual_rank(plan), start_given=given)
-    if (verdict := far.said(joined.outlying)) is not None:
+    if joined.outlying and (verdict := said_of_far(joined.outlying)) is not None:
         parts.append(verdict)
     if (cross := _mean(joined.merges, "cross_energy")) is not None:
         said = number(cross, 2, plus=True).replace("-", "−")
@@ -129,19 +129,20 @@ def _among(pairs: int, by_chance: float | None) -> str:
 def _tables(joined: Joined, failed: Sequence[Failed]) -> Iterator[Table]:
     if joined.places:
         yield _place_table(joined.places)
-    for matrix, pairs in joined.closest.items():
-        if pairs:
+    for pairs in joined.pairs:
+        if pairs.closest:
             rows = [
-                [one, other, number(phi), number(z, 1, plus=True)] for one, other, phi, z in pairs
+                [one, other, number(phi), number(z, 1, plus=True)]
+                for one, other, phi, z in pairs.closest
             ]
-            among = _among(*joined.closest_by_chance[matrix])
-            title = f"Closest in {matrix}, mean over the places{among}"
+            among = _among(pairs.count, pairs.by_chance)
+            title = f"Closest in {pairs.matrix}, mean over the places{among}"
             yield Table(title, ["one", "other", "φ", "z"], rows)
-    if joined.clusters:
-        yield _cluster_table(joined)
+    if clustered := [pairs for pairs in joined.pairs if pairs.tree.clusters]:
+        yield _cluster_table(clustered)
     if joined.subspace:
         yield _subspace_table(joined.subspace)
-    if outlying := far.far(joined.outlying):
+    if joined.outlying and (outlying := joined.outlying.far):
         head = ["adapter", "module", "layer", "what", "value", "median", "z", "p (Holm)"]
         rows = [
             [
@@ -205,13 +206,13 @@ def _place_table(rows: Sequence[dict[str, Any]]) -> Table:
     return condensed(by_place, most=4 * _MOST, counted="places")
 
 
-def _cluster_table(joined: Joined) -> Table:
+def _cluster_table(clustered: Sequence[FoundPairs]) -> Table:
     rows = []
-    for matrix, clusters in joined.clusters.items():
-        sizes = np.bincount(clusters)[1:]
+    for pairs in clustered:
+        sizes = np.bincount(pairs.tree.clusters)[1:]
         several = sorted((int(size) for size in sizes if size > 1), reverse=True)
         listed = ", ".join(map(str, several[:_MOST])) + (" …" if len(several) > _MOST else "")
-        rows.append([matrix, str(len(several)), listed or NONE, str(int((sizes == 1).sum()))])
+        rows.append([pairs.matrix, str(len(several)), listed or NONE, str(int((sizes == 1).sum()))])
     return Table(
         "Clusters of φ's mean over the places, taken as independent",
         ["matrix", "clusters", "sizes", "in none"],
@@ -234,44 +235,3 @@ def _subspace_table(rows: Sequence[dict[str, Any]]) -> Table:
     return Table(
         "Share of all adapters' ΔW that k directions hold, mean over the places", head, body
     )
-
-
-def told(
-    plan: Plan,
-    joined: Joined,
-    failed: Sequence[Failed],
-    said: str,
-    places: int,
-    notes: Sequence[str],
-) -> dict[str, Any]:
-    """For JSON."""
-    settings = plan.settings
-    return {
-        "summary": said,
-        "adapters": len(plan.adapters),
-        "places": places,
-        "questions": list(settings.questions),
-        "rank": settings.rank,
-        "convention": settings.convention,
-        "base": plan.base,
-        "base_commit": plan.base_commit,
-        "draws": settings.draws,
-        "by_place": joined.places,
-        "closest": {
-            matrix: [{"one": one, "other": other, "phi": phi, "z": z} for one, other, phi, z in pairs]
-            for matrix, pairs in joined.closest.items()
-        },
-        "subspace": joined.subspace,
-        "outlying": far.far(joined.outlying),
-        "outlying_seen": far.seen(joined.outlying) if joined.outlying else None,
-        "merges": joined.merges,
-        "failed": [
-            {"adapter": one.adapter, "module": one.module, "layer": one.layer, "reason": one.reason}
-            for one in failed
-        ],
-        "files": joined.files,
-        "notes": list(notes),
-        "findings": [],
-        "seed": settings.seed,
-        "version": __version__,
-    }  # fmt: skip

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from ..chance.p_values import check_seed
 from ..core.computing.progress import Progress, Steps
@@ -21,18 +20,21 @@ from ..staging import none_empty, staged
 from .copies import copies_in, copies_said
 from .earlier import check_no_others, check_no_places_of_others, sweep_places, sweep_tables
 from .failing import failed_lines, failure, not_there
-from .far import HEAVY, far
+from .far import HEAVY
 from .joining import join
 from .notes import notes_of
-from .place import PlaceTask, one_thread, run_place
+from .one_thread import one_thread
+from .place import run_place
 from .planning import PLACES, Failed, Plan, make_plan
 from .result import SurveyResult
 from .running import Runner, dask_runner
 from .settings import Settings, check_settings, questions_named
 from .sources import adapters_meant
 from .table import parquet, told_by
+from .task import PlaceTask
+from .told import told, told_of_shard
 from .wider import wider
-from .words import summary, tables, told
+from .words import summary, tables
 
 
 @in_plain_torch
@@ -152,7 +154,7 @@ def _shard(shard: str | None) -> tuple[int, int]:
     if shard is None:
         return 0, 1
     one, _, of = shard.partition("/")
-    if one.isdigit() and of.isdigit() and 1 <= int(one) <= int(of):
+    if one.isdecimal() and of.isdecimal() and 1 <= int(one) <= int(of):
         return int(one) - 1, int(of)
     raise LensError(f"shard is {shard!r}, expected K/N with K from 1 to N, as 3/16")
 
@@ -219,12 +221,9 @@ def _part(
         f"{len(there)} of {len(plan.tasks)} places of {len(plan.adapters)} adapters are there, {len(own)} of "
         f"them this shard's; the same command without --shard joins them when all are."
     )
-    numbers = {
-        "summary": said, "adapters": len(plan.adapters), "places": len(plan.tasks), "missing": missing,
-    }  # fmt: skip
     return SurveyResult(
         folder, said, len(plan.adapters), len(plan.tasks), missing, failed_lines(failed), (),
-        _files(there), numbers, (), (),
+        _files(there), told_of_shard(plan, failed, said, missing), (), (),
     )  # fmt: skip
 
 
@@ -245,13 +244,13 @@ def _joined(
         failed = [*failed, *joined.without]
         copies = copies_in(plan)
         notes = [*copies_said(copies), *notes_of(plan), *joined.notes]
-        if far(joined.outlying):
+        if joined.outlying and joined.outlying.far:
             notes.append(HEAVY)
         if joined.merges:
             notes += wider(joined.places)
         said = summary(plan, joined, failed, len(there), copies)
         shown = tables(joined, failed)
-        numbers = _plain(told(plan, joined, failed, said, len(there), notes))
+        numbers = told(plan, joined, failed, said, len(there), notes)
         page = as_markdown(shown, said=said)
         for name, text in (("survey.md", page), ("survey.json", as_json(numbers))):
             (temporary / name).write_text(text, encoding="utf-8", errors="backslashreplace")
@@ -264,15 +263,6 @@ def _joined(
         notes.append(f"removed what an earlier survey of other questions left: {', '.join(gone)}")
     result = SurveyResult(
         folder, said, len(plan.adapters), len(plan.tasks), len(plan.tasks) - len(there), failed_lines(failed),
-        tuple(joined.files), _files(there), numbers, shown, tuple(notes),
+        joined.files, _files(there), numbers, shown, tuple(notes),
     )  # fmt: skip
     return result, gone
-
-
-def _plain(found: Any) -> Any:
-    """Numbers that are not finite as null."""
-    if isinstance(found, dict):
-        return {name: _plain(value) for name, value in found.items()}
-    if isinstance(found, (list, tuple)):
-        return [_plain(value) for value in found]
-    return None if isinstance(found, float) and not math.isfinite(found) else found

@@ -27,8 +27,10 @@ def for_paper(run: Callable[..., None]) -> Callable[..., None]:
         *given: Any, width: str | None = None, style: str | None = None, **options: Any
     ) -> None:
         if "shared_width" in signature.parameters and (width or "").isdecimal():
+            from .printing import echo
+
             options["shared_width"], width = int(str(width)), None
-            typer.echo(
+            echo(
                 f"warning: --width is of figures now; say --shared-width {options['shared_width']}",
                 err=True,
             )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 from checkpoints import BertLike, write_base, write_lora
 from made_runs import write_adapter
 from safetensors.numpy import load_file, save_file
@@ -63,6 +64,7 @@ def test_failures_are_one_line(dozen: Path, tmp_path: Path) -> None:
     for arguments, words in (
         ((tmp_path / "none",), "no adapter can be read"),
         ((dozen, "--shard", "0/2"), "K/N"),
+        ((dozen, "--shard", "²/3"), "K/N"),
         ((dozen, "--questions", "conversions"), "--base"),
         ((dozen, "--questions", "conversions", "--base", tmp_path / "none"), "none"),
     ):
@@ -83,6 +85,32 @@ def test_a_shard_says_how_far_it_is(dozen: Path, tmp_path: Path) -> None:
     assert done.exit_code == 0
     assert done.stdout.startswith("1 of 4 places of 12 adapters are there")
     assert "wrote" not in done.stderr
+
+
+def test_a_shards_json_has_what_every_questions_has(dozen: Path, tmp_path: Path) -> None:
+    done = run(dozen, "-o", tmp_path / "out", "--shard", "2/4", "--seed", 3, "--json", "--rank", 2)
+    found = json.loads(done.stdout)
+    assert (found["findings"], found["seed"], found["version"]) == ([], 3, ll.__version__)
+    assert (found["adapters"], found["places"], found["missing"]) == (12, 4, 3)
+    whole = ll.survey(dozen, tmp_path / "whole", seed=3, rank=2).to_dict()
+    shared = set(found) & set(whole) - {"summary", "files", "notes"}
+    assert {name: found[name] for name in shared} == {name: whole[name] for name in shared}
+    assert shared >= {"questions", "rank", "convention", "base", "draws", "failed"}
+
+
+@pytest.mark.parametrize("text", ["", "not JSON"])
+def test_a_folders_name_does_nothing_to_the_terminal(
+    dozen: Path, tmp_path: Path, text: str
+) -> None:
+    """It stands once in its line, whoever's error tells of it."""
+    name = "bad\x1b[31mRED"
+    (dozen / name).mkdir()
+    (dozen / name / "adapter_config.json").write_text(text)
+    done = run(dozen, "-o", tmp_path / "out", "--questions", "spectrum")
+    assert done.exit_code == 0
+    assert "\x1b" not in done.output
+    (line,) = (one for one in done.stderr.splitlines() if one.startswith("left out: "))
+    assert line.count("RED") == 1
 
 
 def words(text: str) -> str:

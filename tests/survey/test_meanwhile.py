@@ -16,6 +16,7 @@ import lora_lens as ll
 from lora_lens.errors import LensError, OutputError
 from lora_lens.survey import place, planning, write
 from lora_lens.survey.reading import ReadTask
+from lora_lens.survey.task import PlaceTask
 
 
 def test_an_adapter_that_is_read_anew_as_a_whole_is_not_mixed(
@@ -51,7 +52,7 @@ def test_a_base_that_is_written_to_meanwhile_is_not_mixed(
     write_base(base, shape)
     plain, done = place.run_place, []
 
-    def run(task: place.PlaceTask) -> str:
+    def run(task: PlaceTask) -> str:
         if done:  # the first place has the old base still
             other = {name: 2 * w0 if ".query" in name else w0 for name, w0 in shape.base.items()}
             write_base(tmp_path / "new", BertLike(), other)
@@ -79,7 +80,7 @@ def test_a_survey_whose_places_another_removes_joins_nothing(
     out = tmp_path / "out"
     plain, done = place.run_place, []
 
-    def run(task: place.PlaceTask) -> str:
+    def run(task: PlaceTask) -> str:
         done.append(plain(task))
         if len(done) == 2:
             with monkeypatch.context() as patch:
@@ -100,7 +101,7 @@ def test_a_place_that_is_gone_in_the_midst_of_a_join_is_said_to_be(
 ) -> None:
     plain = write.join
 
-    def join(plan: planning.Plan, tasks: list[place.PlaceTask], *rest: object) -> object:
+    def join(plan: planning.Plan, tasks: list[PlaceTask], *rest: object) -> object:
         (tasks[1].folder / tasks[1].file).unlink()
         return plain(plan, tasks, *rest)
 

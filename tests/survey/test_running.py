@@ -35,6 +35,8 @@ from lora_lens.survey import place, planning, running, sources, write
 from lora_lens.survey.earlier import check_no_others
 from lora_lens.survey.reading import ReadTask
 from lora_lens.survey.running import Runner
+from lora_lens.survey.table import PlaceTable
+from lora_lens.survey.task import PlaceTask
 
 
 @pytest.fixture
@@ -218,16 +220,16 @@ def test_untrained_adapters_and_lower_ranks_are_said_and_left_out_where_they_hav
 def test_a_full_disk_leaves_whole_files_and_the_same_call_goes_on(
     dozen: Path, tmp_path: Path, serial: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = place.PlaceTable.add
+    plain = PlaceTable.add
 
-    def full(self: place.PlaceTable, question: str, columns: object) -> None:
+    def full(self: PlaceTable, question: str, columns: object) -> None:
         if self._place["layer"] == 1 and self._place["module"] == "query" and question == "pairs":
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         plain(self, question, columns)
 
     out = tmp_path / "out"
     with monkeypatch.context() as patch:
-        patch.setattr(place.PlaceTable, "add", full)
+        patch.setattr(PlaceTable, "add", full)
         with pytest.raises(LensError, match=r"1 of 4 places failed.*No space left") as caught:
             ll.survey(dozen, out)
     assert "\n" not in str(caught.value)
@@ -250,7 +252,7 @@ def test_places_that_all_fail_leave_an_earlier_survey_as_it_is(
     before = everything(out)
     plain = place.run_place
 
-    def run(task: place.PlaceTask) -> str:
+    def run(task: PlaceTask) -> str:
         if task.place.label in failing:
             raise MemoryError
         return plain(task)
@@ -278,7 +280,7 @@ def test_a_place_that_is_there_has_not_failed(
     """As of a cluster that is lost after it has done it."""
     plain = place.run_place
 
-    def run(task: place.PlaceTask) -> str:
+    def run(task: PlaceTask) -> str:
         done = plain(task)
         if task.place.label == "query.0":
             raise ConnectionError
@@ -359,7 +361,7 @@ def test_interrupted_it_leaves_whole_files_and_goes_on(
 def test_interrupted_in_its_first_place_it_leaves_no_folder(
     dozen: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(_: place.PlaceTask) -> str:
+    def interrupted(_: PlaceTask) -> str:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(write, "run_place", interrupted)

@@ -9,7 +9,7 @@ from made_runs import write_adapter
 from pandas.testing import assert_frame_equal
 
 import lora_lens as ll
-from lora_lens.survey import place
+from lora_lens.survey import asking
 from lora_lens.survey.result import SurveyResult
 
 WIDE = 48
@@ -72,9 +72,9 @@ def test_both_kinds_of_sums_give_the_same_numbers(
     kinds: list[type] = []
 
     def asked(name: str, *, few: bool) -> SurveyResult:
-        made = place._sums
-        monkeypatch.setattr(place, "spans_little", lambda *_: few)
-        monkeypatch.setattr(place, "_sums", lambda task: kinds.append(type(s := made(task))) or s)
+        made = asking._sums
+        monkeypatch.setattr(asking, "spans_little", lambda *_: few)
+        monkeypatch.setattr(asking, "_sums", lambda task: kinds.append(type(s := made(task))) or s)
         return ll.survey(runs, tmp_path / name, k=k, start=start)
 
     whole, few = asked("whole", few=False), asked("few", few=True)

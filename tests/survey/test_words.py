@@ -13,7 +13,8 @@ from safetensors.numpy import load_file, save_file
 
 import lora_lens as ll
 from lora_lens.core.similarity.phi_by_chance import closest_by_chance
-from lora_lens.survey import joined_pairs
+from lora_lens.survey.all_pairs import kinds, tiles, tree
+from lora_lens.survey.all_pairs.phi import FoundPairs
 from lora_lens.survey.joined import Joined
 from lora_lens.survey.planning import Failed
 from lora_lens.survey.words import _alike, _held, tables
@@ -130,7 +131,8 @@ def test_tables_of_many_places_leave_no_module_out() -> None:
         {"module": name, "layer": k, "cross_energy": k / 100, "sd": 0.02, "z": k / 2}
         for name in names for k in range(20)
     ]  # fmt: skip
-    by_place, summed = tables(Joined(places=places, merges=merges), ())
+    pairs = FoundPairs("A and B", tuple(places), 0, [], None, tree.Clustered())
+    by_place, summed = tables(Joined(pairs=(pairs,), merges=tuple(merges)), ())
     firsts = [row for row in by_place.rows if row[0]]
     assert [row[:4] for row in firsts] == [
         [name, matrix, "least", "20"] for matrix in "AB" for name in names
@@ -158,6 +160,19 @@ def test_the_closest_pairs_z_is_told_beside_what_unrelated_ones_have(tmp_path: P
     assert told == pytest.approx([expected] * 2, abs=0.06)
     many = closest_by_chance(np.array([chance.mean]), sd[:1], np.array([435]), np.zeros(1))
     assert expected > many + 0.5
+
+
+def test_all_pairs_are_counted_though_their_kinds_are_too_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some adapters against all at a time: the count went on for as long as kinds were kept."""
+    monkeypatch.setattr(kinds, "_MOST_KINDS", 2)
+    monkeypatch.setattr(tiles, "_TILE", (2, 4))
+    for k in range(8):
+        write_adapter(tmp_path / "runs" / f"{k}", seed=k, rank=1 + k)
+    found = ll.survey(tmp_path / "runs", tmp_path / "out", questions="pairs")
+    titles = [table.title for table in found.tables if table.title.startswith("Closest")]
+    assert titles == [f"Closest in {matrix}, mean over the places (28 pairs)" for matrix in "AB"]
 
 
 @pytest.mark.parametrize("starts", [1, 2])
@@ -231,7 +246,7 @@ def test_copies_of_an_adapter_are_counted_and_named(tmp_path: Path) -> None:
 def test_too_many_for_a_tree_are_told_once_of_each_matrix(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(joined_pairs, "_MOST_CLUSTERED", 2)
+    monkeypatch.setattr(tree, "_MOST_CLUSTERED", 2)
     for k in range(3):
         write_adapter(tmp_path / "runs" / str(k), seed=k)
     notes = ll.survey(tmp_path / "runs", tmp_path / "out", questions="pairs").notes

@@ -34,7 +34,7 @@ def run(
     """
     import typer
 
-    from ...terminal.printing import report
+    from ...terminal.printing import echo, report
 
     def make() -> Inventory:
         from ...formats import load_adapter
@@ -44,7 +44,7 @@ def run(
 
     found = report(make, QUESTION, as_json=as_json, out=out, explain=explain)
     if strict and found.left_out:
-        typer.echo(
+        echo(
             f"lora-lens: {len(found.left_out)} tensors are left out, and --strict allows none",
             err=True,
         )

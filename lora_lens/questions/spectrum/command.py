@@ -76,7 +76,7 @@ def run(
 
     Example: lora-lens spectrum ckpt/ --module value --energy 0.95
     """
-    from ...terminal.printing import progress, report
+    from ...terminal.printing import echo, progress, report
 
     made: list[Spectrum] = []
 
@@ -107,4 +107,4 @@ def run(
     suggestion = made[0].suggestion
     if not as_json and suggestion.layers:
         # Not through rich, which would fold long names: it is to be pasted.
-        typer.echo(f"\n{suggestion.summary}\n{suggestion.snippet()}", nl=False)
+        echo(f"\n{suggestion.summary}\n{suggestion.snippet()}".removesuffix("\n"))

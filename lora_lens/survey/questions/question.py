@@ -1,7 +1,7 @@
 """What a question of a place is: it sees every adapter once, then every pair, and gives rows.
 
 A question is a file of this folder with a class that has some of these methods, and a line in
-`lora_lens.survey.place`. What it keeps must not grow with the adapters by more than a few numbers each.
+`lora_lens.survey.asking`; its words and tables are in this folder's `QUESTIONS`. What it keeps must not grow with the adapters by more than a few numbers each.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .spool import TensorSpool
 
 Rows = Iterator[tuple[str, Columns]]
+OpenSpool = Callable[[int, torch.dtype], "TensorSpool"]
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Facts:
     count: int
     out_features: int
     in_features: int
-    open_spool: Callable[[int, torch.dtype], TensorSpool]
+    open_spool: OpenSpool
     start: Float[Tensor, "in k"] | None = None
 
     def width(self, matrix: str) -> int:

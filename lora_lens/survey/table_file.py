@@ -1,0 +1,83 @@
+"""A joined table on its way to its files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from .table import REPEATED, parquet
+
+_MOST_CSV = 200_000  # rows of a table that is written as CSV too
+
+
+class TableFile:
+    """``NAME.parquet`` of tables of one schema, and ``NAME.csv`` where that is no burden; none of no rows.
+
+    Attributes:
+        files: Names of the files, when it is closed.
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.files: tuple[str, ...] = ()
+        self._folder, self._name = folder, name
+        self._writer: Any = None
+        self._rows = 0
+
+    def add(self, part: Any) -> None:
+        """Some rows, or None."""
+        if part is None or not len(part):
+            return
+        if self._writer is None:
+            self._writer = parquet().ParquetWriter(
+                self._folder / f"{self._name}.parquet",
+                part.schema,
+                use_dictionary=_repeated(part.schema),
+            )
+        self._writer.write_table(part)
+        self._rows += len(part)
+
+    def __enter__(self) -> TableFile:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._writer is None:
+            return
+        self._writer.close()
+        if kind is not None:
+            return
+        self.files = (f"{self._name}.parquet",)
+        if self._rows <= _MOST_CSV:
+            self.files += (self._as_csv(),)
+
+    def _as_csv(self) -> str:
+        import pyarrow as pa
+        import pyarrow.csv
+
+        whole = parquet().read_table(self._folder / f"{self._name}.parquet")
+        columns = [
+            column.cast(pa.string()) if pa.types.is_dictionary(column.type) else column
+            for column in whole.columns
+        ]
+        pyarrow.csv.write_csv(
+            pa.table(columns, names=whole.column_names),
+            self._folder / f"{self._name}.csv",
+            pyarrow.csv.WriteOptions(quoting_style="needed"),
+        )
+        return f"{self._name}.csv"
+
+
+def _repeated(schema: Any) -> list[str]:
+    """Columns that have few values; a dictionary of measured numbers takes longer than they do, and more room."""
+    import pyarrow as pa
+
+    return [
+        field.name
+        for field in schema
+        if field.name in REPEATED or not pa.types.is_floating(field.type)
+    ]
