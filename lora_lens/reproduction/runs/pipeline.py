@@ -26,12 +26,12 @@ from ..experiment import analysis
 from ..experiment.config import Config, search_settings
 from . import pairs
 from .asked import asked_settings, check_asked
+from .done import is_done
 from .steps import (
     ANSWERS_NAME,
     EVALUATION_NAME,
     Step,
     analysed_runs,
-    is_done,
     plan,
     runs_of,
     search_folder,
@@ -85,14 +85,14 @@ def run_steps(
     _check_chosen("task", tasks, config.tasks)
     _check_chosen("method", methods, config.methods)
     for step in plan(config, out, tasks, methods):
-        of = analysed_runs if step.kind == "analysis" else runs_of
-        runs = of(config, out, step.task, step.seed)
-        if _is_done(config, out, step, runs):
+        if is_done(config, out, step):
             check_asked(config, step, out)
             watcher(f"done already: {step}")
             continue
+        of = analysed_runs if step.kind == "analysis" else runs_of
+        runs = of(config, out, step.task, step.seed)
         of_runs = step.kind in ("pairs", "analysis")
-        if of_runs and not all(run.done for run in runs):
+        if of_runs and not all(run.written for run in runs):
             watcher(f"waits for the other methods' runs: {step}")
             continue
         if step.kind == "pairs" and not pairs.can_be_paired(runs):
@@ -108,13 +108,6 @@ def run_steps(
         else:
             folders: dict[str, Path] = {run.of_method: run.folder for run in runs}
             analysis.analyse(folders, config.base, config.analysis, step.folder)
-
-
-def _is_done(config: Config, out: Path, step: Step, runs: Sequence[Step]) -> bool:
-    """Whether nothing is left to do; a comparison is made anew where a seed has come since."""
-    if step.kind != "pairs" or not step.done or not all(run.done for run in runs):
-        return is_done(config, out, step)
-    return pairs.is_current(step.record, config, runs)
 
 
 def _check_chosen(kind: str, chosen: Sequence[str], known: Collection[str]) -> None:
