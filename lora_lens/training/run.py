@@ -23,7 +23,7 @@ from transformers import (
 )
 
 from . import resuming
-from .alone import alone, is_first_process
+from .alone import alone
 from .answers import logits_of
 from .arguments import training_arguments
 from .callbacks import (
@@ -107,7 +107,7 @@ def train(
     if resume:
         made = resuming.ended(out, settings, splits.checksums, test=test, keep=keep_checkpoints)
         if made is not None:
-            return made | {"writes": is_first_process()}
+            return made
     with alone(out):
         return _train(
             settings,
@@ -169,7 +169,7 @@ def _train(
     trainer.accelerator.wait_for_everyone()
     # A process that ends in a group of gloo's may abort, and then torchrun ends the one that still writes.
     atexit.register(trainer.accelerator.state.destroy_process_group)
-    return record | {"writes": first}
+    return record
 
 
 def _trainer(
