@@ -30,8 +30,7 @@ from .callbacks import (
     EvaluateLast,
     FindBest,
     SpeedMeter,
-    StopAfter,
-    StopEarly,
+    StopAtEnding,
     StopIfDiverged,
 )
 from .data import (
@@ -43,6 +42,7 @@ from .data import (
 )
 from .disk import Logs
 from .encoding import encode
+from .ending import Ending
 from .models import (
     NewHeadWarning,
     warn_if_replaced,
@@ -182,9 +182,12 @@ def _trainer(
     callbacks: Sequence[TrainerCallback],
 ) -> LensTrainer:
     tokenizer, budget = ready.classifier.tokenizer, ready.budget
+    last = -1 if budget is None else budget.last
+    ending = Ending(settings.patience, after=last, stop_after=settings.stop_after)
     trainer = LensTrainer(
         settings=settings,
         budget=budget,
+        ending=ending,
         model=ready.model,
         args=arguments,
         train_dataset=cast(Any, encode(splits.train, tokenizer, ready.length)),
@@ -196,8 +199,7 @@ def _trainer(
         callbacks=[
             StopIfDiverged(),
             EvaluateLast(),
-            StopEarly(settings.patience, after=-1 if budget is None else budget.last),
-            *([] if settings.stop_after is None else [StopAfter(settings.stop_after)]),
+            StopAtEnding(ending),
             FindBest(),
             meter,
             *([] if budget is None else [budget]),
