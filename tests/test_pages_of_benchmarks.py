@@ -349,6 +349,13 @@ def test_hundred() -> None:
     assert page("hundred") == benchmark("hundred_page").page(record("hundred", "record.json"))
 
 
+def test_a_runs_folder_says_which_it_is() -> None:
+    design = benchmark("hundred_design")
+    for task in design.TASKS:
+        run = design.Run(11, 16, task)
+        assert design.run_of(run.name) == run
+
+
 def test_what_the_hundred_are_said_to_show_is_in_their_numbers() -> None:
     """Words of the page that no number is in."""
     told = record("hundred", "record.json")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -17,7 +16,7 @@ from ...staging import staged
 from ...training import trials
 from ...training.data import open_data
 from ...training.evaluate import answer
-from ...training.record import RECORD_NAME
+from ...training.record import RECORD_NAME, as_record
 from ...training.resuming import tidy
 from ...training.run import train
 from ...training.search import refuse_several_processes, search
@@ -197,5 +196,4 @@ def _check_data(step: Step, checksums: Mapping[str, str]) -> None:
 
 def _write_json(folder: Path, name: str, value: dict[str, Any], *, indent: int | None = 2) -> None:
     with staged(folder) as stage:
-        text = json.dumps(value, indent=indent, ensure_ascii=False)
-        (stage / name).write_text(text + "\n", encoding="utf-8")
+        (stage / name).write_text(as_record(value, indent=indent), encoding="utf-8")
