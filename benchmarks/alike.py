@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from alike_places import Place, place, place_record
+from alike_places import FAMILIES, Place, place, place_record
 from torch import Tensor
 
 import lora_lens as ll
@@ -27,11 +27,6 @@ from lora_lens.adapter import ModuleFactors
 from lora_lens.subspaces.untrained import untrained_factors
 
 SENTENCES, WORDS = 300, 64
-# Of each: modules, the LayerNorm before a layer, and the one after its attention.
-FAMILIES = {
-    "bert": (("query", "key", "value", "attention.output.dense"), "attention.output.LayerNorm"),
-    "mpnet": (("q", "k", "v", "o"), "attention.LayerNorm"),
-}
 BEFORE = ("encoder.layer.{}.output.LayerNorm", "embeddings.LayerNorm")
 EMBEDDING, EMBEDDINGS = "embeddings.{}_embeddings.weight", ("word", "position")
 FEW, MANY = 8, 64  # principal directions

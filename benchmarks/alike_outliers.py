@@ -12,7 +12,7 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from alike import FAMILIES
+from alike_places import FAMILIES
 
 import lora_lens as ll
 from lora_lens.questions.outliers.result import OutliersResult

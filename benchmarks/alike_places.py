@@ -17,6 +17,11 @@ FEW = (1, 2, 4, 8, 16, 32, 64, 128)
 SMALLEST = (1, 8, 32, 128)
 SHARED = 32  # directions that conversions have most in common
 LEAST = 0.1  # of r/d: an excess below it is not looked into
+# Of each: modules, the LayerNorm before a layer, and the one after its attention.
+FAMILIES = {
+    "bert": (("query", "key", "value", "attention.output.dense"), "attention.output.LayerNorm"),
+    "mpnet": (("q", "k", "v", "o"), "attention.LayerNorm"),
+}
 
 
 class Place(NamedTuple):

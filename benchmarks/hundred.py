@@ -20,47 +20,25 @@ import json
 import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
+
+from hundred_design import (
+    COMPARED,
+    KS,
+    MARGIN,
+    RANKS,
+    ROWS,
+    SIDES,
+    TASKS,
+    Run,
+    Task,
+    learnt,
+    run_of,
+)
+from hundred_page import page
 
 BASE = "sentence-transformers/all-MiniLM-L6-v2"
-RANKS = (4, 8, 16)
-ROWS = {"train": 1600, "development": 400, "test": 800}
-MARGIN = 0.05
-KS = (8, 16, 32)
-SIDES = ("right", "left")
-COMPARED = 8  # the rank of pairs that `compare` is asked about
 PAGE = Path(__file__).parents[1] / "docs" / "hundred.md"
-
-
-class Task(NamedTuple):
-    """Rows of GLUE, and what is to be told of them."""
-
-    name: str
-    folder: str
-    text: tuple[str, ...]
-    label: str
-    metric: str = "accuracy"
-
-
-TASKS = (
-    Task("sst2", "SST-2", ("sentence",), "label"),
-    Task("stsb", "STS-B", ("sentence1", "sentence2"), "score", "pearson"),
-    Task("genre", "STS-B", ("sentence1", "sentence2"), "genre"),
-    Task("qqp", "QQP", ("question1", "question2"), "is_duplicate"),
-)
-
-
-class Run(NamedTuple):
-    """One adapter to train."""
-
-    seed: int
-    rank: int
-    task: Task
-
-    @property
-    def name(self) -> str:
-        """Its folder's."""
-        return f"{self.task.name}-r{self.rank}-{self.seed}"
 
 
 def main() -> None:
@@ -81,8 +59,6 @@ def main() -> None:
         asked.record.parent.mkdir(parents=True, exist_ok=True)
         asked.record.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     else:
-        from hundred_page import page
-
         record = json.loads(asked.record.read_text(encoding="utf-8"))
         PAGE.write_text(page(record), encoding="utf-8")
 
@@ -149,9 +125,9 @@ def surveyed(out: Path) -> dict[str, Any]:
     import lora_lens as ll
 
     trained = [scored(path.parent) for path in sorted((out / "adapters").glob("*/run.json"))]
-    learnt = [one for one in trained if one["score"] >= one["majority"] + MARGIN]
-    folders = {one["name"]: str(out / "adapters" / one["name"]) for one in learnt}
-    apart = [one["name"] for one in learnt if own_start(one)]
+    good = [one for one in trained if learnt(one)]
+    folders = {one["name"]: str(out / "adapters" / one["name"]) for one in good}
+    apart = [one["name"] for one in good if own_start(one)]
     every = ll.survey([*folders.values()], out / "survey")
     alone = ll.survey([folders[name] for name in apart], out / "survey-apart")
     return {
@@ -159,24 +135,24 @@ def surveyed(out: Path) -> dict[str, Any]:
         "base": BASE,
         "margin": MARGIN,
         "trained": trained,
-        "every": {**seen(every), "of other tasks": of_other_tasks(learnt, folders)},
+        "every": {**seen(every), "of other tasks": of_other_tasks(good, folders)},
         "apart": {
             **seen(alone),
             "of other tasks": of_other_tasks(
-                [one for one in learnt if one["name"] in apart], folders
+                [one for one in good if one["name"] in apart], folders
             ),
         },
         "groups": groups(every.table("pairs"), every.table("interference")),
-        "compared": compared(learnt, folders),
+        "compared": compared(good, folders),
     }
 
 
 def scored(folder: Path) -> dict[str, Any]:
     """One run's settings and scores."""
     run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    task, rank, seed = folder.name.split("-")
+    made = run_of(folder.name)
     return {
-        "name": folder.name, "task": task, "rank": int(rank[1:]), "seed": int(seed),
+        "name": folder.name, "task": made.task.name, "rank": made.rank, "seed": made.seed,
         "metric": run["metric"], "score": run["test_score"], "majority": run["majority_score"],
     }  # fmt: skip
 
@@ -241,13 +217,19 @@ def groups(pairs: Any, crossed: Any) -> list[dict[str, Any]]:
     """φ of A and B and the cosine of ΔW, by what two adapters of one rank have in common."""
     found = []
     for every, value in ((pairs, "phi"), (crossed, "cosine")):
-        one, other = (every[side].str.split("-", expand=True) for side in ("one", "other"))
-        table = every.assign(task=one[0] == other[0], rank=one[1], seed=one[2] == other[2])
+        runs = [
+            tuple(map(run_of, names)) for names in zip(every["one"], every["other"], strict=True)
+        ]
+        table = every.assign(
+            task=[one.task == other.task for one, other in runs],
+            rank=[str(one.rank) for one, _ in runs],  # as text, by which they are sorted: 16, 4, 8
+            seed=[one.seed == other.seed for one, other in runs],
+        )[[one.rank == other.rank for one, other in runs]]
         by = [*(["matrix"] if value == "phi" else []), "rank", "task", "seed"]
-        for key, some in table[one[1] == other[1]].groupby(by):
+        for key, some in table.groupby(by):
             matrix, rank, task, seed = key if value == "phi" else ("delta", *key)
             row = {
-                "matrix": matrix, "rank": int(rank[1:]), "same_task": bool(task), "same_seed": bool(seed),
+                "matrix": matrix, "rank": int(rank), "same_task": bool(task), "same_seed": bool(seed),
                 "pairs": len(some), "mean": float(some[value].mean()),
             }  # fmt: skip
             if value == "phi":
@@ -257,12 +239,12 @@ def groups(pairs: Any, crossed: Any) -> list[dict[str, Any]]:
     return found
 
 
-def compared(learnt: Sequence[dict[str, Any]], folders: dict[str, str]) -> list[dict[str, Any]]:
+def compared(good: Sequence[dict[str, Any]], folders: dict[str, str]) -> list[dict[str, Any]]:
     """What `compare` says of two seeds of every two tasks, value, beside flips: the null that keeps W0's directions."""
     import lora_lens as ll
 
     found = []
-    for one, other in task_pairs(learnt):
+    for one, other in task_pairs(good):
         result = ll.compare(folders[one], folders[other], "value").to_dict()
         for matrix in ("A", "B"):
             told = result["matrices"][matrix]
@@ -274,16 +256,15 @@ def compared(learnt: Sequence[dict[str, Any]], folders: dict[str, str]) -> list[
     return found
 
 
-def task_pairs(learnt: Sequence[dict[str, Any]]) -> Iterator[tuple[str, str]]:
+def task_pairs(good: Sequence[dict[str, Any]]) -> Iterator[tuple[str, str]]:
     """The two lowest seeds at which both have learnt, and which differ."""
-    names = [task.name for task in TASKS]
-    seeds = {task: sorted(one["seed"] for one in learnt if one["task"] == task and one["rank"] == COMPARED)
-             for task in names}  # fmt: skip
-    for k, task in enumerate(names):
-        for other in names[k:]:
+    seeds = {task: sorted(one["seed"] for one in good if one["task"] == task.name and one["rank"] == COMPARED)
+             for task in TASKS}  # fmt: skip
+    for k, task in enumerate(TASKS):
+        for other in TASKS[k:]:
             pair = next(((s, t) for s in seeds[task] for t in seeds[other] if s != t), None)
             if pair is not None:
-                yield f"{task}-r{COMPARED}-{pair[0]}", f"{other}-r{COMPARED}-{pair[1]}"
+                yield Run(pair[0], COMPARED, task).name, Run(pair[1], COMPARED, other).name
 
 
 if __name__ == "__main__":

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from hundred import COMPARED, KS, RANKS, ROWS, SIDES, TASKS
+from hundred_design import COMPARED, KS, RANKS, ROWS, SIDES, TASKS, learnt, run_of
 from page_table import table
 
 from lora_lens.chance.p_values import holm
+from lora_lens.show.wording import listed
 
 PAIRED = {  # what two adapters have in common: whether task, whether seed
     "same task, other seed": (True, False),
@@ -34,7 +35,7 @@ def page(record: dict[str, Any]) -> str:
 
 def _trained(record: dict[str, Any]) -> Iterator[str]:
     trained = record["trained"]
-    learnt = [one for one in trained if one["score"] >= one["majority"] + record["margin"]]
+    good = [one for one in trained if learnt(one, record["margin"])]
     yield "# A hundred adapters of one base\n"
     yield (
         f"What `survey` says of {len(trained)} adapters that were trained for it: LoRA on query and value of all-MiniLM-L6-v2, "
@@ -49,16 +50,16 @@ def _trained(record: dict[str, Any]) -> Iterator[str]:
     )
     yield (
         f"Only those count that have learnt, by at least {record['margin']:g} above the score of a constant answer, on test rows: "
-        f"{len(learnt)} of {len(trained)}.\n"
+        f"{len(good)} of {len(trained)}.\n"
     )
     rows = []
     for task in TASKS:
         every = [one for one in trained if one["task"] == task.name]
-        good = [one["score"] for one in every if one in learnt]
-        middle = f"{statistics.median(good):.3f}" if good else "–"
+        scores = [one["score"] for one in every if one in good]
+        middle = f"{statistics.median(scores):.3f}" if scores else "–"
         constant = f"{every[0]['majority']:.3f}"
         rows.append(
-            [task.name, every[0]["metric"], constant, f"{len(good)} of {len(every)}", middle]
+            [task.name, every[0]["metric"], constant, f"{len(scores)} of {len(every)}", middle]
         )
     heads = ["task", "metric", "constant answer", "learnt, of all", "median score of those"]
     yield from table(heads, rows, "llrrr")
@@ -84,12 +85,12 @@ def _claims(record: dict[str, Any]) -> Iterator[str]:
         f"shared ones. But with the mean taken from each, {every['shared beside the mean']:.2f} is still held: the mean contains the directions of several families, not one adapter that all have in common."
     )
     found = by_what_is_common(record)
-    same, learnt, neither = (
+    same, other_start, neither = (
         _phis(found, "A", PAIRED[kind])
         for kind in ("other task, same seed", "same task, other seed", "other task, other seed")
     )
     yield (
-        f"- **A is alike by initialisation only** (arXiv 2509.25414). By initialisation mostly: φ of A is {same} in two tasks with one start. Not only: {learnt} in two "
+        f"- **A is alike by initialisation only** (arXiv 2509.25414). By initialisation mostly: φ of A is {same} in two tasks with one start. Not only: {other_start} in two "
         f"seeds of one task. With neither in common it is {neither}. (Ranks {', '.join(map(str, RANKS))}; chance {_chances(found)}.)"
     )
     crowded, started = (
@@ -114,20 +115,15 @@ def _of_others(found: dict[str, Any]) -> dict[tuple[str, int], float]:
 
 
 def _phis(found: dict[Any, dict[str, Any]], matrix: str, same: tuple[bool, bool]) -> str:
-    return _listed(f"{found[matrix, rank, *same]['mean']:.2f}" for rank in RANKS)
+    return listed([f"{found[matrix, rank, *same]['mean']:.2f}" for rank in RANKS])
 
 
 def _chances(found: dict[Any, dict[str, Any]]) -> str:
-    return _listed(f"{found['A', rank, False, False]['gaussian']:.2f}" for rank in RANKS)
+    return listed([f"{found['A', rank, False, False]['gaussian']:.2f}" for rank in RANKS])
 
 
 def _cosines(found: dict[Any, dict[str, Any]], same: tuple[bool, bool]) -> str:
-    return _listed(f"{found['delta', rank, *same]['mean']:.2f}" for rank in RANKS)
-
-
-def _listed(numbers: Iterable[str]) -> str:
-    *some, last = numbers
-    return f"{', '.join(some)} and {last}"
+    return listed([f"{found['delta', rank, *same]['mean']:.2f}" for rank in RANKS])
 
 
 def _with_holm(rows: list[dict[str, Any]]) -> list[tuple[dict[str, Any], float]]:
@@ -141,13 +137,10 @@ def _beyond(rows: list[tuple[dict[str, Any], float]], matrix: str, same_task: bo
     some = [
         row["phi"] > row["flipped"] and p <= 0.05
         for row, p in rows
-        if row["matrix"] == matrix and (_task(row["one"]) == _task(row["other"])) is same_task
+        if row["matrix"] == matrix
+        and (run_of(row["one"]).task == run_of(row["other"]).task) is same_task
     ]
     return f"{sum(some)} of {len(some)}"
-
-
-def _task(name: str) -> str:
-    return name.split("-", maxsplit=1)[0]
 
 
 def _universal(record: dict[str, Any]) -> Iterator[str]:

@@ -18,8 +18,9 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+from counting import LEVEL, count, parser_of, says
 from one_module import one_module
-from power import LEVEL, count, factor, parser_of, says, size
+from planting import factor, size
 from torch import Tensor
 
 import lora_lens as ll

@@ -55,7 +55,7 @@ def test_benchmarks() -> None:
 
 @pytest.mark.parametrize("path", POWER, ids=lambda path: path.stem)
 def test_power_has_every_line(path: Path) -> None:
-    lines = [line for line in benchmark("power").table(record("power", path.name)) if line]
+    lines = [line for line in benchmark("counting").table(record("power", path.name)) if line]
     assert len(lines) > 3
     for line in lines:
         assert line in page("power")
@@ -347,6 +347,13 @@ def test_a_start_stays_in_theta() -> None:
 
 def test_hundred() -> None:
     assert page("hundred") == benchmark("hundred_page").page(record("hundred", "record.json"))
+
+
+def test_a_runs_folder_says_which_it_is() -> None:
+    design = benchmark("hundred_design")
+    for task in design.TASKS:
+        run = design.Run(11, 16, task)
+        assert design.run_of(run.name) == run
 
 
 def test_what_the_hundred_are_said_to_show_is_in_their_numbers() -> None:

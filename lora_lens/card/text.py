@@ -12,6 +12,7 @@ from ..files.revisions import split_revision, with_revision
 from ..questions.spectrum.result import LayerSpectrum, Spectrum
 from ..show.layout import Table, number, significant
 from ..show.text import as_markdown
+from ..show.wording import listed
 from ..training.data.tasks import TASKS
 
 # By this a card is known as one that may be replaced.
@@ -116,7 +117,7 @@ def _sentence(record: Mapping[str, Any], title: str) -> str:
     settings = record["settings"]
     data = "GLUE's" if settings.get("own") is None else "own data,"
     return (
-        f"{_article(title)} {title} adapter of {_listed(settings['target_modules'])} at rank {settings['rank']}, trained on "
+        f"{_article(title)} {title} adapter of {listed(settings['target_modules'])} at rank {settings['rank']}, trained on "
         f"{data} {settings['task']} by lora-lens: "
         f"{record['trainable_parameters']:,} trained numbers in the low-rank part, and "
         f"{record['head_parameters']:,} in the head."
@@ -131,11 +132,6 @@ def _article(title: str) -> str:
         ('An', 'A')
     """
     return "An" if title[0] in "AEIOaeio" else "A"
-
-
-def _listed(names: Sequence[str]) -> str:
-    *most, last = names
-    return f"{', '.join(most)} and {last}" if most else last
 
 
 def _scores(record: Mapping[str, Any]) -> Table:

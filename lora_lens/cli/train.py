@@ -74,6 +74,7 @@ def run(
     check_asked(push_to_hub, private=private)
     training_libraries()
     from ..card.write import write_card
+    from ..training.alone import is_first_process
     from ..training.progress import ConsoleProgress
     from ..training.run import train
     from ..training.settings import RunSettings
@@ -88,7 +89,7 @@ def run(
             command=shlex.join(["lora-lens", *sys.argv[1:]]),
             callbacks=(ConsoleProgress(),),
         )
-    if not record.pop("writes"):
+    if not is_first_process():
         return
     say(f"wrote {out}")
     try:

@@ -49,9 +49,11 @@ def one_line_of(text: str) -> str:
     return text if text.isprintable() else printable(" ".join(text.split()))
 
 
-def as_json(result: Mapping[str, Any]) -> str:
-    """One JSON object, indented, whose numbers are finite or None; NumPy's whole numbers are Python's."""
-    text = json.dumps(result, indent=2, allow_nan=False, ensure_ascii=False, default=operator.index)
+def as_json(result: Mapping[str, Any], *, indent: int | None = 2) -> str:
+    """One JSON object, indented or in one line, whose numbers are finite or None; NumPy's whole numbers are Python's."""
+    text = json.dumps(
+        result, indent=indent, allow_nan=False, ensure_ascii=False, default=operator.index
+    )
     return text + "\n"
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from transformers import TrainerCallback
 
 from ..errors import DivergedError
+from .ending import Ending
 from .resuming import find_best
 
 
@@ -34,50 +34,17 @@ class StopIfDiverged(TrainerCallback):
             )
 
 
-class StopEarly(TrainerCallback):
-    """End a run whose development score has not risen for `patience` evaluations.
+class StopAtEnding(TrainerCallback):
+    """End a run where its `Ending` says.
 
     transformers' own callback counts for itself, and a resumed run would begin to count anew.
     """
 
-    def __init__(self, patience: int, after: int = -1) -> None:
-        self._patience, self._after = patience, after
+    def __init__(self, ending: Ending) -> None:
+        self._ending = ending
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        control.should_training_stop |= out_of_patience(
-            state.log_history, self._patience, self._after
-        )
-
-
-class StopAfter(TrainerCallback):
-    """End a run at its first evaluation after so many epochs; its schedule is that of all of them."""
-
-    def __init__(self, epochs: float) -> None:
-        self._epochs = epochs
-
-    def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        control.should_training_stop |= state.epoch >= self._epochs
-
-
-def has_stopped(log: Iterable[Mapping[str, Any]], stop_after: float | None) -> bool:
-    """Whether a Trainer's log has the evaluation at which `StopAfter` ends a run.
-
-    Example:
-        >>> has_stopped([{"eval_score": 0.5, "epoch": 1.0}], 2), has_stopped([{"eval_score": 0.5, "epoch": 2.0}], 2)
-        (False, True)
-    """
-    return stop_after is not None and any(
-        "eval_score" in row and row["epoch"] >= stop_after for row in log
-    )
-
-
-def out_of_patience(log: Iterable[Mapping[str, Any]], patience: int, after: int = -1) -> bool:
-    """Whether the last `patience` evaluations of a Trainer's log are no better than one before.
-
-    Only those of steps beyond `after` count.
-    """
-    scores = [row["eval_score"] for row in log if "eval_score" in row and row["step"] > after]
-    return bool(scores) and len(scores) - 1 - scores.index(max(scores)) >= patience
+        control.should_training_stop |= self._ending.reached(state.log_history)
 
 
 class FindBest(TrainerCallback):

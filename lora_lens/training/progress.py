@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import warnings
 from typing import Any
@@ -13,6 +12,7 @@ from transformers import TrainerCallback
 from transformers.utils import logging
 
 from ..terminal.quiet import is_quiet
+from .alone import is_first_process
 
 
 def quiet_libraries() -> None:
@@ -28,7 +28,7 @@ class ConsoleProgress(TrainerCallback):
     def __init__(self) -> None:
         # Every process of a distributed run has one; the first speaks.
         self._console = Console(
-            stderr=True, highlight=False, quiet=is_quiet() or os.environ.get("RANK", "0") != "0"
+            stderr=True, highlight=False, quiet=is_quiet() or not is_first_process()
         )
         columns = (TextColumn("steps"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         self._bar = Progress(

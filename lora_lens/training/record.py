@@ -14,6 +14,8 @@ from ..errors import OutputError
 from ..files.locate import read_json
 from ..files.peft_names import CONFIG
 from ..files.revisions import split_revision
+from ..labelled import plain
+from ..show.text import as_json
 from ..staging import staged
 
 if TYPE_CHECKING:
@@ -56,6 +58,24 @@ def record_of_run(
     made["data_sha256"] = record.get("data_sha256")
     made.pop(ELSEWHERE, None)
     return record if made == asked_of_run(settings, checksums) else None
+
+
+def as_record(found: Mapping[str, Any], *, indent: int | None = 2) -> str:
+    """The text of a record: JSON, in which a number that is not finite is null.
+
+    Example:
+        >>> as_record({"history": [{"loss": float("nan")}], "seeds": (0, 1)}, indent=None).rstrip()
+        '{"history": [{"loss": null}], "seeds": [0, 1]}'
+    """
+    return as_json({name: _finite(value) for name, value in found.items()}, indent=indent)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _finite(one) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(one) for one in value]
+    return plain(value) if isinstance(value, float) else value
 
 
 def versions() -> dict[str, str]:
@@ -119,6 +139,5 @@ def write_adapter(model: PeftModel, base: str, out: Path, record: dict[str, Any]
     with staged(out, last=CONFIG) as folder:
         with told_by_the_system(folder):
             model.save_pretrained(str(folder))
-        text = json.dumps(record, indent=2, ensure_ascii=False)
-        (folder / RECORD_NAME).write_text(text + "\n", encoding="utf-8")
+        (folder / RECORD_NAME).write_text(as_record(record), encoding="utf-8")
         (folder / "README.md").unlink(missing_ok=True)  # PEFT's empty model card

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import warnings
 from collections.abc import Mapping
@@ -24,7 +23,7 @@ from .damage import (
     why_no_weights,
     why_unfinished,
 )
-from .record import asked_of_run, record_of_run
+from .record import as_record, asked_of_run, record_of_run
 from .settings import RunSettings
 
 CHECKPOINTS = "checkpoints"
@@ -129,8 +128,8 @@ def tidy(out: Path, *, keep: bool) -> None:
 def begin(out: Path, settings: RunSettings, checksums: Mapping[str, str]) -> None:
     """Write down how the run is begun, for the day when it is resumed."""
     with staged(out) as folder:
-        text = json.dumps(asked_of_run(settings, checksums), indent=2, ensure_ascii=False)
-        (folder / _UNFINISHED).write_text(text + "\n", encoding="utf-8")
+        text = as_record(asked_of_run(settings, checksums))
+        (folder / _UNFINISHED).write_text(text, encoding="utf-8")
 
 
 def end(out: Path) -> None:

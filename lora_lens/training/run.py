@@ -23,15 +23,14 @@ from transformers import (
 )
 
 from . import resuming
-from .alone import alone, is_first_process
+from .alone import alone
 from .answers import logits_of
 from .arguments import training_arguments
 from .callbacks import (
     EvaluateLast,
     FindBest,
     SpeedMeter,
-    StopAfter,
-    StopEarly,
+    StopAtEnding,
     StopIfDiverged,
 )
 from .data import (
@@ -43,6 +42,7 @@ from .data import (
 )
 from .disk import Logs
 from .encoding import encode
+from .ending import Ending
 from .models import (
     NewHeadWarning,
     warn_if_replaced,
@@ -107,7 +107,7 @@ def train(
     if resume:
         made = resuming.ended(out, settings, splits.checksums, test=test, keep=keep_checkpoints)
         if made is not None:
-            return made | {"writes": is_first_process()}
+            return made
     with alone(out):
         return _train(
             settings,
@@ -169,7 +169,7 @@ def _train(
     trainer.accelerator.wait_for_everyone()
     # A process that ends in a group of gloo's may abort, and then torchrun ends the one that still writes.
     atexit.register(trainer.accelerator.state.destroy_process_group)
-    return record | {"writes": first}
+    return record
 
 
 def _trainer(
@@ -182,9 +182,12 @@ def _trainer(
     callbacks: Sequence[TrainerCallback],
 ) -> LensTrainer:
     tokenizer, budget = ready.classifier.tokenizer, ready.budget
+    last = -1 if budget is None else budget.last
+    ending = Ending(settings.patience, after=last, stop_after=settings.stop_after)
     trainer = LensTrainer(
         settings=settings,
         budget=budget,
+        ending=ending,
         model=ready.model,
         args=arguments,
         train_dataset=cast(Any, encode(splits.train, tokenizer, ready.length)),
@@ -196,8 +199,7 @@ def _trainer(
         callbacks=[
             StopIfDiverged(),
             EvaluateLast(),
-            StopEarly(settings.patience, after=-1 if budget is None else budget.last),
-            *([] if settings.stop_after is None else [StopAfter(settings.stop_after)]),
+            StopAtEnding(ending),
             FindBest(),
             meter,
             *([] if budget is None else [budget]),

@@ -11,8 +11,8 @@ from transformers import Trainer
 
 from . import resuming
 from .budget import Budget
-from .callbacks import has_stopped, out_of_patience
 from .disk import writing
+from .ending import Ending
 from .sampling import LengthGrouped
 from .settings import RunSettings
 
@@ -25,12 +25,15 @@ class LensTrainer(Trainer):
     Args:
         settings: Of the run.
         budget: AdaLoRA's, where it has one.
+        ending: Where it ends before its last epoch.
         **arguments: The Trainer's own.
     """
 
-    def __init__(self, *, settings: RunSettings, budget: Budget | None, **arguments: Any) -> None:
+    def __init__(
+        self, *, settings: RunSettings, budget: Budget | None, ending: Ending, **arguments: Any
+    ) -> None:
         super().__init__(**arguments)
-        self._settings, self._budget = settings, budget
+        self._settings, self._budget, self._ending = settings, budget, ending
         self._before, self._began = 0.0, time.perf_counter()
 
     @property
@@ -51,9 +54,7 @@ class LensTrainer(Trainer):
             self._before = next(
                 (row[_SECONDS] for row in reversed(state.log_history) if _SECONDS in row), 0.0
             )
-            after = -1 if self._budget is None else self._budget.last
-            log, stop_after = state.log_history, self._settings.stop_after
-            if out_of_patience(log, self._settings.patience, after) or has_stopped(log, stop_after):
+            if self._ending.reached(state.log_history):
                 self.state = state
                 resuming.find_best(state, Path(str(self.args.output_dir)))
                 self._load_best_model()

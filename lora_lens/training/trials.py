@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +16,7 @@ from ..files.peft_names import CONFIG
 from ..staging import staged
 from .history import history_sheet
 from .ownership import ERROR, SURPLUS, folder_of, taken_up_twice
-from .record import SEARCH_NAME, TENSORBOARD, record_of_run
+from .record import SEARCH_NAME, TENSORBOARD, as_record, record_of_run
 from .settings import RunSettings
 
 
@@ -99,8 +98,7 @@ def write_search(study: optuna.Study, out: Path) -> dict[str, Any]:
 
         figure = sheet(history_sheet(study.study_name, rows))
         write_figures({"history": figure}, folder, (".png", ".svg"))
-        text = json.dumps(record, indent=2, ensure_ascii=False)
-        (folder / SEARCH_NAME).write_text(text + "\n", encoding="utf-8")
+        (folder / SEARCH_NAME).write_text(as_record(record), encoding="utf-8")
     return record
 
 

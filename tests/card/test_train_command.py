@@ -22,8 +22,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def train(_settings: Any, out: Path, **_: Any) -> dict[str, Any]:
         shutil.copytree(ll.demo_adapter("lora"), out, dirs_exist_ok=True)
-        record = json.loads((out / "run.json").read_text()) | {"test_score": 0.8474}
-        return record | {"writes": True}
+        return json.loads((out / "run.json").read_text()) | {"test_score": 0.8474}
 
     monkeypatch.setattr(run, "train", train)
     base = "sentence-transformers/all-MiniLM-L6-v2"
@@ -36,6 +35,15 @@ def test_it_leaves_a_card(command: list[str], tmp_path: Path) -> None:
     assert json.loads(result.stdout)["test_score"] == 0.8474
     assert "0.8474" in (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
     assert (tmp_path / "out" / "spectrum.png").is_file()
+
+
+def test_the_other_processes_of_torchrun_say_and_write_nothing(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RANK", "1")
+    result = CliRunner().invoke(app, [*command, "--json"])
+    assert (result.exit_code, result.output) == (0, "")
+    assert not (tmp_path / "out" / "README.md").exists()
 
 
 @pytest.mark.parametrize("more", [[], ["--json"]])

@@ -13,6 +13,7 @@ from lora_lens.reproduction.experiment.config import Equivalence
 from lora_lens.reproduction.experiment.config_file import read_config
 from lora_lens.reproduction.runs import pairs
 from lora_lens.reproduction.runs.collect import row_differences
+from lora_lens.reproduction.runs.done import steps_done
 from lora_lens.reproduction.runs.steps import runs_of
 from lora_lens.training.data import open_data
 from lora_lens.training.data.metrics import accuracy, matthews, pearson
@@ -113,7 +114,7 @@ def test_the_record_holds_no_label_and_is_read_again(experiment) -> None:
     written = json.loads(record.read_text())
     assert written["rows"] == 200
     assert max(len(str(value)) for value in written["pairs"][0].values()) < 200
-    (found,) = row_differences(config, out)["rte"]
+    (found,) = row_differences(steps_done(config, out))["rte"]
     scores = written["scores"]
     assert found.seeds == (0, 1)
     assert found.each == pytest.approx(
@@ -131,7 +132,28 @@ def test_a_run_that_was_made_anew_makes_the_record_stale(experiment) -> None:
     evaluation = json.loads((runs[0].folder / "evaluation.json").read_text()) | {"score": 0.123}
     (runs[0].folder / "evaluation.json").write_text(json.dumps(evaluation))
     assert not pairs.is_current(record, config, runs)
-    assert row_differences(config, out) == {}
+    assert row_differences(steps_done(config, out)) == {}
+
+
+def test_a_comparison_is_done_where_it_is_of_the_runs_that_are_there(experiment) -> None:
+    """A seed that came since makes it stale, and so does a run that is gone; one that is still to come does not."""
+    config, runs, record, out = experiment
+
+    def done(config) -> bool:
+        (found,) = (done for step, done in steps_done(config, out) if step.kind == "pairs")
+        return found
+
+    assert not done(config)
+    first = [run for run in runs if run.seed == 0]
+    pairs.compare_rows(config, "rte", first, record)
+    assert done(replace(config, seeds=(0,)))
+    assert not done(config)
+    pairs.compare_rows(config, "rte", runs, record)
+    assert done(config)
+    assert done(replace(config, seeds=(0, 1, 2)))
+    assert not done(replace(config, equivalence=Equivalence(draws=301)))
+    (runs[0].folder / "evaluation.json").unlink()
+    assert not done(config)
 
 
 def test_runs_that_have_not_learnt_the_task_are_not_compared(experiment) -> None:
@@ -144,7 +166,7 @@ def test_runs_that_have_not_learnt_the_task_are_not_compared(experiment) -> None
     (bad.folder / "evaluation.json").write_text(json.dumps(evaluation | {"majority_score": score}))
     (bad.folder / "answers.json").write_text(json.dumps({"answers": constant}))
     pairs.compare_rows(config, "rte", runs, record)
-    assert row_differences(config, out)["rte"][0].seeds == (0,)
+    assert row_differences(steps_done(config, out))["rte"][0].seeds == (0,)
 
 
 def test_other_data_than_the_answers_were_given_to(experiment, tmp_path: Path) -> None:

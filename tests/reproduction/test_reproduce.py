@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from lora_lens import compare, conversion_similarity, load_adapter
 from lora_lens.cli import app
+from lora_lens.reproduction.experiment import analysis
 from lora_lens.reproduction.experiment.config_file import read_config
 from lora_lens.reproduction.page import report
 from lora_lens.reproduction.page.report import write_report
@@ -85,7 +86,8 @@ def test_the_page_holds_every_table(done: tuple[Path, str], tmp_path: Path) -> N
     shutil.rmtree(tmp_path / "out" / "runs" / "rte-lora-1")
     again = reproduce(tmp_path, "--print")
     assert again.exit_code == 0, again.stderr
-    assert "10 of 11 steps are done" in (tmp_path / "out" / "results.md").read_text()
+    # Without the comparison, too, which is of that run.
+    assert "9 of 11 steps are done" in (tmp_path / "out" / "results.md").read_text()
     assert not (tmp_path / "out" / "runs" / "rte-lora-1").exists()
 
 
@@ -315,6 +317,55 @@ def test_an_analysis_of_other_adapters_is_not_taken_for_one_of_these(
     assert after["value"]["similarity"] == before["value"]["similarity"]  # of LoRA
     assert after["value"]["comparison"] != before["value"]["comparison"]
     assert "done already: analysis rte, seed 0" in reproduce(tmp_path).stderr
+
+
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize("changed", ["scores", "draws"])
+def test_a_comparison_that_is_to_be_made_anew_is_not_done(
+    done: tuple[Path, str], tmp_path: Path, changed: str
+) -> None:
+    """The page said that all steps were done, of a seed that had come since, and of other draws than it was asked for."""
+    out = tmp_path / "out"
+    shutil.copytree(done[0] / "out", out)
+    record = out / "pairs" / "rte.json"
+    had = json.loads(record.read_text())
+    of_one_seed = {name: score for name, score in had["scores"].items() if name.endswith("-0")}
+    edit(record, **{changed: {"scores": of_one_seed, "draws": had["draws"] + 1}[changed]})
+    assert reproduce(tmp_path, "--print").exit_code == 0
+    page = (out / "results.md").read_text()
+    assert "10 of 11 steps are done" in page
+    assert "Next is: comparison by rows, rte." in page
+    (tmp_path / "glue").symlink_to(done[0] / "glue")
+    assert "\ncomparison by rows, rte\n" in reproduce(tmp_path).stderr
+    assert json.loads(record.read_text()) == had
+    assert "All 11 steps are done." in (out / "results.md").read_text()
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_comparison_is_printed_without_the_answers_that_it_is_of(
+    done: tuple[Path, str], tmp_path: Path
+) -> None:
+    """The page said beside it that it could not be made."""
+    out = tmp_path / "out"
+    shutil.copytree(done[0] / "out", out)
+    for answers in (out / "runs").glob("*/answers.json"):
+        answers.unlink()
+    assert reproduce(tmp_path, "--print").exit_code == 0
+    assert "All 11 steps are done." in (out / "results.md").read_text()
+    assert "cannot be made" not in (out / "results.md").read_text()
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_an_analysis_is_asked_once_whether_it_is_of_its_adapters(
+    done: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It hashes their weights."""
+    shutil.copytree(done[0] / "out", tmp_path / "out")
+    asked: list[Path] = []
+    is_of = analysis.is_of
+    monkeypatch.setattr(analysis, "is_of", lambda *given: asked.append(given[0]) or is_of(*given))
+    write_report(read_config("smoke"), tmp_path / "out", from_records=True)
+    assert sorted(path.name for path in asked) == ["rte-0", "rte-1"]
 
 
 @pytest.mark.usefixtures("undrawn")

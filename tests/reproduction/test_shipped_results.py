@@ -39,7 +39,7 @@ def test_every_step_of_minilm_is_recorded() -> None:
     steps = list(plan(read_config("minilm"), RESULTS / "minilm"))
     assert len(steps) == 48  # 4 tasks: 2 searches, 6 runs, a comparison and 3 analyses each
     # They are from before answers were kept row by row.
-    assert {step.kind for step in steps if not step.done} == {"pairs"}
+    assert {step.kind for step in steps if not step.written} == {"pairs"}
 
 
 def test_the_page_is_that_of_the_records(again) -> None:

@@ -320,8 +320,10 @@ def test_killed_when_its_adapter_was_whole(
 
 def test_checkpoints_that_were_kept_stay(settings: RunSettings, tmp_path: Path) -> None:
     settings = replace(settings, epochs=1)
-    train(settings, tmp_path, use_cpu=True, keep_checkpoints=True)
-    train(settings, tmp_path, use_cpu=True, resume=True)
+    made = train(settings, tmp_path, use_cpu=True, keep_checkpoints=True)
+    again = train(settings, tmp_path, use_cpu=True, resume=True)
+    written = json.loads((tmp_path / "run.json").read_text())
+    assert json.loads(json.dumps(made)) == again == written
     assert (tmp_path / "checkpoints" / "checkpoint-0").is_dir()
 
 

@@ -11,7 +11,7 @@ from ...show.to_draw import check_part, check_parts
 from ..numbers.scores import TaskScores
 from . import figures
 
-_HOW = "which reproduction.collect.task_scores(…) gives"
+_HOW = "which reproduction.runs.collect.task_scores(…) gives"
 
 
 def scores_plot(tasks: Sequence[TaskScores], ax: Axes | None = None) -> Axes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,9 @@ from ..numbers.learnt import least_learnt
 from ..numbers.longer import Longer
 from ..numbers.scores import TaskScores
 from .asked import check_asked
-from .pairs import can_be_paired, given_scores
-from .steps import EVALUATION_NAME, PAGE_NAME, Step, is_done, plan, run_folder, runs_of
+from .done import Steps, steps_done
+from .pairs import can_be_paired
+from .steps import EVALUATION_NAME, PAGE_NAME, plan, run_folder
 
 
 @dataclass(frozen=True)
@@ -32,13 +33,13 @@ class Found:
         steps: Every step of the configuration, and whether it is done.
         scores: Of every task that has a finished run.
         differences: Task to what its comparison by rows found.
-        unpaired: Tasks whose runs are all there, but without their answers to every row.
+        unpaired: Tasks that are not compared by rows and cannot be: their runs are all there, but without their answers to every row.
         longer: Runs of more epochs beside the runs themselves.
         analyses: Task to the records of its seeds' analyses.
         speed: Table 4's record, if it is there.
     """
 
-    steps: tuple[tuple[Step, bool], ...]
+    steps: Steps
     scores: list[TaskScores]
     differences: dict[str, list[Difference]]
     unpaired: tuple[str, ...]
@@ -57,7 +58,7 @@ def check_there(config: Config, out: Path) -> None:
     """
     if not out.is_dir():
         raise SettingsError(f"{out} is not there; give the folder of {config.name} by --out")
-    begun = (out / PAGE_NAME).exists() or any(step.done for step in plan(config, out))
+    begun = (out / PAGE_NAME).exists() or any(step.written for step in plan(config, out))
     if not begun and any(out.iterdir()):
         raise SettingsError(
             f"{out} holds no finished step of {config.name}; give its folder by --out"
@@ -85,36 +86,43 @@ def collect(config: Config, out: Path) -> Found:
         SettingsError: One is of a step that was done otherwise than the configuration says, of which the page would say
             what the configuration does; or runs that are to be compared are of different files.
     """
-    for step in plan(config, out):
-        if is_done(config, out, step):
+    steps = steps_done(config, out)
+    for step, done in steps:
+        if done:
             check_asked(config, step, out)
     measured = (out / table4.RECORD_NAME).exists()
     if measured:
         table4.check(out, config)
+    differences = row_differences(steps)
     return Found(
-        steps=tuple((step, is_done(config, out, step)) for step in plan(config, out)),
-        scores=task_scores(config, out),
-        differences=row_differences(config, out),
-        unpaired=_unpaired(config, out),
-        longer=longer_runs(config, out),
-        analyses=_analyses(config, out),
+        steps=steps,
+        scores=task_scores(steps),
+        differences=differences,
+        unpaired=_unpaired(config, steps, differences),
+        longer=longer_runs(steps, out),
+        analyses=_analyses(steps),
         speed=table4.read_speed(out) if measured else None,
     )
 
 
-def _unpaired(config: Config, out: Path) -> tuple[str, ...]:
-    found = {task: runs_of(config, out, task) for task in config.tasks}
+def _unpaired(config: Config, steps: Steps, compared: Collection[str]) -> tuple[str, ...]:
+    runs = {
+        task: [(step, done) for step, done in steps if (step.task, step.kind) == (task, "run")]
+        for task in config.tasks
+    }
     return tuple(
         task
-        for task, runs in found.items()
-        if all(run.done for run in runs) and not can_be_paired(runs)
+        for task, found in runs.items()
+        if task not in compared
+        and all(done for _, done in found)
+        and not can_be_paired([step for step, _ in found])
     )
 
 
-def _analyses(config: Config, out: Path) -> dict[str, list[dict[str, Any]]]:
+def _analyses(steps: Steps) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {}
-    for step in plan(config, out):
-        if step.kind == "analysis" and is_done(config, out, step):
+    for step, done in steps:
+        if step.kind == "analysis" and done:
             record = analysis.read_analysis(step.folder)
             found.setdefault(step.task, []).append(record)
     return found
@@ -138,11 +146,11 @@ class Run:
     record: dict[str, Any]
 
 
-def task_scores(config: Config, out: Path) -> list[TaskScores]:
+def task_scores(steps: Steps) -> list[TaskScores]:
     """The scores of every task that has a finished run, in the configuration's order."""
     found: dict[str, list[Run]] = {}
-    for step in plan(config, out):
-        if step.kind == "run" and step.done and step.method and step.seed is not None:
+    for step, done in steps:
+        if step.kind == "run" and done and step.method and step.seed is not None:
             found.setdefault(step.task, []).append(_read(step.folder, step.method, step.seed))
     for runs in found.values():
         _check_same_rows(runs)
@@ -166,11 +174,11 @@ def _check_same_rows(runs: Sequence[Run]) -> None:
                 )
 
 
-def longer_runs(config: Config, out: Path) -> list[Longer]:
+def longer_runs(steps: Steps, out: Path) -> list[Longer]:
     """Every finished run of more epochs beside the run that it is to be compared with."""
     found = []
-    for step in plan(config, out):
-        if step.kind == "longer" and step.done and step.method and step.seed is not None:
+    for step, done in steps:
+        if step.kind == "longer" and done and step.method and step.seed is not None:
             folder = run_folder(out, step.task, step.method, step.seed)
             if (folder / EVALUATION_NAME).exists():
                 short, longer = (
@@ -181,15 +189,13 @@ def longer_runs(config: Config, out: Path) -> list[Longer]:
     return found
 
 
-def row_differences(config: Config, out: Path) -> dict[str, list[Difference]]:
-    """Task to what its comparison by rows found, as far as it is of the runs that are there."""
+def row_differences(steps: Steps) -> dict[str, list[Difference]]:
+    """Task to what its comparison by rows found."""
     found = {}
-    for step in plan(config, out):
-        if step.kind == "pairs" and step.done:
-            runs = [run for run in runs_of(config, out, step.task) if run.done]
+    for step, done in steps:
+        if step.kind == "pairs" and done:
             record: Any = read_json(step.record, AdapterError)
-            if record["scores"] == given_scores(runs):
-                found[step.task] = [_difference(pair, record["rows"]) for pair in record["pairs"]]
+            found[step.task] = [_difference(pair, record["rows"]) for pair in record["pairs"]]
     return found
 
 

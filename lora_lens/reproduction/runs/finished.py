@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ...show.layout import NONE, Table, counted
 from ..experiment.paper import TASK_NAMES
-from .steps import Step
+from .done import Steps
 
 _KINDS = {
     "search": "searches",
@@ -15,10 +15,9 @@ _KINDS = {
     "longer": "runs of more epochs",
     "analysis": "analyses",
 }
-_Steps = Sequence[tuple[Step, bool]]
 
 
-def finished_table(steps: _Steps) -> Table:
+def finished_table(steps: Steps) -> Table:
     """A row a task, a column a kind of step: how many are done, of how many."""
     kinds = [kind for kind in _KINDS if any(step.kind == kind for step, _ in steps)]
     tasks = dict.fromkeys(step.task for step, _ in steps)
@@ -29,7 +28,7 @@ def finished_table(steps: _Steps) -> Table:
     )
 
 
-def finished_sentence(steps: _Steps, unpaired: Sequence[str] = ()) -> str:
+def finished_sentence(steps: Steps, unpaired: Sequence[str] = ()) -> str:
     """Whether all of it is done; else what is left. `unpaired` tasks cannot be compared by rows."""
     possible = [
         each for each in steps if not (each[0].kind == "pairs" and each[0].task in unpaired)
@@ -51,6 +50,6 @@ def finished_sentence(steps: _Steps, unpaired: Sequence[str] = ()) -> str:
     return said
 
 
-def _of(steps: _Steps, task: str, kind: str) -> str:
+def _of(steps: Steps, task: str, kind: str) -> str:
     found = [done for step, done in steps if (step.task, step.kind) == (task, kind)]
     return f"{sum(found)} of {len(found)}" if found else NONE

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -17,7 +16,7 @@ from ...staging import staged
 from ...training import trials
 from ...training.data import open_data
 from ...training.evaluate import answer
-from ...training.record import RECORD_NAME
+from ...training.record import RECORD_NAME, as_record
 from ...training.resuming import tidy
 from ...training.run import train
 from ...training.search import refuse_several_processes, search
@@ -26,12 +25,12 @@ from ..experiment import analysis
 from ..experiment.config import Config, search_settings
 from . import pairs
 from .asked import asked_settings, check_asked
+from .done import is_done
 from .steps import (
     ANSWERS_NAME,
     EVALUATION_NAME,
     Step,
     analysed_runs,
-    is_done,
     plan,
     runs_of,
     search_folder,
@@ -85,14 +84,14 @@ def run_steps(
     _check_chosen("task", tasks, config.tasks)
     _check_chosen("method", methods, config.methods)
     for step in plan(config, out, tasks, methods):
-        of = analysed_runs if step.kind == "analysis" else runs_of
-        runs = of(config, out, step.task, step.seed)
-        if _is_done(config, out, step, runs):
+        if is_done(config, out, step):
             check_asked(config, step, out)
             watcher(f"done already: {step}")
             continue
+        of = analysed_runs if step.kind == "analysis" else runs_of
+        runs = of(config, out, step.task, step.seed)
         of_runs = step.kind in ("pairs", "analysis")
-        if of_runs and not all(run.done for run in runs):
+        if of_runs and not all(run.written for run in runs):
             watcher(f"waits for the other methods' runs: {step}")
             continue
         if step.kind == "pairs" and not pairs.can_be_paired(runs):
@@ -108,13 +107,6 @@ def run_steps(
         else:
             folders: dict[str, Path] = {run.of_method: run.folder for run in runs}
             analysis.analyse(folders, config.base, config.analysis, step.folder)
-
-
-def _is_done(config: Config, out: Path, step: Step, runs: Sequence[Step]) -> bool:
-    """Whether nothing is left to do; a comparison is made anew where a seed has come since."""
-    if step.kind != "pairs" or not step.done or not all(run.done for run in runs):
-        return is_done(config, out, step)
-    return pairs.is_current(step.record, config, runs)
 
 
 def _check_chosen(kind: str, chosen: Sequence[str], known: Collection[str]) -> None:
@@ -204,5 +196,4 @@ def _check_data(step: Step, checksums: Mapping[str, str]) -> None:
 
 def _write_json(folder: Path, name: str, value: dict[str, Any], *, indent: int | None = 2) -> None:
     with staged(folder) as stage:
-        text = json.dumps(value, indent=indent, ensure_ascii=False)
-        (stage / name).write_text(text + "\n", encoding="utf-8")
+        (stage / name).write_text(as_record(value, indent=indent), encoding="utf-8")

@@ -47,8 +47,8 @@ class Step:
         return self.folder / (f"{self.task}.json" if self.kind == "pairs" else _LAST[self.kind])
 
     @property
-    def done(self) -> bool:
-        """Whether its record is there."""
+    def written(self) -> bool:
+        """Whether its record is there; `is_done` says whether that is of the runs that are."""
         return self.record.exists()
 
     @property
@@ -108,14 +108,6 @@ def runs_of(config: Config, out: Path, task: str, seed: int | None = None) -> li
 def analysed_runs(config: Config, out: Path, task: str, seed: int | None) -> list[Step]:
     """Those that an analysis is of: LoRA's and CondLoRA's with its seed."""
     return [run for run in runs_of(config, out, task, seed) if run.method in ANALYSED]
-
-
-def is_done(config: Config, out: Path, step: Step) -> bool:
-    """Whether its record is there; an analysis's is of the runs that are there, not of others that were in their place, or of fewer."""
-    if step.kind != "analysis" or not step.done:
-        return step.done
-    runs = analysed_runs(config, out, step.task, step.seed)
-    return analysis.is_of(step.folder, {run.of_method: run.folder for run in runs})
 
 
 def search_folder(out: Path, task: str, method: str) -> Path:
