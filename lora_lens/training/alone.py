@@ -17,8 +17,11 @@ _MARK = f"{PREFIX}run"
 
 
 def is_first_process() -> bool:
-    """Whether this is the one of torchrun's or accelerate's that writes, before they have met."""
-    return os.environ.get("RANK", "0") == "0"
+    """Whether this is the one of torchrun's or accelerate's that writes, before they have met.
+
+    A RANK alone, as of some other launcher, is none of theirs: they train in several processes where LOCAL_RANK is set, too.
+    """
+    return "LOCAL_RANK" not in os.environ or os.environ.get("RANK", "0") == "0"
 
 
 class BusyError(OutputError):

@@ -40,10 +40,22 @@ def test_it_leaves_a_card(command: list[str], tmp_path: Path) -> None:
 def test_the_other_processes_of_torchrun_say_and_write_nothing(
     command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("RANK", "1")
+    for module in ("alone", "progress", "resuming"):
+        monkeypatch.setattr(f"lora_lens.training.{module}.is_first_process", lambda: False)
     result = CliRunner().invoke(app, [*command, "--json"])
     assert (result.exit_code, result.output) == (0, "")
     assert not (tmp_path / "out" / "README.md").exists()
+
+
+def test_a_rank_of_another_launcher_is_a_run_of_its_own(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a job's controller sets it: without LOCAL_RANK one process trains, and it says and writes all."""
+    monkeypatch.setenv("RANK", "1")
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0
+    assert "on the test set" in result.stdout
+    assert (tmp_path / "out" / "README.md").exists()
 
 
 @pytest.mark.parametrize("more", [[], ["--json"]])

@@ -107,6 +107,7 @@ def test_the_other_processes_of_a_run_are_let_in(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with alone(tmp_path / "out"):
+        monkeypatch.setenv("LOCAL_RANK", "1")
         monkeypatch.setenv("RANK", "1")
         with alone(tmp_path / "out"):
             pass

@@ -183,6 +183,7 @@ def test_a_damaged_checkpoint_is_passed_over(
         found = resuming.last_checkpoint(out, settings.resolved(), begun, resume=True)
     assert found == out / "checkpoints" / "checkpoint-15"
     with pytest.MonkeyPatch.context() as patched:  # the second process of torchrun's says nothing
+        patched.setenv("LOCAL_RANK", "1")
         patched.setenv("RANK", "1")
         assert resuming.last_checkpoint(out, settings.resolved(), begun, resume=True) == found
     with pytest.raises(OutputError, match="unfinished run; go on with --resume"):
