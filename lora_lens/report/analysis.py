@@ -24,6 +24,7 @@ from .least import check_memory
 from .options import options_of
 from .request import Request, enough_draws
 from .rows import NotThere, rows_of
+from .training_told import TrainingTold, training_told
 from .units import Unit, forecast_of, units_of
 
 Watch = Callable[[TimeLeft], None]
@@ -96,6 +97,7 @@ class Analysed:
         adapters: What was analysed, each by itself and each pair of them.
         bases: Their open weights; None where they are not at hand.
         modules: One entry a module and adapter, and one a module and pair.
+        trained: What each adapter's files say of its training, as they were before the analysis.
         not_there: Modules that an adapter lacks, where another has them.
         request: What was asked for, with the draws that were made.
         warnings: What the analyses warned of.
@@ -104,6 +106,7 @@ class Analysed:
     adapters: tuple[Adapter, ...]
     bases: tuple[BaseWeights | None, ...]
     modules: tuple[ModuleAnalysis, ...]
+    trained: tuple[TrainingTold | None, ...]
     not_there: tuple[NotThere, ...]
     request: Request
     warnings: tuple[str, ...] = ()
@@ -174,6 +177,7 @@ def analyse(
     opened = [_open(adapter) for adapter in adapters]
     units = list(units_of(adapters, opened, rows))
     check_memory(adapters, units, request)
+    trained = tuple(map(training_told, adapters))
     told = _foretold(adapters, units, request, watch) if watch else None
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
@@ -182,7 +186,7 @@ def analyse(
     lines = dict.fromkeys(str(warning.message) for warning in caught)
     modules = _told_apart([one for one, _ in made])
     bases = tuple(base for base, _ in opened)
-    return Analysed(tuple(adapters), bases, modules, not_there, request, tuple(lines))
+    return Analysed(tuple(adapters), bases, modules, trained, not_there, request, tuple(lines))
 
 
 def _foretold(
