@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .analysis import Analysed, ModuleAnalysis
+from .analysed import Analysed, ModuleAnalysis
 
 _CONVENTIONS = {
     "stored": "stored: W0⁻¹Aᵀ and W0⁻¹B, W0 as stored for both (the released code of Kim et al. 2024)",

@@ -13,7 +13,7 @@ from ..errors import MissingExtraError
 from ..show.glossary import WORDS
 from ..show.layout import Table
 from . import provenance
-from .analysis import Analysed
+from .analysed import Analysed
 from .marked import marked
 from .sections import Section, section
 from .summary import glance_table, groups, hedged

@@ -16,7 +16,7 @@ from ..formats.opening import adapter_files
 from ..show.layout import NONE, Table, counted
 from ..show.wording import listed, span
 from ..subspaces.device import select_device
-from .analysis import Analysed
+from .analysed import Analysed
 from .conventions import convention_lines, convention_of, conventions
 from .module_sizes import sizes_of
 

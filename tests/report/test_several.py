@@ -12,7 +12,8 @@ from checkpoints import BertLike, write_base, write_lora
 
 import lora_lens as ll
 from lora_lens.chance.p_values import holm
-from lora_lens.report.analysis import Analysed, analyse
+from lora_lens.report.analysed import Analysed
+from lora_lens.report.analysis import analyse
 from lora_lens.report.module_sizes import sizes_of
 from lora_lens.report.request import Request
 from lora_lens.report.rows import rows_of
