@@ -20,6 +20,7 @@ from ..terminal.options import (
     Json,
     Memory,
     Ridge,
+    Seed,
 )
 
 NAME = "report"
@@ -64,7 +65,7 @@ def run(
             "1/(draws + 1).",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="Of those draws.")] = 0,
+    seed: Seed = 0,
     made: Annotated[
         datetime | None,
         typer.Option(
