@@ -62,8 +62,13 @@ def analyse(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         modules = [_answered(adapters, unit, request, listener) for unit in units]
-    _check_any(modules)
-    lines = dict.fromkeys(str(warning.message) for warning in caught)
+    said = {str(warning.message): warning for warning in caught}
+    try:
+        _check_any(modules)
+    except LensError:
+        for one in said.values():  # which no page will say
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+        raise
     return Analysed(
         adapters=tuple(adapters),
         bases=tuple(base for base, _ in opened),
@@ -71,7 +76,7 @@ def analyse(
         trained=trained,
         not_there=not_there,
         request=request,
-        warnings=tuple(lines),
+        warnings=tuple(said),
     )
 
 

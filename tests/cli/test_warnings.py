@@ -9,6 +9,7 @@ import pytest
 
 import lora_lens as ll
 from lora_lens import LensError, RankDeficientWarning
+from lora_lens.report.asked import Asked
 from tests.commands import run
 
 SPECTRUM = ("spectrum", str(ll.demo_adapter("lora")), "--module", "value")
@@ -55,3 +56,19 @@ def test_each_is_said_once_whoever_warns(monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr("lora_lens.questions.spectrum.analysis.spectrum", warn)
     assert run(*SPECTRUM).stderr == "warning: too small\n"
+
+
+def test_of_a_report_that_cannot_be_made_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page, which would say it, is not there."""
+
+    def fail(*_: Any) -> None:
+        warnings.warn("W0 is singular", RankDeficientWarning, stacklevel=1)
+        raise LensError("no inverse")
+
+    monkeypatch.setattr(Asked, "ask", fail)
+    result = run("--quiet", "report", SPECTRUM[1], "--out", tmp_path / "r.html")
+    assert result.exit_code == 1
+    assert result.stderr == "warning: W0 is singular\nlora-lens: no inverse\n"
+    assert not (tmp_path / "r.html").exists()
