@@ -14,8 +14,9 @@ from .. import __version__
 from ..questions import QUESTIONS
 from ..show.plain_names import HANDLER
 from ..terminal.closed_streams import replace_closed_streams
-from ..terminal.failing import QUIET, LensGroup, heed_signals, leave_signals
+from ..terminal.failing import QUIET, LensGroup
 from ..terminal.quiet import be_quiet
+from ..terminal.signals import heed_signals, leave_signals
 from ..terminal.with_rename import with_rename
 from . import demo, evaluate, export, report, reproduce, resize, search, serve, survey, train
 

@@ -20,6 +20,7 @@ from ..terminal.options import (
     Json,
     Memory,
     Ridge,
+    Seed,
 )
 
 NAME = "report"
@@ -64,7 +65,7 @@ def run(
             "1/(draws + 1).",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="Of those draws.")] = 0,
+    seed: Seed = 0,
     made: Annotated[
         datetime | None,
         typer.Option(
@@ -89,7 +90,7 @@ def run(
 
     Example: lora-lens report ckpt/ other/ third/ -o report.html
     """
-    from ..terminal.printing import echo, print_json, say
+    from ..terminal.printing import echo, print_json, say, warnings_as_lines
     from ..terminal.time_left import foretelling
 
     command = _command(
@@ -102,7 +103,7 @@ def run(
     )  # fmt: skip
     if str(out) == "-":
         out = Path(_STANDARD_OUTPUT[0])
-    with foretelling(as_json=as_json) as watch:
+    with foretelling(as_json=as_json) as watch, warnings_as_lines():
         from ..report.request import Request
         from ..report.write import make_report
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ..survey.questions import QUESTIONS
-from ..terminal.options import Base, ConventionChoice, Dtype, DtypeName, Json
+from ..terminal.options import Base, ConventionChoice, Dtype, DtypeName, Json, Seed
 
 NAME = "survey"
 _FAILED = ("failed.csv", "failed.parquet")  # the second alone where there are very many rows
@@ -68,7 +68,7 @@ def run(
     draws: Annotated[
         int, typer.Option("--draws", min=1, help="Draws of adapters of unrelated directions.")
     ] = 1,
-    seed: Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="Of those draws.")] = 0,
+    seed: Seed = 0,
     dtype: Dtype = DtypeName.float64,
     processes: Annotated[
         int, typer.Option("--processes", min=1, help="Places at a time on this machine.")

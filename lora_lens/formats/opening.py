@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..adapter import Adapter
 from ..bases.quantised.gguf_file import open_gguf_adapter
 from ..errors import AdapterError, LensError
 from ..files.adapter_places import (
@@ -72,15 +73,18 @@ def open_tuned(path: str | Path, base: str | Path) -> AdapterFiles | None:
     )
 
 
-def files_of(source: str, base: str | None) -> AdapterFiles:
-    """The files of what was read from there: of an adapter, or, where its base is given, of what that was tuned to.
+def adapter_files(adapter: Adapter) -> AdapterFiles | None:
+    """The files that an adapter, or a model that was tuned in full, was read from; None for one in memory.
 
     Raises:
-        AdapterError: There is none any more.
-        FileFormatError: Its tensors are truncated, corrupt or unsafe.
+        AdapterError: There are none any more.
+        FileFormatError: Their tensors are truncated, corrupt or unsafe.
     """
-    tuned = None if base is None else open_tuned(source, base)
-    return tuned or open_adapter(source)
+    if adapter.live is not None:
+        return None
+    base = None if adapter.modules else adapter.base_model
+    tuned = None if base is None else open_tuned(adapter.source, base)
+    return tuned or open_adapter(adapter.source)
 
 
 def _check_reached(place: Place) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .analysis import Analysed, ModuleAnalysis
+from .analysed import Analysed, ModuleAnalysis
 
 _CONVENTIONS = {
     "stored": "stored: W0⁻¹Aᵀ and W0⁻¹B, W0 as stored for both (the released code of Kim et al. 2024)",
@@ -18,7 +18,7 @@ def conventions(analysed: Analysed) -> str:
     by_name = _by_convention(analysed)
     if len(by_name) == 1:
         return next(iter(by_name))
-    return ", ".join(f"{name} ({', '.join(_told(analysed, name))})" for name in by_name)
+    return ", ".join(f"{name} ({', '.join(_having(analysed, name))})" for name in by_name)
 
 
 def _by_convention(analysed: Analysed) -> dict[str, list[ModuleAnalysis]]:
@@ -41,7 +41,7 @@ def convention_of(analysed: Analysed, k: int) -> list[str]:
     return [f"{name} ({', '.join(modules)})" for name, modules in used.items()]
 
 
-def _told(analysed: Analysed, name: str) -> list[str]:
+def _having(analysed: Analysed, name: str) -> list[str]:
     """What has a convention: modules of one adapter, or adapters, with the modules where not all have it."""
     found = []
     for k, _ in enumerate(analysed.adapters):
@@ -59,5 +59,5 @@ def convention_lines(analysed: Analysed) -> Iterator[str]:
     by_name = _by_convention(analysed)
     for name, some in by_name.items():
         whys = dict.fromkeys(one.convention.why for one in some if one.convention)
-        of = "" if len(by_name) == 1 else f"{', '.join(_told(analysed, name))}, "
+        of = "" if len(by_name) == 1 else f"{', '.join(_having(analysed, name))}, "
         yield f"{_CONVENTIONS[name]}; {of}{'; '.join(whys)}"

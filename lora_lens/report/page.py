@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections.abc import Mapping
 from importlib import resources
 from typing import Any
 
@@ -12,10 +13,10 @@ from ..errors import MissingExtraError
 from ..show.glossary import WORDS
 from ..show.layout import Table
 from . import provenance
-from .analysis import Analysed
+from .analysed import Analysed
 from .marked import marked
 from .sections import Section, section
-from .summary import glance_table, groups, headline, hedged, left_out_lines, told
+from .summary import glance_table, groups, hedged
 from .tables import page_table
 
 _SCRIPTS = ("theme.js", "heatmaps.js", "figures.js", "tables.js")
@@ -37,8 +38,10 @@ def check_libraries(what: str = "a report", extra: str = "report") -> None:
     del jinja2, plotly
 
 
-def render(analysed: Analysed, *, command: str | None, made: str) -> str:
-    """The page."""
+def render(
+    analysed: Analysed, summary: Mapping[str, Any], *, command: str | None, made: str
+) -> str:
+    """The page; `summary` is `lora_lens.report.summary.told` of it."""
     from jinja2 import Environment, StrictUndefined
     from plotly.offline import get_plotlyjs
 
@@ -64,7 +67,7 @@ def render(analysed: Analysed, *, command: str | None, made: str) -> str:
         made=made,
         facts=provenance.facts(analysed),
         modules=list(dict.fromkeys(one.module for one in analysed.modules)),
-        headline=headline(analysed),
+        headline=summary["summary"],
         groups=groups(analysed, chance),
         glance=page_table(found) if found.rows else None,
         hedge=hedged(analysed),
@@ -72,12 +75,12 @@ def render(analysed: Analysed, *, command: str | None, made: str) -> str:
         files=page_table(provenance.files_table(analysed)),
         unread=page_table(unread) if unread.rows else None,
         beside=page_table(beside) if beside else None,
-        left_out=left_out_lines(analysed),
+        left_out=summary["not_analysed"],
         documentation=provenance.documentation(),
         warnings=analysed.warnings,
         words=WORDS,
         data=embedded(_data(sections)),
-        told=embedded(told(analysed)),
+        told=embedded(summary),
         style=_asset("style.css"),
         scripts=scripts,
         policy=_policy(scripts),

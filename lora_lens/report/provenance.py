@@ -12,14 +12,13 @@ from .. import __version__
 from ..adapter import Adapter
 from ..files.revisions import with_revision
 from ..files.tensors import TensorStore
-from ..formats.opening import files_of
+from ..formats.opening import adapter_files
 from ..show.layout import NONE, Table, counted
 from ..show.wording import listed, span
 from ..subspaces.device import select_device
-from .analysis import Analysed
+from .analysed import Analysed
 from .conventions import convention_lines, convention_of, conventions
 from .module_sizes import sizes_of
-from .training_told import training_told
 
 LARGEST_HASHED = 4 << 30  # bytes: about ten seconds of reading
 
@@ -33,9 +32,9 @@ def files_table(analysed: Analysed) -> Table:
 
 
 def _of_adapter(adapter: Adapter) -> list[list[str]]:
-    if adapter.live is not None:
+    files = adapter_files(adapter)
+    if files is None:
         return [[adapter.source, "in memory", "", "not hashed: no file"]]
-    files = files_of(adapter.source, adapter.base_model if not adapter.modules else None)
     config = [[adapter.source, *_hashed(files.config_file)]] if files.config_file else []
     return [*config, *_of_store(adapter.source, files.tensors)]
 
@@ -92,7 +91,7 @@ def adapters_table(analysed: Analysed) -> Table:
     for k, adapter in enumerate(analysed.adapters):
         shapes = [sizes_of(adapter, name) for name in analysed.modules_of(k)]
         ranks = sorted({r for shape in shapes if not shape.in_full for r in shape.ranks})
-        told = training_told(adapter)
+        told = analysed.trained[k]
         rows.append(
             [
                 analysed.names[k],
@@ -111,7 +110,7 @@ def adapters_told(analysed: Analysed) -> list[dict[str, Any]]:
     """The same for JSON."""
     found = []
     for k, adapter in enumerate(analysed.adapters):
-        told, base = training_told(adapter), analysed.bases[k]
+        told, base = analysed.trained[k], analysed.bases[k]
         found.append(
             {
                 "adapter": adapter.source,
@@ -131,7 +130,7 @@ def choices(analysed: Analysed, command: str | None, made: str) -> list[tuple[st
     rows = []
     for k, adapter in enumerate(analysed.adapters):
         rows.append((kind(adapter), f"{adapter.source} ({method(adapter)})"))
-        if told := training_told(adapter):
+        if told := analysed.trained[k]:
             rows.append(("Trained on", f"{told.words}, says its {told.file}"))
         base = f"{base_named(analysed, k)}{'' if analysed.bases[k] else ' (not on this machine)'}"
         modules = "; ".join(_module_line(adapter, name) for name in analysed.modules_of(k))

@@ -9,7 +9,7 @@ from ..show.drawing import with_plotly
 from ..show.drawing.with_plotly import Spec
 from ..show.figure import Panel
 from ..show.part import PageFigure, Part, sentence
-from .analysis import ModuleAnalysis
+from .analysed import ModuleAnalysis
 from .tables import PageTable, page_table
 
 

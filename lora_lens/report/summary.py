@@ -13,7 +13,7 @@ from ..chance.significance import LEVEL
 from ..show.findings import TRACE, Finding, hedge, short, too_few, would_be_seen
 from ..show.layout import NONE, Table, beside, counted, number, p_text, p_value
 from ..show.wording import listed
-from .analysis import Analysed, ModuleAnalysis
+from .analysed import Analysed, ModuleAnalysis
 from .conventions import conventions
 from .provenance import adapters_told
 

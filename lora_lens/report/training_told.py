@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..adapter import Adapter
-from ..formats.opening import files_of
+from ..formats.opening import adapter_files
 
 _RECORD, _CARD = "run.json", "README.md"
 _LONGEST = 120  # letters of a card's own words
@@ -50,9 +50,9 @@ def training_told(adapter: Adapter) -> TrainingTold | None:
 
 
 def _folder(adapter: Adapter) -> Path | None:
-    if adapter.live is not None:
-        return None  # a model in memory is in no folder
-    files = files_of(adapter.source, adapter.base_model if not adapter.modules else None)
+    files = adapter_files(adapter)
+    if files is None:
+        return None
     if files.config_file is not None:
         return files.config_file.parent
     found = [

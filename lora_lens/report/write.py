@@ -209,6 +209,7 @@ def make_report(
         adapters = [adapter_of(one, base) for one in given]
         _check_different(given, adapters)
         analysed = analyse(adapters, request, watch)
-        text = render(analysed, command=command, made=(made or date.today()).isoformat())
+        summary = told(analysed)
+        text = render(analysed, summary, command=command, made=(made or date.today()).isoformat())
         file.write_text(text, encoding="utf-8", newline="\n")
-    return target, told(analysed)
+    return target, summary

@@ -5,13 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import re
-import signal
 import sys
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from threading import Timer, main_thread
-from types import FrameType
 from typing import Any
 
 import typer
@@ -19,7 +15,7 @@ from typer.core import TyperGroup
 
 from ..errors import LensError
 from ..printable import one_line
-from ..staging import ENDING
+from .signals import Terminated
 
 # Typer's own ways out, which it handles itself: usage errors, and leaving on purpose.
 _CLICK_EXCEPTION: type[BaseException] = typer.BadParameter.__mro__[2]
@@ -42,81 +38,9 @@ _GOES_ON = {
     "reproduce": ", and the same command goes on",
     "survey": ", and the same command goes on",
 }
-_IMPORTS = "<frozen importlib._bootstrap>"  # where Python's own import is
-_SOON = 0.05  # seconds
 _FULL = "No space left on device"
 _NOWHERE = "No usable temporary directory found"  # of Python's tempfile, with those that it tried
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM, which ends a command as Ctrl-C does: nothing is left half-written."""
-
-    code = 143
-
-
-class HungUp(Terminated):
-    """SIGHUP, with which a terminal or its connection ends."""
-
-    code = 129
-
-
-_ENDED: Mapping[int, type[KeyboardInterrupt]] = {
-    signal.SIGINT: KeyboardInterrupt,
-    signal.SIGTERM: Terminated,
-    getattr(signal, "SIGHUP", -1): HungUp,
-}
-
-
-_heeded: set[int] = set()
-
-
-def heed_signals() -> None:
-    """From here on, in this process and not in those that it begins, Ctrl-C, SIGTERM and SIGHUP end a command in one line.
-
-    Not in the middle of an import: some libraries catch whatever is raised there, and go on or are left half loaded.
-    What was ignored is left alone: Ctrl-C in a shell's background, SIGHUP under nohup.
-    """
-    own = os.getpid()
-
-    def end(number: int, frame: FrameType | None) -> None:
-        if os.getpid() != own and number != signal.SIGINT:
-            signal.signal(number, signal.SIG_DFL)
-            signal.raise_signal(number)
-        elif _is_importing(frame):
-            again = Timer(_SOON, _signal_main, [number])
-            again.daemon = True
-            again.start()
-        else:
-            raise _ENDED[number]
-
-    for number in ENDING:
-        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
-            signal.signal(number, end)
-            _heeded.add(number)
-
-
-def leave_signals() -> None:
-    """From here on they end the process without a word: raised in what Python calls at its end, they were a traceback."""
-    while _heeded:
-        signal.signal(_heeded.pop(), signal.SIG_DFL)
-
-
-def _signal_main(number: int) -> None:
-    """Of another thread: what the main one waits for is interrupted, where the system can."""
-    kill, main = getattr(signal, "pthread_kill", None), main_thread().ident
-    if kill is None or main is None:
-        signal.raise_signal(number)
-    else:
-        kill(main, number)
-
-
-def _is_importing(frame: FrameType | None) -> bool:
-    while frame is not None:
-        if frame.f_code.co_filename == _IMPORTS:
-            return True
-        frame = frame.f_back
-    return False
 
 
 class LensGroup(TyperGroup):

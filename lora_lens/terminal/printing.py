@@ -67,7 +67,6 @@ def print_json(found: Mapping[str, Any]) -> None:
 
 
 R = TypeVar("R", bound=Result)
-T = TypeVar("T")
 
 
 def report(
@@ -84,12 +83,13 @@ def report(
     """
     from ..staging import staged
 
+    files: list[str] = []
     with ExitStack() as stack:
         folder = stack.enter_context(staged(out.folder)) if out else None
-        result = _heeding_warnings(make)
-        files: list[str] = []
+        stack.enter_context(warnings_as_lines())
+        result = make()
         if out and folder:
-            files = _heeding_warnings(partial(question.write, result, folder, paper=out.paper))
+            files = question.write(result, folder, paper=out.paper)
     if as_json:
         print_json(result.to_dict())
         for note in result.notes:
@@ -103,28 +103,23 @@ def report(
 
 @contextmanager
 def warnings_as_lines() -> Iterator[None]:
-    """Within it a warning for the user is a line on standard error when it comes, without Python's file and line."""
+    """Within it a warning for the user is a line on standard error when it comes, and once, whatever fails after it.
+
+    A library's as well as lora-lens's: the file and line that Python puts before it are of whoever called the library.
+    """
     with warnings.catch_warnings():
-        theirs = warnings.showwarning
+        theirs, said = warnings.showwarning, set[str]()
 
         def show(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:
-            if category.__module__.startswith("lora_lens."):
-                echo(f"warning: {message}", err=True)
-            else:
+            line = f"warning: {message}"
+            if not issubclass(category, UserWarning):
                 theirs(message, category, *rest, **more)
+            elif line not in said:
+                said.add(line)
+                echo(line, err=True)
 
         setattr(warnings, "showwarning", show)  # noqa: B010
         yield
-
-
-def _heeding_warnings(make: Callable[[], T]) -> T:
-    """Warnings as lines on standard error, without Python's file and line before them."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UserWarning)
-        result = make()
-    for warning in caught:
-        echo(f"warning: {warning.message}", err=True)
-    return result
 
 
 def show(question: Shown, result: Result, *, explain: bool = False) -> None:

@@ -37,7 +37,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Told:
+class Answer:
     """The report's HTML and its summary, or an error in one line."""
 
     page: str = ""
@@ -45,7 +45,7 @@ class Told:
     error: str = ""
 
 
-def answer(asked: Asked, places: Places, limit: int, root: Path) -> Told:
+def answer(asked: Asked, places: Places, limit: int, root: Path) -> Answer:
     """Analyse what was asked for. What was uploaded and written is gone when this returns.
 
     Args:
@@ -58,16 +58,16 @@ def answer(asked: Asked, places: Places, limit: int, root: Path) -> Told:
     try:
         return _answer(asked, places, limit, folder)
     except LensError as error:
-        return Told(error=_line(str(error), folder))
+        return Answer(error=_line(str(error), folder))
     except MemoryError:
-        return Told(error="out of memory: the adapter is too large for this machine")
+        return Answer(error="out of memory: the adapter is too large for this machine")
     except Exception as error:  # the page goes on for the others
-        return Told(error=_line(f"unexpected {type(error).__name__}: {error}"[:300], folder))
+        return Answer(error=_line(f"unexpected {type(error).__name__}: {error}"[:300], folder))
     finally:
         forget(folder)
 
 
-def _answer(asked: Asked, places: Places, limit: int, folder: Path) -> Told:
+def _answer(asked: Asked, places: Places, limit: int, folder: Path) -> Answer:
     base = places.base(asked.base) if asked.base else None
     if asked.uploaded and asked.adapter:
         raise AdapterError("an adapter was uploaded and another one named; expected one of the two")
@@ -81,13 +81,13 @@ def _answer(asked: Asked, places: Places, limit: int, folder: Path) -> Told:
     out = folder / "report.html"
     # Whatever in an upload names a base: it is no way into folders that a visitor may not name.
     with _ONE_AT_A_TIME, checking(places.check) if asked.uploaded else nullcontext():
-        _, told = make_report(
+        _, found = make_report(
             adapter, out, base=base, command="lora-lens serve", request=Request(modules=modules)
         )
     page = out.read_text(encoding="utf-8")
     for name in (f"{folder}/", f"{folder}/".replace("_", r"\_")):  # the second in LaTeX
         page = page.replace(name, "")
-    return Told(page=page, summary=told["summary"])
+    return Answer(page=page, summary=found["summary"])
 
 
 def _line(text: str, folder: Path) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from .answering import Asked, Told, answer
+from .answering import Answer, Asked, answer
 from .kept import Uploads
 from .places import Places
 
@@ -53,20 +53,20 @@ def build(places: Places, uploads: Uploads, limit: int) -> Any:
         visitor = str(request.session_hash)
         try:
             files = uploads.take(visitor, given or [])  # the list's own request may not be through
-            told = answer(
+            answered = answer(
                 Asked(files, *(text.strip() for text in (adapter, base, module))),
                 places,
                 limit,
                 uploads.root,
             )
         except OSError:
-            told = Told(error=_LOST)
+            answered = Answer(error=_LOST)
         finally:
             uploads.forget(visitor)
-        found = bool(told.page)
+        found = bool(answered.page)
         return (
-            _said(told.error, told.summary),
-            _framed(told.page),
+            _said(answered.error, answered.summary),
+            _framed(answered.page),
             None,
             gr.update(visible=found),
         )

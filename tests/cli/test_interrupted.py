@@ -33,9 +33,9 @@ def test_ctrl_c_is_one_line_while_the_command_line_loads() -> None:
 
 ENDED = """
 import lora_lens.cli as cli
-from lora_lens.terminal import failing
+from lora_lens.terminal import failing, signals
 def ended(*_):
-    raise failing.{error}
+    raise signals.{error}
 {where} = ended
 from lora_lens.__main__ import main
 main()

@@ -18,7 +18,7 @@ except BaseException:
 """
 RUN = """
 import sys, time
-from lora_lens.terminal.failing import Terminated, heed_signals
+from lora_lens.terminal.signals import Terminated, heed_signals
 heed_signals()
 try:
     import slow

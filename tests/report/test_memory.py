@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import weakref
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from lora_lens.cli import app
 from lora_lens.errors import LensError
 from lora_lens.questions.question import Question
 from lora_lens.report.analysis import analyse
-from lora_lens.report.asked import ASKED
+from lora_lens.report.asked import ASKED, Asked
 from lora_lens.report.request import Request
 from lora_lens.subspaces import memory
 from lora_lens.subspaces.memory import Least, memory_budget
@@ -177,3 +178,25 @@ def test_the_least_is_kept(tmp_path: Path) -> None:
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     asked, taken = json.loads(done.stdout)
     assert taken <= memory_budget(asked).size
+
+
+def test_what_could_not_be_asked_keeps_nothing_that_was_computed(
+    pair: list[ll.Adapter], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error's frames have W0 in them, and the report keeps the error."""
+    ask, kept = Asked.ask, list[weakref.ref[torch.Tensor]]()
+
+    def failing(self: Asked, *given: Any) -> Any:
+        if self.needs != "other":
+            return ask(self, *given)
+        w0 = torch.ones(2)
+        kept.append(weakref.ref(w0))
+        try:
+            raise ValueError(f"{w0}")
+        except ValueError:
+            raise LensError("no inverse") from None
+
+    monkeypatch.setattr(Asked, "ask", failing)
+    found = analyse(pair, Request(modules=("value",), draws=2))
+    assert [one.why for one in found.left_out] == ["no inverse"] * 2
+    assert [one() for one in kept] == [None, None]

@@ -39,7 +39,8 @@ from lora_lens.questions.grid.figures import thinned
 from lora_lens.questions.grid.words import details as grids_sentence
 from lora_lens.questions.similarity.page import pairs_table
 from lora_lens.report import asked, write_report
-from lora_lens.report.analysis import Analysed, analyse
+from lora_lens.report.analysed import Analysed
+from lora_lens.report.analysis import analyse
 from lora_lens.report.asked import ASKED
 from lora_lens.report.page import embedded
 from lora_lens.report.request import Request, enough_draws

@@ -12,13 +12,15 @@ from checkpoints import BertLike, write_base, write_lora
 
 import lora_lens as ll
 from lora_lens.chance.p_values import holm
-from lora_lens.report.analysis import Analysed, analyse
+from lora_lens.report.analysed import Analysed
+from lora_lens.report.analysis import analyse
 from lora_lens.report.module_sizes import sizes_of
 from lora_lens.report.request import Request
 from lora_lens.report.rows import rows_of
 from lora_lens.report.summary import glance_table, left_out_lines, told
-from lora_lens.report.training_told import training_told
+from lora_lens.report.training_told import TrainingTold, training_told
 from lora_lens.report.w0_cost import with_spectra_of_w0
+from lora_lens.report.write import make_report
 
 
 @pytest.fixture(scope="module")
@@ -182,3 +184,27 @@ def test_task_and_score_are_what_the_files_say(
     (folder / name).write_text(text, encoding="utf-8")
     found = training_told(ll.load_adapter(folder))
     assert (found and found.words) == words
+
+
+def test_what_files_say_of_the_training_is_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else one that changes while the page is made is on it in two versions."""
+    shape = BertLike(modules=("value",))
+    base = str(write_base(tmp_path / "base", shape))
+    folder = write_lora(tmp_path / "one", shape, base=base)
+    record = folder / "run.json"
+    record.write_text(json.dumps(RECORD), encoding="utf-8")
+
+    def changing(adapter: ll.Adapter) -> TrainingTold | None:
+        found = training_told(adapter)
+        record.write_text(json.dumps(RECORD | {"test_score": 0.5}), encoding="utf-8")
+        return found
+
+    for module in ("analysis", "provenance"):
+        monkeypatch.setattr(f"lora_lens.report.{module}.training_told", changing, raising=False)
+    path, summary = make_report(folder, tmp_path / "r.html", request=Request(draws=3))
+    page = path.read_text(encoding="utf-8")
+    assert "accuracy 0.7812 (test)" in page
+    assert "accuracy 0.5" not in page
+    assert [one["training"]["score"] for one in summary["adapters"]] == [RECORD["test_score"]]

@@ -13,7 +13,8 @@ import lora_lens as ll
 from lora_lens.core.computing.work import Size
 from lora_lens.errors import ModuleLookupError
 from lora_lens.questions import comparison, grid, spectrum
-from lora_lens.report.analysis import Analysed, analyse
+from lora_lens.report.analysed import Analysed
+from lora_lens.report.analysis import analyse
 from lora_lens.report.provenance import adapters_table, choices, facts, files_table
 from lora_lens.report.request import Request
 from lora_lens.report.rows import rows_of

@@ -1,0 +1,82 @@
+"""What ends a command from outside: Ctrl-C, SIGTERM and SIGHUP, each an exception, and each with an exit code of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Mapping
+from threading import Timer, main_thread
+from types import FrameType
+
+from ..staging import ENDING
+
+_IMPORTS = "<frozen importlib._bootstrap>"  # where Python's own import is
+_SOON = 0.05  # seconds
+_heeded: set[int] = set()
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends a command as Ctrl-C does: nothing is left half-written."""
+
+    code = 143
+
+
+class HungUp(Terminated):
+    """SIGHUP, with which a terminal or its connection ends."""
+
+    code = 129
+
+
+_ENDED: Mapping[int, type[KeyboardInterrupt]] = {
+    signal.SIGINT: KeyboardInterrupt,
+    signal.SIGTERM: Terminated,
+    getattr(signal, "SIGHUP", -1): HungUp,
+}
+
+
+def heed_signals() -> None:
+    """From here on, in this process and not in those that it begins, Ctrl-C, SIGTERM and SIGHUP end a command in one line.
+
+    Not in the middle of an import: some libraries catch whatever is raised there, and go on or are left half loaded.
+    What was ignored is left alone: Ctrl-C in a shell's background, SIGHUP under nohup.
+    """
+    own = os.getpid()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        if os.getpid() != own and number != signal.SIGINT:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        elif _is_importing(frame):
+            again = Timer(_SOON, _signal_main, [number])
+            again.daemon = True
+            again.start()
+        else:
+            raise _ENDED[number]
+
+    for number in ENDING:
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+            signal.signal(number, end)
+            _heeded.add(number)
+
+
+def leave_signals() -> None:
+    """From here on they end the process without a word: raised in what Python calls at its end, they were a traceback."""
+    while _heeded:
+        signal.signal(_heeded.pop(), signal.SIG_DFL)
+
+
+def _signal_main(number: int) -> None:
+    """Of another thread: what the main one waits for is interrupted, where the system can."""
+    kill, main = getattr(signal, "pthread_kill", None), main_thread().ident
+    if kill is None or main is None:
+        signal.raise_signal(number)
+    else:
+        kill(main, number)
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename == _IMPORTS:
+            return True
+        frame = frame.f_back
+    return False
