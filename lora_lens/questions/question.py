@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -78,9 +79,14 @@ class Question:
 
         Those of tables bring rich, which draws from Python's own random numbers as it is imported.
         """
+        name = f"{self.package}.{module}"
+        if (
+            name in sys.modules
+        ):  # nothing is drawn, and other threads' draws are not to be taken back
+            return import_module(name)
         state = random.getstate()
         try:
-            return import_module(f"{self.package}.{module}")
+            return import_module(name)
         finally:
             random.setstate(state)
 
