@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
+from ..errors import LensError
 from ..labelled import Comparable, Row, Tidy
 from ..show.layout import true_minus
 from ..show.paper import paper
@@ -93,6 +94,7 @@ class Answer(Tidy, Comparable):
             style: A matplotlib style sheet: its name or its file; several with commas between them.
 
         Raises:
+            LensError: There is nothing to draw: `inspect` of a model that was trained in full.
             SettingsError: There is no such style, or that is no width.
 
         Example:
@@ -101,7 +103,10 @@ class Answer(Tidy, Comparable):
             >>> float(result.plot(width="8.255cm").get_figwidth())
             3.25
         """
-        return next(iter(self.question.figures(self, paper(width, style)).values()))
+        drawn = self.question.figures(self, paper(width, style))
+        if not drawn:
+            raise LensError("nothing here is drawn: no module has factors, whose spectra would be")
+        return next(iter(drawn.values()))
 
     def save(
         self,
