@@ -59,7 +59,9 @@ def texts(result: Spectrum) -> dict[str, str]:
     }
     if snippet := result.suggestion.snippet():
         found["-rank-pattern.txt"] = snippet
-    return found | ({"-intruders.csv": as_csv(result.intruders())} if result.base else {})
+    if intruders := result.intruders():
+        found["-intruders.csv"] = as_csv(intruders)
+    return found
 
 
 def terminal(result: Spectrum, _: Console) -> RenderableType:
