@@ -76,7 +76,7 @@ def adapter_matrix(
         matrix: ``A``, ``B`` or ``delta`` (ΔW).
         side: Of ΔW: ``left`` (the default) or ``right``. A has only ``right`` and B only ``left``: their
             other singular vectors live in R^rank, which adapters do not share.
-        clusters: How many clusters to cut the tree into; by default what `core.clustering.cluster` finds.
+        clusters: How many clusters to cut the tree into; by default what `core.many_adapters.clustering.cluster` finds.
         per_layer: Keep φ of every layer too; by default where that takes at most 32 MiB.
         draws: Draws of unrelated subspaces, for p-values of the mean φ; 0 for none.
         seed: Of those draws.
