@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
-from ..errors import LensError
 from ..labelled import Comparable, Row, Tidy
 from ..show.layout import true_minus
 from ..show.paper import paper
@@ -49,25 +49,24 @@ class Answer(Tidy, Comparable):
         """What it is an answer to."""
         return question_of(type(self))
 
-    @property
+    @cached_property
     def findings(self) -> tuple[Finding, ...]:
         """What was tested against chance, each with a verdict corrected over all of them; often none."""
         return self.question.findings(self)
 
-    @property
+    @cached_property
     def summary(self) -> str:
         """What is seen, in one sentence."""
         return self.question.summary(self)
 
     def to_dict(self) -> Row:
         """For JSON: one sentence, the numbers, and what of them is told from chance."""
-        found = self.findings
         return {
-            "summary": self.question.summary(self, found),
+            "summary": self.summary,
             **{name: getattr(self, name, None) for name in _MADE_WITH},
             **self.numbers(),
             "notes": list(self.notes),
-            "findings": [one.to_dict() for one in found],
+            "findings": [one.to_dict() for one in self.findings],
             "seed": self.seed,
             "version": __version__,
         }
@@ -103,10 +102,7 @@ class Answer(Tidy, Comparable):
             >>> float(result.plot(width="8.255cm").get_figwidth())
             3.25
         """
-        drawn = self.question.figures(self, paper(width, style))
-        if not drawn:
-            raise LensError("nothing here is drawn: no module has factors, whose spectra would be")
-        return next(iter(drawn.values()))
+        return self.question.figure(self, paper=paper(width, style))
 
     def save(
         self,

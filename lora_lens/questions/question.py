@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from ..errors import LensError
 from ..show.paper import PLAIN, Paper
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from rich.console import Console, RenderableType
 
+    from ..show.figure import Sheet
     from ..show.findings import Claim, Finding
     from ..show.part import Part
 
@@ -104,7 +106,7 @@ class Question:
     def summary(self, result: Any, findings: Sequence[Finding] | None = None) -> str:
         """What is seen in the numbers, in one sentence; `findings` of a larger family where it is of one."""
         said: str = self.part("words").summary(
-            result, self.findings(result) if findings is None else findings
+            result, result.findings if findings is None else findings
         )
         return said
 
@@ -118,7 +120,7 @@ class Question:
         tables = self.part("tables")
 
         def parts() -> Iterator[RenderableType]:
-            yield Text(self.summary(result), style="bold")
+            yield Text(result.summary, style="bold")
             yield tables.terminal(result, console)
             yield Text("")
             yield from notes(result.notes)
@@ -129,11 +131,22 @@ class Question:
 
     def figures(self, result: Any, paper: Paper = PLAIN) -> dict[str, Figure]:
         """Every figure, by what follows the files' stem, drawn by matplotlib for a paper."""
-        from ..show.drawing.with_matplotlib import sheet
+        return {suffix: _drawn(one, paper) for suffix, one in self._described(result).items()}
 
-        described = self.part("figures").figures(result)
-        with paper.settings():
-            return {suffix: sheet(one, width=paper.width) for suffix, one in described.items()}
+    def figure(self, result: Any, suffix: str = "", paper: Paper = PLAIN) -> Figure:
+        """One of them.
+
+        Raises:
+            LensError: There is none of that name.
+        """
+        described = self._described(result)
+        if suffix not in described:
+            raise LensError("nothing here is drawn: no module has factors, whose spectra would be")
+        return _drawn(described[suffix], paper)
+
+    def _described(self, result: Any) -> Mapping[str, Sheet]:
+        found: Mapping[str, Sheet] = self.part("figures").figures(result)
+        return found
 
     def page(self, result: Any, findings: Sequence[Finding], name: str) -> Part:
         """Its part of a report; `name` begins the ids in it."""
@@ -150,7 +163,7 @@ class Question:
             prefix + result.stem,
             result.to_dict(),
             tables.tables(result),
-            said=self.summary(result),
+            said=result.summary,
             texts=tables.texts(result)
             if hasattr(tables, "texts")
             else {".csv": as_csv(result.rows())},
@@ -158,3 +171,10 @@ class Question:
             folder=folder,
             paper=paper,
         )
+
+
+def _drawn(described: Sheet, paper: Paper) -> Figure:
+    from ..show.drawing.with_matplotlib import sheet
+
+    with paper.settings():
+        return sheet(described, width=paper.width)

@@ -208,6 +208,44 @@ def test_its_figures_touch_no_global_state(name: str, folder: Path) -> None:
     assert mpl.rcParams == before
 
 
+def test_one_figure_is_drawn_where_one_is_asked_for(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = counted(monkeypatch, "lora_lens.show.drawing.with_matplotlib.sheet")
+    result = asked("similarity", folder)
+    result.plot()
+    assert len(drawn) == 1
+    BY_NAME["similarity"].figure(result, "-figure1")
+    assert len(drawn) == 2
+    with pytest.raises(ll.LensError, match="nothing here is drawn"):
+        BY_NAME["similarity"].figure(result, "-figure2")
+
+
+@pytest.mark.parametrize("name", ["comparison", "shared"])
+def test_what_is_tested_is_judged_once(
+    name: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = asked(name, folder)
+    judged = counted(monkeypatch, "lora_lens.show.findings.found")
+    result.save(tmp_path / "saved")
+    assert result._repr_html_()
+    assert len(judged) == 1
+    assert result.findings
+
+
+def counted(monkeypatch: pytest.MonkeyPatch, name: str) -> list[object]:
+    """What a function is called with from now on."""
+    module, _, function = name.rpartition(".")
+    real, calls = getattr(import_module(module), function), []
+
+    def counting(one: object, **options: Any) -> Any:
+        calls.append(one)
+        return real(one, **options)
+
+    monkeypatch.setattr(name, counting)
+    return calls
+
+
 @pytest.mark.parametrize("width", [None, "3.25in"])
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_that_its_figures_say_is_cut(name: str, width: str | None, folder: Path) -> None:
