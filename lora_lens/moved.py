@@ -133,6 +133,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
 # Old name → new one, where the name changed too.
 NAMES: Mapping[str, str] = {
     "adapter.Part": "adapter.FusedRows",
+    "core.subspace.working": "core.numbers.either.in_float64",
     "loaders.base.CONV1D_MODELS": "bases.orientation.CONV1D_MODULES",
     "analyses.rank_grids.TOP": "subspaces.dimensions.LEADING",
     "analyses.moments.Moment": "questions.dynamics.checkpoint.CheckpointSubspaces",

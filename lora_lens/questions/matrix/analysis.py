@@ -27,7 +27,7 @@ from ...labelled import Array
 from ...plain_torch import in_plain_torch
 from ...show.wording import few
 from ...subspaces.device import asked_device
-from ...subspaces.pairing import notes_of_many
+from ...subspaces.pairing import SAME_A, notes_of_many
 from ...subspaces.spool import Spool
 from ...subspaces.ties import gauge_note, tie_note
 from .adapter_bases import AdapterBases
@@ -227,7 +227,7 @@ def _notes(
         )
     if side == "right" and sum(not one.from_w0 for one in read) > 1:
         yield (
-            "runs of one seed begin with the same A, so their A's, and early on ΔW's right subspaces, are alike "
+            f"{SAME_A}, so their A's, and early on ΔW's right subspaces, are alike "
             "whatever was learnt; the Gaussian expectation is for independent ones"
         )
     if not keep and asked is None:
