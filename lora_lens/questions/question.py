@@ -32,8 +32,8 @@ class Question:
     ================ ============================================================================
     ``analysis``     `function`: adapters → a result
     ``result``       the result: an `Answer` with ``numbers``, ``rows``, ``notes``, ``stem``
-    ``words``        ``claims(result)``: what of it is tested against chance, often nothing;
-                     ``summary(result, findings)``: what is seen, in one sentence
+    ``words``        ``summary(result)``: what is seen, in one sentence; where something is tested against
+                     chance, ``claims(result)``: what, and ``summary(result, findings)``
     ``tables``       ``tables(result)``, the first of them beside chance; ``texts(result)``: what follows
                      the files' stem → a text, where that is more than its rows as CSV;
                      ``terminal(result, console)``: what the command prints below the sentence;
@@ -94,7 +94,8 @@ class Question:
 
     def claims(self, result: Any) -> Sequence[Claim]:
         """What of a result is tested against chance."""
-        made: Sequence[Claim] = self.part("words").claims(result)
+        words = self.part("words")
+        made: Sequence[Claim] = words.claims(result) if hasattr(words, "claims") else ()
         return made
 
     def findings(self, result: Any) -> tuple[Finding, ...]:
@@ -105,10 +106,12 @@ class Question:
 
     def summary(self, result: Any, findings: Sequence[Finding] | None = None) -> str:
         """What is seen in the numbers, in one sentence; `findings` of a larger family where it is of one."""
-        said: str = self.part("words").summary(
-            result, result.findings if findings is None else findings
-        )
-        return said
+        words = self.part("words")
+        if not hasattr(words, "claims"):
+            described: str = words.summary(result)
+            return described
+        told: str = words.summary(result, result.findings if findings is None else findings)
+        return told
 
     def terminal(self, result: Any, console: Console, *, explain: bool = False) -> RenderableType:
         """What the command prints: the sentence, the numbers, and what the words mean if that is asked for."""

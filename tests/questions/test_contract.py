@@ -150,6 +150,16 @@ def test_one_test_has_one_verdict(name: str, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_a_sentence_is_given_findings_where_something_is_tested_and_only_there(
+    name: str, folder: Path
+) -> None:
+    words = BY_NAME[name].part("words")
+    tests = hasattr(words, "claims")
+    assert list(inspect.signature(words.summary).parameters) == ["result", "findings"][: 1 + tests]
+    assert tests or asked(name, folder).findings == ()
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_too_few_draws_claim_nothing(name: str, folder: Path) -> None:
     if not takes(name, "draws") or name == "spectrum":
         pytest.skip("it draws nothing that is tested")
@@ -284,10 +294,7 @@ def test_a_question_is_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             "def norms(adapter, module):\n"
             "    return Norms(tuple(adapter.modules[module].b.norm(dim=(1, 2)).tolist()))\n"
         ),
-        "words": (
-            "def claims(result): return []\n"
-            "def summary(result, findings): return f'The largest is {max(result.values):.1f}.'\n"
-        ),
+        "words": ("def summary(result): return f'The largest is {max(result.values):.1f}.'\n"),
         "tables": (
             "from lora_lens.show.layout import Table\n"
             "def tables(result): return [Table('Norms', ['norm'], [[f'{v:.2f}'] for v in result.values])]\n"
