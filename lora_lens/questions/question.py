@@ -134,7 +134,7 @@ class Question:
 
     def figures(self, result: Any, paper: Paper = PLAIN) -> dict[str, Figure]:
         """Every figure, by what follows the files' stem, drawn by matplotlib for a paper."""
-        return {suffix: _drawn(one, paper) for suffix, one in self._described(result).items()}
+        return {suffix: drawn(one, paper) for suffix, one in self._described(result).items()}
 
     def figure(self, result: Any, suffix: str = "", paper: Paper = PLAIN) -> Figure:
         """One of them.
@@ -145,7 +145,7 @@ class Question:
         described = self._described(result)
         if suffix not in described:
             raise LensError("nothing here is drawn: no module has factors, whose spectra would be")
-        return _drawn(described[suffix], paper)
+        return drawn(described[suffix], paper)
 
     def _described(self, result: Any) -> Mapping[str, Sheet]:
         found: Mapping[str, Sheet] = self.part("figures").figures(result)
@@ -176,7 +176,8 @@ class Question:
         )
 
 
-def _drawn(described: Sheet, paper: Paper) -> Figure:
+def drawn(described: Sheet, paper: Paper) -> Figure:
+    """A described figure, drawn by matplotlib for a paper."""
     from ..show.drawing.with_matplotlib import sheet
 
     with paper.settings():

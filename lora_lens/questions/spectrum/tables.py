@@ -19,7 +19,7 @@ from ...show.many_rows import MOST_ROWS, condensed, said_of
 from ...show.text import as_csv
 from ...show.whose import headed
 from .result import Spectrum
-from .suggestion_result import suggestion_table
+from .suggestion_tables import suggestion_table
 from .words import named, random_of
 
 
