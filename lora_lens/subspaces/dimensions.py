@@ -114,7 +114,11 @@ def check_not_rounding(
         ...
         lora_lens.errors.RankError: B·A is zero but for rounding in one layer: its factors cancel
     """
-    rank = int(rank_of_product(s, scale, size).min())
+    check_above_rounding(int(rank_of_product(s, scale, size).min()), k, name)
+
+
+def check_above_rounding(rank: int, k: int, name: str) -> None:
+    """Raise RankError where fewer than `k` singular values of a product are more than rounding: `rank` in some layer."""
     if rank < k:
         raise RankError(
             f"asked for {k} singular vectors of {name}, but in one layer all but {rank} of its singular "
