@@ -119,7 +119,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "results.statistics": ("chance.p_values",),
     "show.draw_matplotlib": ("show.drawing.with_matplotlib",),
     "tables": (),
-    **{f"tables.{old}": (f"questions.{new}.tables",) for old, new in _QUESTIONS.items()},
+    **{f"tables.{old}": (f"questions.{new}.tables", f"questions.{new}.terminal") for old, new in _QUESTIONS.items()},
     "tables.console": ("show.console",),
     "tables.files": ("show.text",),
     "tables.layout": ("show.layout",),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -36,8 +34,8 @@ class Question:
                      chance, ``claims(result)``: what, and ``summary(result, findings)``
     ``tables``       ``tables(result)``, the first of them beside chance; ``texts(result)``: what follows
                      the files' stem → a text, where that is more than its rows as CSV;
-                     ``terminal(result, console)``: what the command prints below the sentence;
                      ``legend(result)``: what its words mean, printed on ``--explain``
+    ``terminal``     ``terminal(result, console)``: what the command prints below the sentence, by rich
     ``figures``      ``figures(result)``: what follows the files' stem → a described figure
     ``page``         ``part(result, findings, name)``: its part of a report, where it has one
     ``work``         ``work(size)``: how much there is to compute, where a report asks it
@@ -77,20 +75,8 @@ class Question:
         return for_paper(self.part("command").run)
 
     def part(self, module: str) -> ModuleType:
-        """One of the folder's modules.
-
-        Those of tables bring rich, which draws from Python's own random numbers as it is imported.
-        """
-        name = f"{self.package}.{module}"
-        if (
-            name in sys.modules
-        ):  # nothing is drawn, and other threads' draws are not to be taken back
-            return import_module(name)
-        state = random.getstate()
-        try:
-            return import_module(name)
-        finally:
-            random.setstate(state)
+        """One of the folder's modules."""
+        return import_module(f"{self.package}.{module}")
 
     def claims(self, result: Any) -> Sequence[Claim]:
         """What of a result is tested against chance."""
@@ -120,14 +106,14 @@ class Question:
 
         from ..show.console import notes
 
-        tables = self.part("tables")
+        legend = self.part("tables").legend
 
         def parts() -> Iterator[RenderableType]:
             yield Text(result.summary, style="bold")
-            yield tables.terminal(result, console)
+            yield self.part("terminal").terminal(result, console)
             yield Text("")
             yield from notes(result.notes)
-            lines = tables.legend(result) if explain else ["what the words mean: --explain"]
+            lines = legend(result) if explain else ["what the words mean: --explain"]
             yield from (Text(line, style="dim") for line in lines)
 
         return Group(*parts())

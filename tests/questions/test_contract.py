@@ -4,6 +4,8 @@ import html
 import inspect
 import json
 import re
+import subprocess
+import sys
 from importlib import import_module
 from io import StringIO
 from pathlib import Path
@@ -272,7 +274,7 @@ def test_nothing_that_its_figures_say_is_cut(name: str, width: str | None, folde
 
 
 def test_a_question_is_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A question in seven small files, and the line that names it, which CONTRIBUTING.md points to."""
+    """A question in eight small files, and the line that names it, which CONTRIBUTING.md points to."""
     parts = {
         "__init__": (
             "from lora_lens.questions.question import Question\n"
@@ -298,9 +300,9 @@ def test_a_question_is_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         "tables": (
             "from lora_lens.show.layout import Table\n"
             "def tables(result): return [Table('Norms', ['norm'], [[f'{v:.2f}'] for v in result.values])]\n"
-            "def terminal(result, console): return f'{len(result.values)} layers'\n"
             "def legend(result): return ['norm: of B']\n"
         ),
+        "terminal": "def terminal(result, console): return f'{len(result.values)} layers'\n",
         "figures": (
             "import numpy as np\n"
             "from lora_lens.show.figure import Block, Line, Panel, Sheet, named, positions\n"
@@ -346,3 +348,16 @@ def test_a_question_is_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     }
     shown = CliRunner().invoke(one, [str(tmp_path / "lora")]).stdout.splitlines()
     assert shown[0] == made["summary"]
+
+
+def test_what_is_written_or_shown_in_a_notebook_needs_no_rich(folder: Path) -> None:
+    """Which is what prints on a terminal, and draws from Python's random numbers as it is imported."""
+    shown = (
+        "import sys, tempfile, lora_lens as ll\n"
+        "from lora_lens.questions import QUESTIONS\n"
+        f"result = ll.inspect({str(folder / 'one')!r})\n"
+        "result._repr_html_(); result.to_markdown(); result.to_latex(); result.save(tempfile.mkdtemp())\n"
+        "for question in QUESTIONS: question.part('tables')\n"
+        "assert 'rich' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", shown], check=True)
