@@ -129,8 +129,11 @@ class Question:
             LensError: There is none of that name.
         """
         described = self._described(result)
-        if suffix not in described:
+        if not described:
             raise LensError("nothing here is drawn: no module has factors, whose spectra would be")
+        if suffix not in described:
+            has = ", ".join(map(repr, described))
+            raise LensError(f"{self.command} draws no figure {suffix!r}; it has {has}")
         return drawn(described[suffix], paper)
 
     def _described(self, result: Any) -> Mapping[str, Sheet]:

@@ -229,7 +229,7 @@ def test_one_figure_is_drawn_where_one_is_asked_for(
     assert len(drawn) == 1
     BY_NAME["similarity"].figure(result, "-figure1")
     assert len(drawn) == 2
-    with pytest.raises(ll.LensError, match="nothing here is drawn"):
+    with pytest.raises(ll.LensError, match="no figure '-figure2'; it has '', '-figure1'"):
         BY_NAME["similarity"].figure(result, "-figure2")
 
 
