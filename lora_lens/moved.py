@@ -119,7 +119,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "results.statistics": ("chance.p_values",),
     "show.draw_matplotlib": ("show.drawing.with_matplotlib",),
     "tables": (),
-    **{f"tables.{old}": (f"questions.{new}.tables",) for old, new in _QUESTIONS.items()},
+    **{f"tables.{old}": (f"questions.{new}.tables", f"questions.{new}.terminal") for old, new in _QUESTIONS.items()},
     "tables.console": ("show.console",),
     "tables.files": ("show.text",),
     "tables.layout": ("show.layout",),
@@ -133,6 +133,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
 # Old name → new one, where the name changed too.
 NAMES: Mapping[str, str] = {
     "adapter.Part": "adapter.FusedRows",
+    "core.subspace.working": "core.numbers.either.in_float64",
     "loaders.base.CONV1D_MODELS": "bases.orientation.CONV1D_MODULES",
     "analyses.rank_grids.TOP": "subspaces.dimensions.LEADING",
     "analyses.moments.Moment": "questions.dynamics.checkpoint.CheckpointSubspaces",
@@ -149,10 +150,7 @@ NAMES: Mapping[str, str] = {
         )
     },
     "tables.rank_grids.summary": "questions.grid.tables.corner_table",
-    **{
-        f"tables.spectrum.{name}": f"questions.spectrum.suggestion_result.{name}"
-        for name in ("suggestion_line", "suggestion_table")
-    },
+    "tables.spectrum.suggestion_table": "questions.spectrum.suggestion_tables.suggestion_table",
     "plots.style.METHODS": "reproduction.experiment.paper.NAMES",
     "results.dynamics.MATRIX_AND_SIDE": "subspaces.factors.SPACES",
     "questions.spectrum.result.BesideW0": "questions.spectrum.result.W0Comparison",
@@ -188,6 +186,7 @@ GONE: Mapping[str, str] = {
     "analyses.layer_bases.condition_numbers": "SimilarityResult.condition_number",
     "outputs.write": "the method `write` of the questions in lora_lens.questions.QUESTIONS",
     "outputs.write_scores": "lora_lens.plots.scores_figure and curves_figure",
+    "tables.spectrum.suggestion_line": "the attribute `summary` of lora_lens.suggest_ranks's result",
     "tables.Kind": "the names of the questions in lora_lens.questions.QUESTIONS",
 }  # fmt: skip
 

@@ -35,6 +35,12 @@ class NullTest(Generic[Number], Brief):
     excess: Number
     p_two_sided: Number
 
+    @classmethod
+    def nothing(cls, layers: int | None = None) -> NullTest[Any]:
+        """That of a number, or of a series of so many, of which there is nothing to say."""
+        nan = float("nan") if layers is None else np.full(layers, np.nan)
+        return NullTest(mean=nan, sd=nan, z=nan, p=nan, excess=nan, p_two_sided=nan)
+
     def to_dict(self) -> Row:
         """For JSON."""
         return {name: plain(value) for name, value in vars(self).items()}

@@ -1,9 +1,11 @@
 """Nulls of conversion matrices: what φ is where nothing was learned that layers could share.
 
 Two independent random factors give conversion matrices that are *not* independent uniform
-subspaces: W0⁻¹ amplifies W0's small singular directions, and layers share some of them. Three nulls
-keep W0 and change the factor: ``propagated`` (Gaussian), ``initialisation`` (A as PEFT starts it)
-and ``mismatched`` (the adapter's own factors, shuffled over the layers).
+subspaces: W0⁻¹ amplifies W0's small singular directions, and layers share some of them. The nulls
+`THROUGH_W0` keep W0 and change the factor: ``propagated`` (Gaussian), ``initialisation`` (A as PEFT
+starts it), ``mismatched`` (the adapter's own factors, shuffled over the layers) and ``flipped`` (the
+layer's own, its parts along W0's singular directions turned by random signs). Here are the first
+three's, and φ of all draws.
 """
 
 from __future__ import annotations

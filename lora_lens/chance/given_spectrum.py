@@ -14,7 +14,7 @@ from torch import Tensor
 from ..core.factors.decompositions import singular_values
 from ..core.factors.product_svd import product_singular_values
 from ..core.factors.triangle import triangle
-from ..core.numbers.precision import working
+from ..core.numbers.either import in_float64
 from ..core.numbers.scaled import of_order_one
 from ..subspaces.conversions import Matrix, Plan
 
@@ -32,7 +32,9 @@ def own_spectrum(plan: Plan, layer: int, matrix: Matrix) -> Float[Tensor, " r"]:
         >>> [own_spectrum(plan, 0, matrix).round(decimals=6).tolist() for matrix in ("A", "B", "BA")]
         [[1.0, 0.5], [1.0, 1.0], [1.0, 0.5]]
     """
-    a, b = (working(of_order_one(t[layer : layer + 1])) for t in (plan.factors.a, plan.factors.b))
+    a, b = (
+        in_float64(of_order_one(t[layer : layer + 1])) for t in (plan.factors.a, plan.factors.b)
+    )
     if matrix == "BA":
         s = product_singular_values(b, a)[0]
     else:
@@ -63,7 +65,7 @@ def reshaping(
         >>> torch.linalg.svdvals(g @ m)
         tensor([[1.0000, 0.2500]], dtype=torch.float64)
     """
-    g = working(rows[:, :own]).mT
+    g = in_float64(rows[:, :own]).mT
     _, s, vh = torch.linalg.svd(torch.linalg.qr(g, mode="r").R, full_matrices=False)
     found = vh.new_zeros(len(rows), rows.shape[1], rows.shape[1])
     found[:, :own, :own] = vh.mT @ ((spectrum[: s.shape[-1]].to(s) / s)[..., None] * vh)

@@ -7,12 +7,8 @@ from typing import Literal
 NullName = Literal[
     "gaussian", "propagated", "mismatched", "initialisation", "equivalent", "flipped"
 ]
-# Their places seed their draws: another one stands at the end.
-DRAWN: tuple[NullName, ...] = (
-    "propagated",
-    "initialisation",
-    "flipped",
-)  # whose draws have bases of their own
+# Those whose draws have bases of their own.
+DRAWN: tuple[NullName, ...] = ("propagated", "initialisation", "flipped")
 WITHOUT_SVD: tuple[NullName, ...] = ("gaussian", "propagated", "mismatched", "initialisation")
 NULLS: tuple[NullName, ...] = (*WITHOUT_SVD, "equivalent", "flipped")
 THROUGH_W0: tuple[NullName, ...] = ("propagated", "mismatched", "initialisation", "flipped")

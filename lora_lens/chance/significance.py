@@ -137,7 +137,7 @@ def significance(
 
 def _of_mean(phi: Array, mean: Array, baseline: Baseline, drawn: Array | None) -> NullTest[float]:
     if not len(phi):
-        return NullTest(*[float("nan")] * 6)
+        return NullTest.nothing()
     observed, means = phi.mean(), None if drawn is None else drawn.mean(1)
     null = float(mean.mean() if baseline.mean_mean is None else baseline.mean_mean)
     sd, cells = baseline.mean_sd, len(phi)
@@ -145,4 +145,6 @@ def _of_mean(phi: Array, mean: Array, baseline: Baseline, drawn: Array | None) -
     both = np.nan if means is None else two_sided_p(observed, means, sd=sd, cells=cells)
     z = standardised(np.asarray(observed), np.asarray(null), np.asarray(sd), cells=cells)
     beyond = excess(observed, np.asarray(null))
-    return NullTest(null, sd, float(z), float(p), float(beyond), float(both))
+    return NullTest(
+        mean=null, sd=sd, z=float(z), p=float(p), excess=float(beyond), p_two_sided=float(both)
+    )

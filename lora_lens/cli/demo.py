@@ -49,7 +49,7 @@ def run(
             alike = similarity.QUESTION.ask(
                 lora, "value", 8, convention="stored", device=device, progress=advance
             )
-        figure = similarity.QUESTION.figures(alike, drawn_for)["-figure1"]
+        figure = similarity.QUESTION.figure(alike, "-figure1", drawn_for)
         write_figures({"figure1": figure}, folder, paper=drawn_for)
         for adapter, module in ((lora, "query"), (lora, "value"), (condlora, "value")):
             with progress(f"{adapter.title}, {module}", counted=False) as advance:
@@ -58,8 +58,9 @@ def run(
         _print("Figure 1", lines.similarity_line(alike))
         compared = comparison.QUESTION.ask(lora, condlora, "value", 8, device=device)
         table = comparison.QUESTION.part("tables").layer_table(compared)
-        said = comparison.QUESTION.summary(compared)
-        (folder / "table3.md").write_text(as_markdown([table], said=said), encoding="utf-8")
+        (folder / "table3.md").write_text(
+            as_markdown([table], said=compared.summary), encoding="utf-8"
+        )
         _print("Table 3", lines.comparison_line(compared))
     if not all(map(find_spec, ("jinja2", "plotly"))):
         say(f'{out} has figure1 and table3.md; the report needs pip install "lora-lens[report]"')

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,25 +49,24 @@ class Answer(Tidy, Comparable):
         """What it is an answer to."""
         return question_of(type(self))
 
-    @property
+    @cached_property
     def findings(self) -> tuple[Finding, ...]:
         """What was tested against chance, each with a verdict corrected over all of them; often none."""
         return self.question.findings(self)
 
-    @property
+    @cached_property
     def summary(self) -> str:
         """What is seen, in one sentence."""
         return self.question.summary(self)
 
     def to_dict(self) -> Row:
         """For JSON: one sentence, the numbers, and what of them is told from chance."""
-        found = self.findings
         return {
-            "summary": self.question.summary(self, found),
+            "summary": self.summary,
             **{name: getattr(self, name, None) for name in _MADE_WITH},
             **self.numbers(),
             "notes": list(self.notes),
-            "findings": [one.to_dict() for one in found],
+            "findings": [one.to_dict() for one in self.findings],
             "seed": self.seed,
             "version": __version__,
         }
@@ -93,6 +93,7 @@ class Answer(Tidy, Comparable):
             style: A matplotlib style sheet: its name or its file; several with commas between them.
 
         Raises:
+            LensError: There is nothing to draw: `inspect` of a model that was trained in full.
             SettingsError: There is no such style, or that is no width.
 
         Example:
@@ -101,7 +102,7 @@ class Answer(Tidy, Comparable):
             >>> float(result.plot(width="8.255cm").get_figwidth())
             3.25
         """
-        return next(iter(self.question.figures(self, paper(width, style)).values()))
+        return self.question.figure(self, paper=paper(width, style))
 
     def save(
         self,

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from ..errors import LensError
 from ..show.paper import PLAIN, Paper
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from rich.console import Console, RenderableType
 
+    from ..show.figure import Sheet
     from ..show.findings import Claim, Finding
     from ..show.part import Part
 
@@ -29,12 +30,12 @@ class Question:
     ================ ============================================================================
     ``analysis``     `function`: adapters → a result
     ``result``       the result: an `Answer` with ``numbers``, ``rows``, ``notes``, ``stem``
-    ``words``        ``claims(result)``: what of it is tested against chance, often nothing;
-                     ``summary(result, findings)``: what is seen, in one sentence
+    ``words``        ``summary(result)``: what is seen, in one sentence; where something is tested against
+                     chance, ``claims(result)``: what, and ``summary(result, findings)``
     ``tables``       ``tables(result)``, the first of them beside chance; ``texts(result)``: what follows
                      the files' stem → a text, where that is more than its rows as CSV;
-                     ``terminal(result, console)``: what the command prints below the sentence;
                      ``legend(result)``: what its words mean, printed on ``--explain``
+    ``terminal``     ``terminal(result, console)``: what the command prints below the sentence, by rich
     ``figures``      ``figures(result)``: what follows the files' stem → a described figure
     ``page``         ``part(result, findings, name)``: its part of a report, where it has one
     ``work``         ``work(size)``: how much there is to compute, where a report asks it
@@ -74,19 +75,13 @@ class Question:
         return for_paper(self.part("command").run)
 
     def part(self, module: str) -> ModuleType:
-        """One of the folder's modules.
-
-        Those of tables bring rich, which draws from Python's own random numbers as it is imported.
-        """
-        state = random.getstate()
-        try:
-            return import_module(f"{self.package}.{module}")
-        finally:
-            random.setstate(state)
+        """One of the folder's modules."""
+        return import_module(f"{self.package}.{module}")
 
     def claims(self, result: Any) -> Sequence[Claim]:
         """What of a result is tested against chance."""
-        made: Sequence[Claim] = self.part("words").claims(result)
+        words = self.part("words")
+        made: Sequence[Claim] = words.claims(result) if hasattr(words, "claims") else ()
         return made
 
     def findings(self, result: Any) -> tuple[Finding, ...]:
@@ -97,10 +92,12 @@ class Question:
 
     def summary(self, result: Any, findings: Sequence[Finding] | None = None) -> str:
         """What is seen in the numbers, in one sentence; `findings` of a larger family where it is of one."""
-        said: str = self.part("words").summary(
-            result, self.findings(result) if findings is None else findings
-        )
-        return said
+        words = self.part("words")
+        if not hasattr(words, "claims"):
+            described: str = words.summary(result)
+            return described
+        told: str = words.summary(result, result.findings if findings is None else findings)
+        return told
 
     def terminal(self, result: Any, console: Console, *, explain: bool = False) -> RenderableType:
         """What the command prints: the sentence, the numbers, and what the words mean if that is asked for."""
@@ -109,25 +106,39 @@ class Question:
 
         from ..show.console import notes
 
-        tables = self.part("tables")
+        legend = self.part("tables").legend
 
         def parts() -> Iterator[RenderableType]:
-            yield Text(self.summary(result), style="bold")
-            yield tables.terminal(result, console)
+            yield Text(result.summary, style="bold")
+            yield self.part("terminal").terminal(result, console)
             yield Text("")
             yield from notes(result.notes)
-            lines = tables.legend(result) if explain else ["what the words mean: --explain"]
+            lines = legend(result) if explain else ["what the words mean: --explain"]
             yield from (Text(line, style="dim") for line in lines)
 
         return Group(*parts())
 
     def figures(self, result: Any, paper: Paper = PLAIN) -> dict[str, Figure]:
         """Every figure, by what follows the files' stem, drawn by matplotlib for a paper."""
-        from ..show.drawing.with_matplotlib import sheet
+        return {suffix: drawn(one, paper) for suffix, one in self._described(result).items()}
 
-        described = self.part("figures").figures(result)
-        with paper.settings():
-            return {suffix: sheet(one, width=paper.width) for suffix, one in described.items()}
+    def figure(self, result: Any, suffix: str = "", paper: Paper = PLAIN) -> Figure:
+        """One of them.
+
+        Raises:
+            LensError: There is none of that name.
+        """
+        described = self._described(result)
+        if not described:
+            raise LensError("nothing here is drawn: no module has factors, whose spectra would be")
+        if suffix not in described:
+            has = ", ".join(map(repr, described))
+            raise LensError(f"{self.command} draws no figure {suffix!r}; it has {has}")
+        return drawn(described[suffix], paper)
+
+    def _described(self, result: Any) -> Mapping[str, Sheet]:
+        found: Mapping[str, Sheet] = self.part("figures").figures(result)
+        return found
 
     def page(self, result: Any, findings: Sequence[Finding], name: str) -> Part:
         """Its part of a report; `name` begins the ids in it."""
@@ -144,7 +155,7 @@ class Question:
             prefix + result.stem,
             result.to_dict(),
             tables.tables(result),
-            said=self.summary(result),
+            said=result.summary,
             texts=tables.texts(result)
             if hasattr(tables, "texts")
             else {".csv": as_csv(result.rows())},
@@ -152,3 +163,11 @@ class Question:
             folder=folder,
             paper=paper,
         )
+
+
+def drawn(described: Sheet, paper: Paper) -> Figure:
+    """A described figure, drawn by matplotlib for a paper."""
+    from ..show.drawing.with_matplotlib import sheet
+
+    with paper.settings():
+        return sheet(described, width=paper.width)

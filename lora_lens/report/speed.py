@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 
 from ..core.computing.work import Work
-from ..core.numbers.precision import working
+from ..core.numbers.either import in_float64
 
 _WIDE, _NARROW, _SMALL, _MANY = 512, 192, 16, 64
 _TIMES = 3
@@ -19,7 +19,7 @@ def measured_speed(device: torch.device) -> Work:
     generator = torch.Generator().manual_seed(0)
 
     def made(*shape: int) -> torch.Tensor:
-        return working(torch.randn(*shape, generator=generator, dtype=torch.float32).to(device))
+        return in_float64(torch.randn(*shape, generator=generator, dtype=torch.float32).to(device))
 
     wide, narrow, small = made(_WIDE, _WIDE), made(_NARROW, _NARROW), made(_MANY, _SMALL, _SMALL)
     symmetric = small @ small.mT

@@ -58,7 +58,9 @@ def as_json(result: Mapping[str, Any], *, indent: int | None = 2) -> str:
 
 
 def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Tidy CSV: one observation a row; empty where a number is not finite."""
+    """Tidy CSV: one observation a row; empty where a number is not finite; of no rows nothing, for they name the columns."""
+    if not rows:
+        return ""
     stream = io.StringIO()
     writer = csv.DictWriter(stream, fieldnames=list(rows[0]), lineterminator="\n")
     writer.writeheader()

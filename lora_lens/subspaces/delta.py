@@ -16,10 +16,12 @@ from ..core.factors.decompositions import singular_values
 from ..core.factors.dense import beside_identity, values_of_each
 from ..core.factors.product_svd import svd_of_product
 from ..core.factors.triangle import triangle
+from ..core.numbers.either import in_float64
 from ..core.numbers.limits import check_range
-from ..core.numbers.precision import singular_cutoff, working
+from ..core.numbers.precision import singular_cutoff
 from ..errors import AdapterError, RankError
 from .device import Where
+from .dimensions import UNTRAINED, zero_error
 from .spectra import real_rank
 
 _NORMS = 8  # roundings that a norm of thousands of numbers is off by at most
@@ -67,7 +69,7 @@ def delta_singular(
     own = factors.ranks[position]
     stored_a, stored_b = factors.a[position, :own], factors.b[position, :, :own]
     # The factors are thin: float64 costs little here, even where W0 is taken in float32.
-    a, b = (working(stored.to(where.device)) for stored in (stored_a, stored_b))
+    a, b = (in_float64(stored.to(where.device)) for stored in (stored_a, stored_b))
     for factor, name in ((a, "A"), (b, "B")):
         check_range(factor, factor.dtype, f"{name} of {factors.names[position]}")
     dense = beside_identity(b, a)
@@ -147,7 +149,7 @@ def rescaled_delta(
         raise AdapterError(f"{factors.module} has no magnitude, which DoRA's ΔW is made of")
     own = factors.ranks[position]
     a, b, m, dense = (
-        working(each)
+        in_float64(each)
         for each in (
             factors.a[position, :own],
             factors.b[position, :, :own],
@@ -220,15 +222,13 @@ def check_scaling(factors: ModuleFactors) -> None:
 
 
 def _zero(factors: ModuleFactors, position: int) -> RankError:
-    return RankError(
-        f"ΔW of {factors.module} is zero in layer {factors.layers[position]}: {_why_zero(factors, position)}, and "
-        f"a zero matrix has no singular subspace"
-    )
+    said = f"ΔW of {factors.module} is zero in layer {factors.layers[position]}"
+    return zero_error(said, _why_zero(factors, position))
 
 
 def _why_zero(factors: ModuleFactors, position: int) -> str:
     scaled_away = not float(factors.scaling[position])
-    return "its scaling is 0" if scaled_away else "the adapter is untrained there"
+    return "its scaling is 0" if scaled_away else UNTRAINED
 
 
 def weight_singular(
@@ -264,5 +264,5 @@ def weight_singular(
     cutoff = singular_cutoff(stored or w0.dtype, where.dtype, (w0.shape[0], w0.shape[1]))
     rank = int((s > cutoff * s[0]).sum())
     if rank == 0:
-        raise RankError(f"{name} is all zero, and a zero matrix has no singular subspace")
+        raise zero_error(f"{name} is all zero")
     return Singular(u[:, :rank], s[:rank], vh[:rank])

@@ -13,6 +13,7 @@ from ..core.factors.rank import numerical_rank, rank_of_product
 from ..core.numbers.whole import whole_or_none
 from ..errors import RankError
 
+UNTRAINED = "the adapter is untrained there"
 LEADING = 64  # directions of a dense matrix, where nobody says how many
 
 
@@ -52,6 +53,17 @@ def leading_of_dense(rank: int) -> int:
     return min(LEADING, max(1, rank // 2))
 
 
+def zero_error(said: str, why: str = "") -> RankError:
+    """That something has no singular vectors to compare, for it is zero.
+
+    Example:
+        >>> zero_error("W0 is all zero"), zero_error("ΔW is zero in layer 0", "its scaling is 0")
+        (RankError('W0 is all zero, and a zero matrix has no singular subspace'), RankError('ΔW is zero in layer 0: its scaling is 0, and a zero matrix has no singular subspace'))
+    """
+    reason = f": {why}" if why else ""
+    return RankError(f"{said}{reason}, and a zero matrix has no singular subspace")
+
+
 def check_factor_ranks(factors: ModuleFactors, matrices: Sequence[str], needed: int) -> None:
     """Raise RankError unless A and B, as `matrices` need them, have numerical rank `needed` in every layer.
 
@@ -78,7 +90,7 @@ def check_factor_ranks(factors: ModuleFactors, matrices: Sequence[str], needed: 
             layer: rank for layer, rank in zip(factors.layers, ranks, strict=True) if rank < needed
         }
         if short:
-            raise RankError(_too_low(name, factors.module, short, needed))
+            raise _too_low(name, factors.module, short, needed)
 
 
 def check_not_rounding(
@@ -102,7 +114,11 @@ def check_not_rounding(
         ...
         lora_lens.errors.RankError: B·A is zero but for rounding in one layer: its factors cancel
     """
-    rank = int(rank_of_product(s, scale, size).min())
+    check_above_rounding(int(rank_of_product(s, scale, size).min()), k, name)
+
+
+def check_above_rounding(rank: int, k: int, name: str) -> None:
+    """Raise RankError where fewer than `k` singular values of a product are more than rounding: `rank` in some layer."""
     if rank < k:
         raise RankError(
             f"asked for {k} singular vectors of {name}, but in one layer all but {rank} of its singular "
@@ -112,18 +128,15 @@ def check_not_rounding(
         )
 
 
-def _too_low(name: str, module: str, short: dict[int, int], needed: int) -> str:
+def _too_low(name: str, module: str, short: dict[int, int], needed: int) -> RankError:
     if set(short.values()) == {0}:
         layers = ", ".join(map(str, short))
-        return (
-            f"{name} of {module} is all zero in layer {layers}: the adapter is untrained there, and "
-            f"a zero matrix has no singular subspace"
-        )
+        return zero_error(f"{name} of {module} is all zero in layer {layers}", UNTRAINED)
     listed = ", ".join(f"layer {layer} has rank {rank}" for layer, rank in list(short.items())[:4])
     more = f" and {len(short) - 4} more" if len(short) > 4 else ""
     # Without a rank it is the adapter's own that is asked for, so the message says how to ask for another.
     least = min(short.values())
-    return (
+    return RankError(
         f"{needed} singular vectors of {name} of {module} are needed, but {listed}{more}; vectors above the rank are "
         f"arbitrary: ask for at most {least} (rank={least}, on the command line --rank {least})"
     )

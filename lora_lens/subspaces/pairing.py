@@ -9,6 +9,7 @@ from ..errors import AdapterError, ModuleLookupError
 from ..files.revisions import with_revision
 from .selection import select_delta, select_module
 
+SAME_A = "runs of one seed begin with the same A"
 # Measured on MiniLM: two untrained θ give a mean φ of 0.054 to 0.066 where unrelated subspaces give 0.021.
 SAME_W0 = (
     "both adapters make A and B of the same W0, which alone makes them alike: unrelated subspaces are "

@@ -8,8 +8,9 @@ from dataclasses import replace
 from ..adapter import Adapter, ModuleFactors
 from ..arrays import Tensor
 from ..bases.fused import NAMES
-from ..errors import ModuleLookupError, RankError
+from ..errors import ModuleLookupError
 from ..files.names import find_module
+from .dimensions import zero_error
 
 
 def select_module(adapter: Adapter, module: str) -> ModuleFactors:
@@ -118,8 +119,8 @@ def deltas_of(adapter: Adapter, module: str) -> Adapter:
         if factors.a[position].any() and factors.b[position].any()
     ]
     if not kept:
-        raise RankError(
-            f"ΔW of {name} of {adapter.source} is zero in every layer: it was not changed, and a zero matrix has no singular subspace"
+        raise zero_error(
+            f"ΔW of {name} of {adapter.source} is zero in every layer", "it was not changed"
         )
     zero = [str(layer) for layer in factors.layers if layer not in kept]
     return replace(

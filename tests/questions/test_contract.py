@@ -4,6 +4,8 @@ import html
 import inspect
 import json
 import re
+import subprocess
+import sys
 from importlib import import_module
 from io import StringIO
 from pathlib import Path
@@ -150,6 +152,16 @@ def test_one_test_has_one_verdict(name: str, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_a_sentence_is_given_findings_where_something_is_tested_and_only_there(
+    name: str, folder: Path
+) -> None:
+    words = BY_NAME[name].part("words")
+    tests = hasattr(words, "claims")
+    assert list(inspect.signature(words.summary).parameters) == ["result", "findings"][: 1 + tests]
+    assert tests or asked(name, folder).findings == ()
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_too_few_draws_claim_nothing(name: str, folder: Path) -> None:
     if not takes(name, "draws") or name == "spectrum":
         pytest.skip("it draws nothing that is tested")
@@ -208,6 +220,44 @@ def test_its_figures_touch_no_global_state(name: str, folder: Path) -> None:
     assert mpl.rcParams == before
 
 
+def test_one_figure_is_drawn_where_one_is_asked_for(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = counted(monkeypatch, "lora_lens.show.drawing.with_matplotlib.sheet")
+    result = asked("similarity", folder)
+    result.plot()
+    assert len(drawn) == 1
+    BY_NAME["similarity"].figure(result, "-figure1")
+    assert len(drawn) == 2
+    with pytest.raises(ll.LensError, match="no figure '-figure2'; it has '', '-figure1'"):
+        BY_NAME["similarity"].figure(result, "-figure2")
+
+
+@pytest.mark.parametrize("name", ["comparison", "shared"])
+def test_what_is_tested_is_judged_once(
+    name: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = asked(name, folder)
+    judged = counted(monkeypatch, "lora_lens.show.findings.found")
+    result.save(tmp_path / "saved")
+    assert result._repr_html_()
+    assert len(judged) == 1
+    assert result.findings
+
+
+def counted(monkeypatch: pytest.MonkeyPatch, name: str) -> list[object]:
+    """What a function is called with from now on."""
+    module, _, function = name.rpartition(".")
+    real, calls = getattr(import_module(module), function), []
+
+    def counting(one: object, **options: Any) -> Any:
+        calls.append(one)
+        return real(one, **options)
+
+    monkeypatch.setattr(name, counting)
+    return calls
+
+
 @pytest.mark.parametrize("width", [None, "3.25in"])
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_that_its_figures_say_is_cut(name: str, width: str | None, folder: Path) -> None:
@@ -224,7 +274,7 @@ def test_nothing_that_its_figures_say_is_cut(name: str, width: str | None, folde
 
 
 def test_a_question_is_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A question in seven small files, and the line that names it, which CONTRIBUTING.md points to."""
+    """A question in eight small files, and the line that names it, which CONTRIBUTING.md points to."""
     parts = {
         "__init__": (
             "from lora_lens.questions.question import Question\n"
@@ -246,16 +296,13 @@ def test_a_question_is_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             "def norms(adapter, module):\n"
             "    return Norms(tuple(adapter.modules[module].b.norm(dim=(1, 2)).tolist()))\n"
         ),
-        "words": (
-            "def claims(result): return []\n"
-            "def summary(result, findings): return f'The largest is {max(result.values):.1f}.'\n"
-        ),
+        "words": ("def summary(result): return f'The largest is {max(result.values):.1f}.'\n"),
         "tables": (
             "from lora_lens.show.layout import Table\n"
             "def tables(result): return [Table('Norms', ['norm'], [[f'{v:.2f}'] for v in result.values])]\n"
-            "def terminal(result, console): return f'{len(result.values)} layers'\n"
             "def legend(result): return ['norm: of B']\n"
         ),
+        "terminal": "def terminal(result, console): return f'{len(result.values)} layers'\n",
         "figures": (
             "import numpy as np\n"
             "from lora_lens.show.figure import Block, Line, Panel, Sheet, named, positions\n"
@@ -301,3 +348,16 @@ def test_a_question_is_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     }
     shown = CliRunner().invoke(one, [str(tmp_path / "lora")]).stdout.splitlines()
     assert shown[0] == made["summary"]
+
+
+def test_what_is_written_or_shown_in_a_notebook_needs_no_rich(folder: Path) -> None:
+    """Which is what prints on a terminal, and draws from Python's random numbers as it is imported."""
+    shown = (
+        "import sys, tempfile, lora_lens as ll\n"
+        "from lora_lens.questions import QUESTIONS\n"
+        f"result = ll.inspect({str(folder / 'one')!r})\n"
+        "result._repr_html_(); result.to_markdown(); result.to_latex(); result.save(tempfile.mkdtemp())\n"
+        "for question in QUESTIONS: question.part('tables')\n"
+        "assert 'rich' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", shown], check=True)

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -23,6 +24,8 @@ from lora_lens import (
     spectrum,
 )
 from lora_lens.errors import LensError, ResultLookupError
+from lora_lens.questions import inventory
+from lora_lens.questions.question import Question
 
 _WRONG = """
 import lora_lens as ll
@@ -200,6 +203,23 @@ def test_showing_a_result_leaves_pythons_random_numbers() -> None:
     ).replace("\\n", "\n")
     done = subprocess.run([sys.executable, "-c", shown], capture_output=True, text=True, check=True)
     assert done.stdout == f"{random.Random(0).random()}\n"
+
+
+def test_what_others_draw_while_a_part_is_looked_up_is_not_drawn_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Parts that are loaded are looked up all the time, as by a thread beside one that draws."""
+    inventory.QUESTION.part("words")
+    drawn = []
+
+    def meanwhile(name: str) -> ModuleType:
+        drawn.append(random.random())
+        return sys.modules[name]
+
+    monkeypatch.setattr(f"{Question.__module__}.import_module", meanwhile)
+    for _ in range(2):
+        inventory.QUESTION.part("words")
+    assert drawn[0] != drawn[1]
 
 
 @pytest.mark.parametrize("path", [None, 3, ["a"], b"x"])

@@ -41,7 +41,7 @@ def test_the_line_above_tables_says_each_once(name: str, adapters: Path) -> None
     asked = given(name, adapters)
     result = answered(name, asked, **({"draws": 3} if takes(name, "draws") else {}))
     console = Console(width=300, record=True, file=StringIO())
-    console.print(BY_NAME[name].part("tables").terminal(result, console))
+    console.print(BY_NAME[name].part("terminal").terminal(result, console))
     text = console.export_text()
     assert str(adapters) not in text
     if len(asked) == 1:

@@ -9,11 +9,13 @@ import lora_lens as ll
 from lora_lens.errors import ModuleLookupError
 from lora_lens.files.names.called import find_module
 from lora_lens.questions.comparison import tables as comparison
-from lora_lens.questions.inventory import tables as inventory
+from lora_lens.questions.inventory import terminal as inventory_terminal
 from lora_lens.questions.outliers import tables as outliers
 from lora_lens.questions.shared import tables as shared
+from lora_lens.questions.shared import terminal as shared_terminal
 from lora_lens.questions.similarity import tables as similarity
 from lora_lens.questions.spectrum import tables as spectrum
+from lora_lens.questions.spectrum import terminal as spectrum_terminal
 from lora_lens.show.layout import NONE, Table
 from lora_lens.show.many_rows import MOST_ROWS, condensed, ends
 
@@ -64,7 +66,7 @@ def _printed(shown: object) -> str:
 def test_hundreds_of_matrices_are_a_few_rows(deep: ll.Adapter) -> None:
     console = Console(width=80)
     found = ll.inspect(deep)
-    text = _printed(inventory.terminal(found, console))
+    text = _printed(inventory_terminal.terminal(found, console))
     assert len(text.splitlines()) < 30
     norms = sorted(one.frobenius_norm for one in found.modules if one.module == "query")
     assert all(f"{one:#.4g}" in text for one in (norms[0], norms[-1]))
@@ -72,7 +74,7 @@ def test_hundreds_of_matrices_are_a_few_rows(deep: ll.Adapter) -> None:
     assert len(found.rows()) == 80
 
     spectra = ll.spectrum(deep, draws=0)
-    assert len(_printed(spectrum.terminal(spectra, console)).splitlines()) < 60
+    assert len(_printed(spectrum_terminal.terminal(spectra, console)).splitlines()) < 60
     assert max(len(one.rows) for one in spectrum.tables(spectra)) < 10
 
 
@@ -108,7 +110,7 @@ def test_of_many_layers_those_with_the_smallest_p_are_shown(deep: ll.Adapter) ->
     kept = [asked.layers.index(int(row[0])) for row in by_layer[0].rows]
     p = np.asarray(asked.by_layer.p)
     assert p[kept].max() <= np.delete(p, kept).min() + 5e-4
-    assert len(_printed(shared.terminal(found, Console(width=80))).splitlines()) < 70
+    assert len(_printed(shared_terminal.terminal(found, Console(width=80))).splitlines()) < 70
 
 
 def test_sixty_four_experts_are_no_line_of_a_thousand_letters() -> None:

@@ -1,11 +1,14 @@
 import errno
+import itertools
 import json
 import mmap
 import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -78,6 +81,25 @@ def test_beyond_the_limit_arrays_are_in_files_that_are_gone(
     spill.release()
     assert torch.equal(outside, expected)
     assert inside.sum() == 200
+
+
+def test_threads_that_ask_at_once_get_no_more_memory_than_there_is() -> None:
+    class Slow(Spill):
+        def fits(self, size: int, like: torch.Tensor) -> bool:
+            found = super().fits(size, like)
+            time.sleep(0.1)  # in which another thread asks the same
+            return found
+
+    like = torch.zeros(1)
+    asks: list[Callable[[Spill], object]] = [
+        lambda spill: spill.empty((80,), like, torch.uint8),
+        lambda spill: spill.keep(torch.zeros(8, 10, dtype=torch.uint8)),
+    ]
+    for one, other in itertools.combinations_with_replacement(asks, 2):
+        spill = Slow(100)
+        with ThreadPoolExecutor(2) as threads:
+            list(threads.map(lambda ask, spill=spill: ask(spill), (one, other)))
+        assert (spill._used, len(spill._maps)) == (80, 1)
 
 
 def test_a_full_disk_is_said_before_anything_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,9 +6,10 @@ import math
 import mmap
 import os
 import tempfile
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import IO
+from typing import IO, Any
 
 import torch
 from torch import Tensor
@@ -22,6 +23,8 @@ _AT_ONCE = 1 << 20  # bytes of a file written
 class Spill:
     """Makes arrays in memory up to a limit, and beyond it in temporary files that are gone with the process.
 
+    Several threads may ask one at the same time.
+
     Attributes:
         most: Bytes in memory, of all arrays together.
     """
@@ -29,6 +32,7 @@ class Spill:
     most: int | float = math.inf
     _used: int = 0
     _maps: list[mmap.mmap] = field(default_factory=list)
+    _lock: Any = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def empty(self, shape: Sequence[int], like: Tensor, dtype: torch.dtype) -> Tensor:
         """An array of this shape, where `like` is if it is in memory.
@@ -37,8 +41,7 @@ class Spill:
             LensError: There is not room enough for it on the disk.
         """
         size = math.prod(shape) * dtype.itemsize
-        if self.fits(size, like):
-            self._used += size
+        if self._taken(size, like):
             return like.new_empty(tuple(shape), dtype=dtype)
         # Without a buffer, which a full disk would have fail once more as the file is closed.
         with tempfile.TemporaryFile(prefix="lora-lens-", buffering=0) as file:
@@ -59,21 +62,27 @@ class Spill:
         Raises:
             LensError: As `empty`.
         """
-        if not self.fits(made.nbytes, made):
-            if made.mT.is_contiguous() and not made.is_contiguous():
-                return self.keep(
-                    made.mT
-                ).mT  # as it lies: products in another order round otherwise
-            kept = self.empty(made.shape, made, made.dtype)
-            kept.copy_(made)
-            self.release()
-            return kept
-        self._used += made.nbytes
-        return made
+        if self._taken(made.nbytes, made):
+            return made
+        if made.mT.is_contiguous() and not made.is_contiguous():
+            # As it lies: products in another order round otherwise.
+            return self.keep(made.mT).mT
+        kept = self.empty(made.shape, made, made.dtype)
+        kept.copy_(made)
+        self.release()
+        return kept
 
     def fits(self, size: int, like: Tensor) -> bool:
         """Whether so many bytes more are in memory."""
         return like.device.type != "cpu" or self._used + size <= self.most
+
+    def _taken(self, size: int, like: Tensor) -> bool:
+        """Whether so many bytes more are in memory, which are then counted."""
+        with self._lock:
+            if not self.fits(size, like):
+                return False
+            self._used += size
+            return True
 
     def beside(self) -> Spill:
         """Another, of what this one has left, which releases what is in this one's files, too: its own go when it does."""

@@ -25,7 +25,8 @@ from ...errors import LensError, SingularError
 from ...plain_torch import in_plain_torch
 from ...updates import Convention
 from ..numbers.checked import Array, as_tensors, stacked
-from ..numbers.precision import singular_cutoff, working
+from ..numbers.either import in_float64
+from ..numbers.precision import singular_cutoff
 from ..numbers.scaled import exponents, of_order_one
 from ..solving.condition import condition_number
 from ..solving.factoring import Factored, factor, factoring_dtype
@@ -112,7 +113,7 @@ def conversion_matrices(
             f"W0 is {shape[0]}x{shape[1]}; 'stored' needs it square: use 'consistent'"
         )
     beside = Beside.of(weight, of_a, of_b)
-    of_a, of_b = (beside.joined(working(x.detach())) for x in (of_a.mT, of_b))
+    of_a, of_b = (beside.joined(in_float64(x.detach())) for x in (of_a.mT, of_b))
     computing, stored = of_a.dtype, weight.dtype
     layers = weight.detach().to(factoring_dtype(shape, stored, computing)).reshape(-1, *shape)
     power = exponents(layers)[:, None, None]

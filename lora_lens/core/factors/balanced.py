@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..numbers.precision import working
+from ..numbers.either import in_float64
 from ..numbers.scaled import exponents, of_order_one
 from .rank import rank_of, rank_of_product, stored_eps
 
@@ -60,8 +60,8 @@ def balanced(
     """
     eps_a, eps_b = stored_eps(a), stored_eps(b)
     exponent = exponents(a) + exponents(b)
-    norms = [torch.linalg.matrix_norm(working(x)).tolist() for x in (a, b)]
-    wide_a, wide_b = working(of_order_one(a)), working(of_order_one(b))
+    norms = [torch.linalg.matrix_norm(in_float64(x)).tolist() for x in (a, b)]
+    wide_a, wide_b = in_float64(of_order_one(a)), in_float64(of_order_one(b))
     right, left = _own(wide_a.mT), _own(wide_b)
     # b = left.u·diag(left.s)·left.vh and aᵀ = right.u·diag(right.s)·right.vh
     core = (left.s[..., None] * left.vh) @ (right.s[..., None] * right.vh).mT

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ...errors import LensError
-from ..numbers.precision import working
+from ..numbers.either import in_float64
 from ..numbers.sides import Side
 from .bases import orthonormal_basis
 from .rank import check_rank, rank_of, stored_eps, tied
@@ -50,7 +50,7 @@ def leading_basis(
     s = check_rank(x, k, name=name)
     if not ordered and k < s.shape[-1]:
         _warn_of_a_tie(x, s, k, name)
-    wide = working(x if side == "left" else x.mT)
+    wide = in_float64(x if side == "left" else x.mT)
     if not ordered and k < wide.shape[-1] and k == _greatest_rank(s, x):
         wide = wide @ orthonormal_basis(wide.detach().mT, k)
     return orthonormal_basis(wide, k, ordered=ordered)

@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 from ...errors import LensError
 from ...plain_torch import in_plain_torch
-from ..numbers.either import is_torch, namespace, swapped
+from ..numbers.either import in_float64, is_torch, namespace, swapped
 from ..numbers.scaled import exponents, of_order_one
 from .decompositions import singular_values
 from .triangle import triangle
@@ -50,7 +50,6 @@ def product_svd(b: Any, a: Any) -> ProductSVD:
     import torch
 
     from ..numbers.checked import as_tensors, stacked
-    from ..numbers.precision import working
 
     b, a = stacked(b=b, a=a)
     if is_torch(b) != is_torch(a) or (is_torch(b) and b.dtype != a.dtype):
@@ -63,7 +62,7 @@ def product_svd(b: Any, a: Any) -> ProductSVD:
             f"b has shape {tuple(of_b.shape)} and a {tuple(of_a.shape)}; expected (..., out, r) and (..., r, in)"
         )
     dtype = torch.promote_types(of_b.dtype, of_a.dtype)
-    wide_b, wide_a = working(of_b), working(of_a)
+    wide_b, wide_a = in_float64(of_b), in_float64(of_a)
     power = exponents(wide_b.detach()) + exponents(wide_a.detach())
     u, s, vh = svd_of_product(of_order_one(wide_b), of_order_one(wide_a))
     half = power // 2  # 2^power alone may be out of range

@@ -3,19 +3,8 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 
-from .either import FLOAT32_EPS, in_float64
-
-
-def working(x: Tensor) -> Tensor:
-    """`lora_lens.core.numbers.either.in_float64` of a tensor.
-
-    Example:
-        >>> working(torch.tensor([1.5], dtype=torch.bfloat16))
-        tensor([1.5000], dtype=torch.float64)
-    """
-    return in_float64(x)
+from .either import FLOAT32_EPS
 
 
 def singular_cutoff(stored: torch.dtype, computing: torch.dtype, shape: tuple[int, int]) -> float:

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from rich.console import Console, Group, RenderableType
-from rich.text import Text
 
-from ...show.console import table
 from ...show.layout import Table, called, signed, significant
-from ...show.whose import headed
 from .result import Amplification
 
 
@@ -20,14 +16,6 @@ def tables(result: Amplification) -> list[Table]:
             title=f"{content.title}; {called(result.adapter)} on {called(result.base)}"
         )
     ]
-
-
-def terminal(result: Amplification, _: Console) -> RenderableType:
-    """Whose it is, and the table."""
-    return Group(
-        Text(headed(result.adapter, result.base), style="dim"),
-        table(layer_table(result)),
-    )
 
 
 def legend(_: Amplification) -> list[str]:

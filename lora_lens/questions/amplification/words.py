@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from ...show.findings import Claim, Finding
 from ...show.layout import significant
 from .result import Amplification
 
 
-def claims(_: Amplification) -> list[Claim]:
-    """None: it describes."""
-    return []
-
-
-def summary(result: Amplification, _: Sequence[Finding]) -> str:
+def summary(result: Amplification) -> str:
     """Factors over the layers, and what W0 has in ΔW's directions beside random ones. Nothing is tested."""
     factors = [one.factor for one in result.layers]
     if not np.isfinite(factors).any():

@@ -27,7 +27,7 @@ from ...subspaces.dimensions import (
     check_factor_ranks,
     select_dimensions,
 )
-from ...subspaces.pairing import base_of_both, commit_of_all, select_in_both, shared_layers
+from ...subspaces.pairing import SAME_A, base_of_both, commit_of_all, select_in_both, shared_layers
 from ...subspaces.selection import deltas_of, in_layers, select_dense
 from ...subspaces.ties import gauge_note, tie_notes
 from . import nulls
@@ -35,7 +35,7 @@ from .compared import SIDES, compared, compared_delta
 from .result import ComparisonResult, LayerSeries
 
 _SEEDS = (
-    "runs of one seed begin with the same A, so their A's are alike, layer by layer, before any training; "
+    f"{SAME_A}, so their A's are alike, layer by layer, before any training; "
     "where both train a new head, it may begin the same, too, and make B's of short runs alike; no null knows that"
 )
 _HEADS = "where both train a new head of one seed, it begins the same and makes ΔW's of short runs alike; no null knows that"

@@ -9,19 +9,13 @@ from torch import Tensor
 
 from ...adapter import ModuleFactors
 from ...bases.weights import BaseWeights
-from ...core.factors.bases import orthonormal_basis
-from ...core.factors.product_svd import svd_of_product
-from ...core.factors.rank import coarser, tied
-from ...core.factors.triangle import spectral_norm
-from ...core.numbers.either import as_numpy
-from ...core.numbers.scaled import of_order_one
 from ...core.numbers.sides import Side
 from ...errors import RankError
 from ...labelled import Array
 from ...subspaces.delta import check_scaling, trained_singular
 from ...subspaces.device import Where
-from ...subspaces.dimensions import check_not_rounding
-from ...subspaces.ties import tied_factors
+from ...subspaces.dimensions import check_above_rounding
+from ...subspaces.factors import factor_spaces
 
 SIDES: dict[str, Side] = {"A": "right", "B": "left", "delta": "left"}
 
@@ -40,19 +34,16 @@ def compared(factors: ModuleFactors, k: int, where: Where, weights: BaseWeights 
         RankError: ΔW has fewer than `k` that are more than rounding.
     """
     check_scaling(factors)
-    a, b = (where.take(of_order_one(factor)) for factor in (factors.a, factors.b))
-    found = {
-        "A": orthonormal_basis(a.mT, k, ordered=True),
-        "B": orthonormal_basis(b, k, ordered=True),
-    }
-    ties = tied_factors(factors, ("A", "B"), k)
-    if factors.magnitude is not None:
-        return Compared(found | {"delta": _of_dense(factors, k, where, weights)}, ties)
-    svd = svd_of_product(b, a)
-    scale = spectral_norm(b) * spectral_norm(a)
-    check_not_rounding(svd.s, k, scale, max(b.shape[-2], a.shape[-1]), f"BA of {factors.module}")
-    ties["ΔW"] = as_numpy(tied(svd.s, k, coarser(factors.a, factors.b)))
-    return Compared(found | {"delta": svd.u[..., :k]}, ties)
+    dense = factors.magnitude is not None
+    wanted = ("A", "B") if dense else ("A", "B", "delta_left")
+    spaces = factor_spaces(factors.a, factors.b, k, wanted, where=where)
+    bases = {name: spaces.bases[name] for name in ("A", "B")}
+    ties = {name: spaces.tied[name] for name in ("A", "B")}
+    if dense:
+        return Compared(bases | {"delta": _of_dense(factors, k, where, weights)}, ties)
+    check_above_rounding(int(spaces.ranks["delta_left"].min()), k, f"BA of {factors.module}")
+    ties["ΔW"] = spaces.tied["delta_left"]
+    return Compared(bases | {"delta": spaces.bases["delta_left"]}, ties)
 
 
 def compared_delta(factors: ModuleFactors, k: int, where: Where) -> Compared:

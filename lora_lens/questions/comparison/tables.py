@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from rich.console import Console, Group, RenderableType
-from rich.text import Text
-
 from ...show.against_chance import columns_legend, nulls_table, resolution
-from ...show.console import table
 from ...show.layout import (
     LABELS,
     Table,
@@ -48,16 +44,6 @@ def _ends(by_layer: Table) -> Table:
     ]
     title = by_layer.title.replace("layer by layer", f"over {len(by_layer.head) - 4} layers")
     return Table(title, [*by_layer.head[:2], *ENDS, *by_layer.head[-2:]], rows)
-
-
-def terminal(result: ComparisonResult, _: Console) -> RenderableType:
-    """Whose they are, and both tables."""
-    one, other = called_apart(result.one, result.other)
-    return Group(
-        Text(f"one:   {one}\nother: {other}", style="dim"),
-        table(chance_table(result)),
-        table(layer_table(result)),
-    )
 
 
 def layer_table(result: ComparisonResult) -> Table:

@@ -14,15 +14,14 @@ from torch import Tensor
 
 from ...adapter import LayerFactors, ModuleFactors
 from ...core.factors.rank import tied
-from ...core.numbers.either import as_torch
-from ...core.numbers.precision import working
+from ...core.numbers.either import as_torch, in_float64
 from ...core.similarity.phi_of_bases import phi_of_bases
 from ...core.spectra.spectrum import effective_rank, stable_rank
 from ...errors import RankError
 from ...labelled import Array
 from ...subspaces.delta import delta_singular
 from ...subspaces.device import Where
-from ...subspaces.dimensions import check_factor_ranks
+from ...subspaces.dimensions import check_factor_ranks, zero_error
 from ...subspaces.factors import SPACES, factor_spaces
 from .followed import Followed
 
@@ -84,7 +83,7 @@ def _of_factors(name: str, factors: ModuleFactors, rank: int, where: Where) -> C
         scaling=factors.scaling,
     )
     s = spaces.s * factors.scaling.abs().numpy()[:, None]
-    a, b = working(factors.a), working(factors.b)
+    a, b = in_float64(factors.a), in_float64(factors.b)
     return CheckpointSubspaces(
         name,
         spaces.bases,
@@ -172,10 +171,8 @@ def end_point_subspaces(
     found = checkpoint_subspaces(name, module, rank, where)
     unchanged = module.in_full & (found.norms["delta"] == 0)
     if unchanged.all():
-        raise RankError(
-            f"end point {folder}: ΔW of {module.module} is zero in every layer: it was not changed, and a zero matrix has no "
-            f"singular subspace"
-        )
+        said = f"end point {folder}: ΔW of {module.module} is zero in every layer"
+        raise zero_error(said, "it was not changed")
     if not (found.exists["delta_left"] | unchanged).all():
         directions = np.where(unchanged, rank, found.directions["delta_left"])
         fewest = int(directions.min())

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-from rich.console import Console, Group, RenderableType
-from rich.text import Text
-
-from ...show.console import table
 from ...show.delta_named import ranks_of
 from ...show.layout import (
     Table,
@@ -16,7 +12,6 @@ from ...show.layout import (
     number,
     significant,
 )
-from ...show.whose import headed
 from .result import DynamicsResult, over_layers
 
 _SPACES = {"A": "A right", "B": "B left", "delta_left": "ΔW left", "delta_right": "ΔW right"}
@@ -24,15 +19,7 @@ _SPACES = {"A": "A right", "B": "B left", "delta_left": "ΔW left", "delta_right
 
 def tables(result: DynamicsResult) -> list[Table]:
     """The means over the layers, and φ to the end point layer by layer."""
-    return [*_means(result), layer_table(result)]
-
-
-def terminal(result: DynamicsResult, _: Console) -> RenderableType:
-    """The tables of means."""
-    return Group(
-        Text(f"run {headed(result.run, result.base, result.method)}", style="dim"),
-        *map(table, _means(result)),
-    )
+    return [*mean_tables(result), layer_table(result)]
 
 
 def legend(result: DynamicsResult) -> list[str]:
@@ -46,7 +33,8 @@ def legend(result: DynamicsResult) -> list[str]:
     ]
 
 
-def _means(result: DynamicsResult) -> list[Table]:
+def mean_tables(result: DynamicsResult) -> list[Table]:
+    """Means over the layers, by checkpoint."""
     return [
         similarity_table(result, "end"),
         similarity_table(result, "start"),

@@ -6,19 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ...show.findings import Claim, Finding
 from ...show.layout import sided
 from ...show.wording import ONE, listed
 from ...subspaces.factors import SPACES
 from .result import DynamicsResult, over_layers
 
 
-def claims(_: DynamicsResult) -> list[Claim]:
-    """None: it describes."""
-    return []
-
-
-def summary(result: DynamicsResult, _: Sequence[Finding]) -> str:
+def summary(result: DynamicsResult) -> str:
     """From where on each subspace is over half of the way from chance to its end. A description: nothing is tested.
 
     To the last checkpoint, though the end point, which is as near as can be and tells nothing, may be one before. A checkpoint at which φ does not exist in every

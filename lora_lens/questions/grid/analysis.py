@@ -20,13 +20,14 @@ from ...chance.streams import null_generator
 from ...core.factors.bases import orthonormal_basis
 from ...core.factors.rank import numerical_rank
 from ...core.numbers.whole import whole_numbers
-from ...errors import LensError, ModuleLookupError, RankError
+from ...errors import LensError, ModuleLookupError
 from ...formats.loading import Model, adapter_of
 from ...plain_torch import in_plain_torch
 from ...several import several
 from ...subspaces.delta import trained_singular
 from ...subspaces.device import Where, select_device
-from ...subspaces.pairing import base_of_both, commit_of_all, shared_layers
+from ...subspaces.dimensions import UNTRAINED, zero_error
+from ...subspaces.pairing import SAME_A, base_of_both, commit_of_all, shared_layers
 from ...subspaces.selection import deltas_of, select_dense, select_module
 from ...subspaces.ties import gauge_note
 from .one_grid import KINDS, Kind, grid_of
@@ -199,7 +200,7 @@ def _notes(chosen: Sequence[str], *, started: bool) -> Iterator[str]:
         yield gauge_note("where i or j is below the rank", factors)
     if {"A", "delta-right"} & set(chosen) and started:
         yield (
-            "runs of one seed begin with the same A, so their A's, and early on ΔW's right subspaces, are alike "
+            f"{SAME_A}, so their A's, and early on ΔW's right subspaces, are alike "
             "whatever was learnt; chance is that of independent ones"
         )
 
@@ -280,8 +281,6 @@ def _factor_basis(
 ) -> Tensor:
     rank = int(numerical_rank(stored))
     if rank == 0:
-        raise RankError(
-            f"{name} of {factors.module} is all zero in layer {factors.layers[position]}: the adapter "
-            f"is untrained there, and a zero matrix has no singular subspace"
-        )
+        layer = factors.layers[position]
+        raise zero_error(f"{name} of {factors.module} is all zero in layer {layer}", UNTRAINED)
     return orthonormal_basis(where.take(stored), rank, ordered=True)

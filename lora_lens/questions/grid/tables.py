@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from rich.columns import Columns
-from rich.console import Console, Group, RenderableType
-from rich.padding import Padding
-from rich.text import Text
 
 from ...show.against_chance import resolution
-from ...show.console import shaded_grid, table
 from ...show.layout import (
     LABELS,
     Table,
@@ -25,7 +20,6 @@ from .result import RankGrid, RankGrids
 
 _SHOWN = 12  # rows or columns of a grid up to which all are shown
 _P = "of one layer, one-sided, uncorrected"
-_MOST_GRIDS = 4  # on the terminal; beyond them the reader chooses
 
 
 def tables(result: RankGrids) -> list[Table]:
@@ -37,22 +31,6 @@ def tables(result: RankGrids) -> list[Table]:
 def texts(result: RankGrids) -> dict[str, str]:
     """Tidy numbers as CSV, by what follows the files' stem."""
     return {".csv": as_csv(result.rows()), "-angles.csv": as_csv(result.angles())}
-
-
-def terminal(result: RankGrids, console: Console) -> RenderableType:
-    """The corners of the grids beside chance, and the grids on shaded cells where they are few."""
-    parts: list[RenderableType] = [
-        Text(title(result), style="dim"),
-        *(Text(f"{name + ':':<7} {source}", style="dim") for name, source in names(result)),
-        table(corner_table(result)),
-    ]
-    if len(result) <= _MOST_GRIDS:
-        grids = Columns([_shaded(grid, console) for grid in result], padding=(1, 3))
-        parts.append(Padding(grids, (1, 0, 0, 0)))
-    else:
-        hint = "a layer's grids in full: --layer N; one matrix alone: --matrix"
-        parts.append(Text(hint, style="dim"))
-    return Group(*parts)
 
 
 def title(result: RankGrids) -> str:
@@ -83,7 +61,7 @@ def corner_table(result: RankGrids) -> Table:
     ]  # fmt: skip
     rows = [
         [
-            _kind(grid), str(grid.layer), f"{grid.shape[0]}×{grid.shape[1]}",
+            kind_named(grid), str(grid.layer), f"{grid.shape[0]}×{grid.shape[1]}",
             number(grid.values[0, 0]), number(grid.values[-1, -1]),
             beside(grid.gaussian_mean[-1, -1], grid.gaussian_sd[-1, -1]),
             signed(grid.z[-1, -1], 1), p_value(tests["p"]),
@@ -121,7 +99,7 @@ def ij_table(grid: RankGrid) -> Table:
     """One grid; of a large one the powers of two."""
     rows, columns = (ticks(count) for count in grid.shape)
     body = [[str(i), *(f"{grid.values[i - 1, j - 1]:.3f}" for j in columns)] for i in rows]
-    what = f"φ(i, j) of {_kind(grid)}, layer {grid.layer}; rows i, columns j"
+    what = f"φ(i, j) of {kind_named(grid)}, layer {grid.layer}; rows i, columns j"
     return Table(what, ["i", *map(str, columns)], body)
 
 
@@ -133,12 +111,6 @@ def ticks(count: int) -> list[int]:
     return [*powers, count]
 
 
-def _kind(grid: RankGrid) -> str:
+def kind_named(grid: RankGrid) -> str:
+    """A matrix and the side of its singular vectors."""
     return sided(grid.matrix, grid.side)
-
-
-def _shaded(grid: RankGrid, console: Console) -> RenderableType:
-    rows, columns = (ticks(count) for count in grid.shape)
-    values = grid.values[np.ix_([i - 1 for i in rows], [j - 1 for j in columns])]
-    what = f"{_kind(grid)}, layer {grid.layer}"
-    return shaded_grid(what, rows, columns, values, console, corner="i\\j ")

@@ -11,8 +11,8 @@ _MOST_COLUMNS = 4
 
 
 def figures(result: Inventory) -> dict[str, Sheet]:
-    """Every figure, by what follows the files' stem."""
-    return {"": inventory_sheet(result)}
+    """Every figure, by what follows the files' stem; none of what was trained in full alone."""
+    return {"": inventory_sheet(result)} if result.modules else {}
 
 
 def inventory_sheet(result: Inventory) -> Sheet:

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from rich.console import Console, Group, RenderableType
-from rich.text import Text
-
-from ...show.console import table
 from ...show.delta_named import equation, ranks_of, symbol
 from ...show.layout import Table, called, layer_number, number, significant
-from ...show.many_rows import condensed, said_of
-from ...show.whose import headed
+from ...show.many_rows import condensed
 from .result import Inventory
 
 _MOST = 6  # tensors that are left out for one reason
@@ -21,21 +16,6 @@ def tables(result: Inventory) -> list[Table]:
     found += [dense_table(result)] if result.dense else []
     found += [left_out_table(result)] if result.left_out else []
     return [found[0].under(called(result.adapter)), *found[1:]] if found else []
-
-
-def terminal(result: Inventory, _: Console) -> RenderableType:
-    """Whose it is, then the same tables."""
-    convention = f", convention {result.convention}" if result.convention else ""
-    base = "" if result.base else ", base not named"
-    head = f"{headed(result.adapter, result.base, result.method)}{convention}{base}"
-    found = tables(result)
-    first = condensed(module_table(result)) if result.modules else dense_table(result)
-    return Group(
-        Text(head, style="dim"),
-        table(first, wide=not result.modules),
-        *(Text(line, style="dim") for line in said_of(len(result.modules))),
-        *(table(one, wide=True) for one in found[1:]),
-    )
 
 
 def legend(result: Inventory) -> list[str]:

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from ...show.findings import Claim, Finding
 from ...show.layout import counted
 from .result import Inventory
 
 
-def claims(_: Inventory) -> list[Claim]:
-    """None: it describes."""
-    return []
-
-
-def summary(result: Inventory, _: Sequence[Finding]) -> str:
+def summary(result: Inventory) -> str:
     """How much there is, and how much is left out. A description: nothing is tested."""
     count = len(result.left_out)
     of = "" if result.tensors is None else f" of {result.tensors}"

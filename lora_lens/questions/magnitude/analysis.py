@@ -14,7 +14,7 @@ from ...bases.along import said_beside
 from ...bases.of_adapter import open_base_of
 from ...bases.weights import BaseWeights
 from ...chance.p_values import check_draws, check_seed
-from ...chance.streams import null_generator
+from ...chance.streams import layer_generator
 from ...core.computing.progress import Progress, untold
 from ...core.numbers.limits import check_range
 from ...core.spectra.row_changes import random_row_changes, row_changes
@@ -148,7 +148,7 @@ def _layer(
     if not rows:
         raise RankError(f"W0 of {name} is all zero, and no row of it has a direction")
     start = factors.part.start if factors.part else 0
-    generator = null_generator(seed, "gaussian", *name.encode(), start)
+    generator = layer_generator(seed, name, start)
     own = row_changes(w0, (delta.u * delta.s) @ delta.vh)
     if draws and len(delta.s):
         drawn = [

@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import math
 
-from rich.console import Console, Group, RenderableType
-from rich.text import Text
-
-from ...show.console import table
 from ...show.layout import NONE, Table, called, p_value, signed, significant
 from ...show.text import as_csv
-from ...show.whose import headed
 from .result import Change, MagnitudeAndDirection
 from .words import written
 
@@ -38,15 +33,6 @@ def texts(result: MagnitudeAndDirection) -> dict[str, str]:
 
 def _ends(middle: tuple[float, float]) -> dict[str, float]:
     return {"random_low": middle[0], "random_high": middle[1]}
-
-
-def terminal(result: MagnitudeAndDirection, _: Console) -> RenderableType:
-    """Whose it is, and the tables."""
-    parts: list[RenderableType] = [
-        Text(headed(result.adapter, result.base), style="dim"),
-        table(layer_table(result)),
-    ]
-    return Group(*parts, *([table(correlation_table(result))] if result.together else []))
 
 
 def legend(result: MagnitudeAndDirection) -> list[str]:

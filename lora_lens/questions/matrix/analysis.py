@@ -27,7 +27,7 @@ from ...labelled import Array
 from ...plain_torch import in_plain_torch
 from ...show.wording import few
 from ...subspaces.device import asked_device
-from ...subspaces.pairing import notes_of_many
+from ...subspaces.pairing import SAME_A, notes_of_many
 from ...subspaces.spool import Spool
 from ...subspaces.ties import gauge_note, tie_note
 from .adapter_bases import AdapterBases
@@ -76,7 +76,7 @@ def adapter_matrix(
         matrix: ``A``, ``B`` or ``delta`` (ΔW).
         side: Of ΔW: ``left`` (the default) or ``right``. A has only ``right`` and B only ``left``: their
             other singular vectors live in R^rank, which adapters do not share.
-        clusters: How many clusters to cut the tree into; by default what `core.clustering.cluster` finds.
+        clusters: How many clusters to cut the tree into; by default what `core.many_adapters.clustering.cluster` finds.
         per_layer: Keep φ of every layer too; by default where that takes at most 32 MiB.
         draws: Draws of unrelated subspaces, for p-values of the mean φ; 0 for none.
         seed: Of those draws.
@@ -227,7 +227,7 @@ def _notes(
         )
     if side == "right" and sum(not one.from_w0 for one in read) > 1:
         yield (
-            "runs of one seed begin with the same A, so their A's, and early on ΔW's right subspaces, are alike "
+            f"{SAME_A}, so their A's, and early on ΔW's right subspaces, are alike "
             "whatever was learnt; the Gaussian expectation is for independent ones"
         )
     if not keep and asked is None:

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from rich.console import Console, Group, RenderableType
-from rich.text import Text
 
 from ...chance.p_values import fewest_discoveries
 from ...chance.significance import LEVEL
-from ...show.console import table
 from ...show.elided import elided
 from ...show.layout import (
     LABELS,
@@ -26,7 +23,7 @@ from ...show.wording import few
 from .result import MatrixResult
 from .words import clusters_told
 
-_MOST_IN_GRID = 12
+MOST_IN_GRID = 12
 _CLOSEST = 10
 _MEMBERS = 6
 _CUTS = {
@@ -40,7 +37,7 @@ _CUTS = {
 def tables(result: MatrixResult) -> list[Table]:
     """The closest pairs beside chance, the grid of few adapters, and the clusters, where there is more than a pair."""
     clusters = [cluster_table(result)] if len(result) > 2 else []
-    if len(result) <= _MOST_IN_GRID:
+    if len(result) <= MOST_IN_GRID:
         return [pair_table(result), grid_table(result), *clusters]
     return [pair_table(result).under(title(result)), *clusters]
 
@@ -49,25 +46,6 @@ def texts(result: MatrixResult) -> dict[str, str]:
     """Tidy numbers as CSV, by what follows the files' stem."""
     # Millions of pairs as Python rows would not fit where the arrays do.
     return {".csv": result.to_frame().to_csv(index=False, lineterminator="\n")}
-
-
-def terminal(result: MatrixResult, _: Console) -> RenderableType:
-    """The grid of few adapters; of any number the closest pairs and the clusters."""
-    parts: list[RenderableType] = []
-    if len(result) <= _MOST_IN_GRID:
-        parts.append(table(grid_table(result)))
-    else:
-        values = result.values[result.pairs()]
-        low, middle, high = np.quantile(values, (0, 0.5, 1))
-        parts += [
-            Text(title(result), style="dim"),
-            Text(f"lowest φ {low:.3f}, median {middle:.3f}, highest {high:.3f}"),
-        ]
-    return Group(
-        *parts,
-        table(pair_table(result)),
-        *([table(cluster_table(result), wide=True)] if len(result) > 2 else []),
-    )
 
 
 def title(result: MatrixResult) -> str:

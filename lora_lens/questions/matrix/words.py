@@ -1,8 +1,11 @@
-"""What is seen in φ between many adapters."""
+"""What is seen in φ between many adapters; `compare` gives a verdict on two.
+
+Adapters that lie along the same W0's leading directions are beyond unrelated subspaces with nothing learnt
+in common, and no other null is drawn for all pairs.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,15 +20,6 @@ from ...show.findings import PHI, Claim, Finding, found, short, would_be_seen
 from ...show.layout import LABELS, counted
 from ...show.wording import ALONG_W0, ENOUGH, ONE
 from .result import MatrixResult
-
-
-def claims(_: MatrixResult) -> list[Claim]:
-    """None: `compare` gives a verdict on two.
-
-    Adapters that lie along the same W0's leading directions are beyond unrelated subspaces with nothing learnt
-    in common, and no other null is drawn for all pairs.
-    """
-    return []
 
 
 def beside_unrelated(result: MatrixResult) -> Finding | None:
@@ -88,7 +82,7 @@ def _alone(result: MatrixResult) -> float | None:
     return None if deviations is None else min(deviations * sd, 1 - mean)
 
 
-def summary(result: MatrixResult, _: Sequence[Finding]) -> str:
+def summary(result: MatrixResult) -> str:
     """How many pairs are beyond unrelated subspaces, the closest of them, and the clusters."""
     tested = beside_unrelated(result)
     seen = tested is not None and tested.word == "more"

@@ -5,13 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from rich.console import Console, Group, RenderableType
-from rich.text import Text
-
-from ...show.console import table
 from ...show.layout import NONE, Table, beside, called, counted, number, p_value, signed
 from ...show.many_rows import ENDS, MOST_LAYERS, ends
-from ...show.whose import headed
 from . import words
 from .result import LEVEL, Alike, Coordinate, OutliersResult
 
@@ -21,10 +16,10 @@ def tables(result: OutliersResult) -> list[Table]:
     source = called(result.adapter) if result.adapter else "untrained factors"
     what = f"{title(result)}; {source} on {called(result.base)}"
     found = [phi_table(result).under(what), coordinate_table(result)]
-    return [*found, *_by_layer(result)]
+    return [*found, *tables_by_layer(result)]
 
 
-def _by_layer(result: OutliersResult) -> list[Table]:
+def tables_by_layer(result: OutliersResult) -> list[Table]:
     """Shares and columns by layer; of more layers than a line has room for their least, median and most."""
     found = [share_table(result), norm_table(result)]
     return list(map(_ends, found)) if len(result.layers) > MOST_LAYERS else found
@@ -34,20 +29,6 @@ def _ends(content: Table) -> Table:
     rows = [[name, *ends(cells)] for name, *cells in content.rows]
     title = f"{content.title.removesuffix(', by layer')}, over {len(content.head) - 1} layers"
     return Table(title, ["coordinate", *ENDS], rows)
-
-
-def terminal(result: OutliersResult, _: Console) -> RenderableType:
-    """φ before and after, the coordinates, and their shares and columns by layer."""
-    of = headed(
-        result.adapter or "untrained factors", result.base, result.method if result.adapter else ""
-    )
-    return Group(
-        Text(f"{title(result)}; {of}", style="dim"),
-        Text(f"convention {result.convention}, {result.convention_why}", style="dim"),
-        table(phi_table(result)),
-        table(coordinate_table(result)),
-        *map(table, _by_layer(result)),
-    )
 
 
 def title(result: OutliersResult) -> str:

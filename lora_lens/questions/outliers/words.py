@@ -1,11 +1,9 @@
-"""What is seen in the coordinates that conversions hold."""
+"""What is seen in the coordinates that conversions hold. φ of conversions describes, as in `lora_lens.conversion_similarity`."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
-from ...show.findings import Claim, Finding
 from ...show.layout import true_minus
 from ...show.wording import few
 from .result import LEVEL, OutliersResult
@@ -16,12 +14,7 @@ _EMPTY = (
 )
 
 
-def claims(_: OutliersResult) -> list[Claim]:
-    """None: φ of conversions describes, as in `lora_lens.conversion_similarity`."""
-    return []
-
-
-def summary(result: OutliersResult, _: Sequence[Finding]) -> str:
+def summary(result: OutliersResult) -> str:
     """Which coordinates stand apart, what hangs on them, and what an adapter has beside them."""
     parts = [_named(result), _propagated(result) + _explained(result), _adapter(result)]
     return f"{'; '.join(filter(None, parts))}."

@@ -35,7 +35,7 @@ def flipped_alone(
     """
     if np.isnan(share).all():
         progress(len(share), len(share))
-        return NullTest(*[share] * 6), np.full((len(share), FLIPS), np.nan)
+        return NullTest.nothing(len(share)), np.full((len(share), FLIPS), np.nan)
     means, deviations, p, both, every = [], [], [], [], []
     for layer, (one, basis) in enumerate(zip(own, predicted, strict=True)):
         stream = generator(seed, "single", matrix, layer)
@@ -51,7 +51,14 @@ def flipped_alone(
         progress(layer + 1, len(share))
     mean, sd = np.array(means), np.array(deviations)
     z = standardised(share, mean, sd)
-    test = NullTest(mean, sd, z, np.array(p), excess(share, mean), np.array(both))
+    test = NullTest(
+        mean=mean,
+        sd=sd,
+        z=z,
+        p=np.array(p),
+        excess=excess(share, mean),
+        p_two_sided=np.array(both),
+    )
     return test, np.stack(every)
 
 

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from rich.console import Console, Group, RenderableType
-from rich.text import Text
 
 from ...chance.against_null import NullTest
 from ...chance.significance import LEVEL
-from ...show.console import table
 from ...show.findings import Finding
 from ...show.layout import (
     LABELS,
@@ -23,9 +20,8 @@ from ...show.layout import (
     number,
     p_value,
 )
-from ...show.many_rows import MOST_LAYERS, condensed, said_of, smallest_p
+from ...show.many_rows import MOST_LAYERS, condensed, smallest_p
 from ...show.text import as_csv
-from ...show.whose import headed
 from ...show.wording import ridge_words
 from .predicted import DESCRIBING, Predicted
 from .result import SharedNull, SharedResult, SharedSubspace
@@ -37,12 +33,12 @@ _STRIKING = 10  # rows of more layers than are shown
 def tables(result: SharedResult) -> list[Table]:
     """The summary, and the layers of each matrix."""
     what = f"{title(result)}; {called(result.adapter)} on {called(result.base)}"
-    first, *rest = [*_predicted(result), chance_table(result)]
+    first, *rest = [*every_predicted(result), chance_table(result)]
     by_layer = (condensed(layer_table(one)) for one in result.values())
     return [first.under(what), *rest, *by_layer]
 
 
-def _predicted(result: SharedResult) -> list[Table]:
+def every_predicted(result: SharedResult) -> list[Table]:
     """`predicted_tables`; of many layers the most striking ones, and CSV and JSON have all."""
     return [
         smallest_p(one, _STRIKING)
@@ -132,23 +128,6 @@ def texts(result: SharedResult) -> dict[str, str]:
     }
     files = {f"-{name}.csv": as_csv(rows) for name, rows in forwards.items() if rows}
     return {".csv": as_csv(result.rows())} | files
-
-
-def terminal(result: SharedResult, _: Console) -> RenderableType:
-    """The means beside the nulls, and the layers."""
-    return Group(
-        Text(f"{title(result)}; {headed(result.adapter, result.base, result.method)}", style="dim"),
-        *map(table, _predicted(result)),
-        *(
-            Text(line, style="dim")
-            for line in said_of(len(result.layers), "layers", most=MOST_LAYERS)
-        ),
-        Text(
-            f"\nconversions by the convention {result.convention}, {result.convention_why}",
-            style="dim",
-        ),
-        table(chance_table(result)),
-    )
 
 
 def title(result: SharedResult) -> str:

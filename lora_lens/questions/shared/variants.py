@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -22,8 +22,9 @@ from .predicted import DESCRIBING
 # with 40 of two p up to .001 came up three times as often as they should.
 _VARIANTS, _OF_ALL = 40, 480
 _MANY = 6  # layers from which on 40 do
-_STREAMS = ("flipped", "uniform", "mismatched", "single", "picks")
-_FACTORS: tuple[Factor, ...] = ("A", "B")
+# Words of their streams: above those of `lora_lens.chance.streams`.
+_WORDS = {"flipped": 1000, "uniform": 1001, "mismatched": 1002, "single": 1003, "picks": 1004}
+_FACTORS: Mapping[Factor, int] = {"A": 0, "B": 1}
 
 
 class Counts(NamedTuple):
@@ -77,6 +78,6 @@ def variants(
     return found
 
 
-def generator(seed: int, null: str, matrix: str, layer: int = 0) -> torch.Generator:
+def generator(seed: int, null: str, matrix: Factor, layer: int = 0) -> torch.Generator:
     """A stream of its own for each null, factor and layer."""
-    return stream(seed, 1000 + _STREAMS.index(null), _FACTORS.index(matrix), layer)
+    return stream(seed, _WORDS[null], _FACTORS[matrix], layer)

@@ -142,7 +142,7 @@ def similarity_sheet(result: SimilarityResult) -> Sheet:
     grids = distinct(result)
     null = next(iter(result.values())).pictured
     chance = _gaussian(result)
-    high = max(*map(top, grids.values()), *map(round_top, chance))
+    high = max([*map(top, grids.values()), *map(round_top, chance)])
     most = max(_beyond(grid, null) for grid in grids.values()) if null else 1.0
     rows = []
     for grid in grids.values():
@@ -176,7 +176,7 @@ def figure_1(result: SimilarityResult) -> Sheet:
     )
     null = grids[0].pictured
     chance = _gaussian(result)
-    high = max(*map(top, grids), *map(round_top, chance))
+    high = max([*map(top, grids), *map(round_top, chance)])
     rows = [[_named(panel(grid, high=high), conversion(grid)) for grid in grids]]
     if null:
         rows.append([_named(panel(grid, null, high), _SHORT[null]) for grid in grids])

@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from rich.columns import Columns
-from rich.console import Console, Group, RenderableType
-from rich.padding import Padding
-from rich.text import Text
 
 from ...show.against_chance import columns_legend, nulls_table, resolution
-from ...show.console import numbers_in, shaded_grid, table
 from ...show.layout import LABELS, Table, called, number, significant
-from ...show.whose import headed
 from ...show.wording import ridge_words
 from .neighbours import neighbours
 from .result import LayerGrid, SimilarityResult
@@ -37,9 +31,8 @@ _FLIPPED = (
     "matrix by itself, tests whether layers have anything in common beyond that, two by two. `shared` asks whether one θ predicts them "
     "all: what is seen here and not there is no contradiction. It takes a ridge to see much: docs, power, has what --ridge 3 sees."
 )
-_NARROWER = (2, 1)  # cells of shades alone, where their numbers do not fit
-_MOST_LAYERS = 32  # a row each; of more the terminal shows blocks of neighbours
-_MOST_BLOCKS = 10  # two grids of them stand beside each other on a line of 100 cells
+MOST_LAYERS = 32  # a row each; of more the terminal shows blocks of neighbours
+MOST_BLOCKS = 10  # two grids of them stand beside each other on a line of 100 cells
 
 
 def tables(result: SimilarityResult) -> list[Table]:
@@ -47,19 +40,6 @@ def tables(result: SimilarityResult) -> list[Table]:
     what = f"{title(result)}; {called(result.adapter)} on {called(result.base)}"
     grids = map(_grid_for_page, result.values())
     return [chance_table(result).under(what), *grids, condition_table(result)]
-
-
-def terminal(result: SimilarityResult, console: Console) -> RenderableType:
-    """The means beside the nulls, then grids side by side where they fit; BA is left out where it is B."""
-    grids = Columns([_shaded(grid, console) for grid in distinct(result).values()], padding=(1, 3))
-    return Group(
-        Text(f"{title(result)}; {headed(result.adapter, result.base, result.method)}", style="dim"),
-        Text(f"convention {result.convention}, {result.convention_why}", style="dim"),
-        table(chance_table(result)),
-        Padding(grids, (1, 0, 0, 0)),
-        Text(f"\n{highest_pairs(result)}"),
-        *(Text(line, style="dim") for line in _left_out(result)),
-    )
 
 
 def title(result: SimilarityResult) -> str:
@@ -132,9 +112,9 @@ def grid_table(grid: LayerGrid) -> Table:
 
 def _grid_for_page(grid: LayerGrid) -> Table:
     """`grid_table`; of more layers than a page is wide the means of neighbours, and CSV and JSON have every pair."""
-    if len(grid.layers) <= _MOST_LAYERS:
+    if len(grid.layers) <= MOST_LAYERS:
         return grid_table(grid)
-    size, first, means = neighbours(grid.layers, grid.values, _MOST_BLOCKS)
+    size, first, means = neighbours(grid.layers, grid.values, MOST_BLOCKS)
     rows = [
         [str(layer), *(number(float(value)) for value in row)]
         for layer, row in zip(first, means, strict=True)
@@ -159,24 +139,3 @@ def conditioning(result: SimilarityResult) -> str:
 
 def _condition_numbers(result: SimilarityResult) -> list[str]:
     return [significant(value, zeros=False) for value in result.condition_number]
-
-
-def _shaded(grid: LayerGrid, console: Console) -> RenderableType:
-    name = LABELS[grid.matrix]
-    if len(grid.layers) <= _MOST_LAYERS:
-        return shaded_grid(name, grid.layers, grid.layers, grid.values, console, narrower=_NARROWER)
-    blocks = min(_MOST_BLOCKS, numbers_in(console.width))
-    size, first, means = neighbours(grid.layers, grid.values, blocks)
-    title = f"{name}, means of {size} × {size} layers"
-    return shaded_grid(title, first, first, means, console)
-
-
-def _left_out(result: SimilarityResult) -> list[str]:
-    """That pairs of layers are not shown one by one, and where they are; a line or none."""
-    layers = len(result.layers)
-    if layers <= _MOST_LAYERS:
-        return []
-    return [
-        f"{layers} layers are too many for a row each: these are means over neighbours, named by the first of them; "
-        "every pair is in --json, and in the figure and files of --out"
-    ]

@@ -1,4 +1,10 @@
-"""What is seen in φ between layers: sizes, beside random factors'; no verdict."""
+"""What is seen in φ between layers: sizes, beside random factors'; no verdict.
+
+φ between layers describes, and whether layers share anything is said by `shared` alone. No null of φ that goes without an
+SVD of every W0 keeps its level (``flipped``, which takes one, does). Factors along each W0's own leading singular
+directions share nothing, and are told from random ones all the same (MiniLM's value: φ of B is .021, the propagated null
+.056 ± .003); and what layers do share is mostly missed, for W0⁻¹ blows up the rest.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...chance.p_values import RESOLUTION
-from ...show.findings import PHI, Claim, Finding
+from ...show.findings import PHI
 from ...show.layout import LABELS
 from ...show.wording import ONE, each, listed, same_phi
 from .result import LayerGrid, SimilarityResult
@@ -22,17 +28,6 @@ _BLIND_FLIPS = (
 _BLIND = ", and can miss a shared layer that makes nine tenths of every factor"
 
 
-def claims(_: SimilarityResult) -> list[Claim]:
-    """None: φ between layers describes, and whether layers share anything is said by `shared` alone.
-
-    No null of φ that goes without an SVD of every W0 keeps its level (``flipped``, which takes one, does). Factors along each W0's own leading
-    singular directions share nothing, and are told from random ones all the same (MiniLM's value: φ of B
-    is .021, the propagated null .056 ± .003); and what layers do share is mostly missed, for W0⁻¹ blows
-    up the rest.
-    """
-    return []
-
-
 def distinct(result: SimilarityResult) -> dict[str, LayerGrid]:
     """The grids without BA's where its numbers are B's, as they are at i = j = r on the left side."""
     return {m: grid for m, grid in result.items() if not is_b(m, result)}
@@ -44,7 +39,7 @@ def is_b(matrix: str, result: SimilarityResult) -> bool:
     return both and same_phi(result["BA"].values, result["B"].values)
 
 
-def summary(result: SimilarityResult, _: Sequence[Finding]) -> str:
+def summary(result: SimilarityResult) -> str:
     """How alike conversions are across layers, beside what random factors give."""
     if len(result.layers) == 1:
         return f"{result.module}: one layer only, so no layers can be compared."

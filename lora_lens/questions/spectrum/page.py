@@ -9,7 +9,7 @@ from ...show.layout import Table
 from ...show.part import PageFigure, Part, Switch
 from . import QUESTION, figures, tables
 from .result import Spectrum
-from .suggestion_result import suggestion_table
+from .suggestion_tables import suggestion_table
 from .words import details, intruder_sentence, named, random_of
 
 

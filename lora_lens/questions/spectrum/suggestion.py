@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -33,7 +34,7 @@ def suggest_ranks(
         adapter: From `load_adapter`, or what that takes: a path, a hub id, a model in memory.
         energy: Share to keep, above 0 and at most 1.
         device: A GPU to compute on; by default the CPU, where torch is hardly ever loaded for it.
-        dtype: Of no effect: spectra of ΔW are computed in float64.
+        dtype: Of no effect: spectra of ΔW are computed in float64. Another one is met with a `DeprecationWarning`.
 
     Raises:
         LensError: `energy` is out of range.
@@ -44,7 +45,14 @@ def suggest_ranks(
         >>> next(iter(found.rank_pattern))
         'bert.encoder.layer.0.attention.self.query'
     """
-    return suggested(paths(adapter_of(adapter)), energy, {}, asked_device(device, dtype))
+    where = asked_device(device, dtype)
+    if dtype != "float64":
+        warnings.warn(
+            "dtype of suggest_ranks has no effect, and will be gone: spectra of ΔW are computed in float64",
+            DeprecationWarning,
+            stacklevel=3,  # above `in_plain_torch`
+        )
+    return suggested(paths(adapter_of(adapter)), energy, {}, where)
 
 
 def suggested(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 from ...errors import LensError
 from ...formats.peft.keys import as_saved, exclusion, pattern_keys
 from ...labelled import Brief, Comparable, Row, Tidy, html_rows
-from ...show.layout import NONE, Table, number, significant
+from ...show.layout import Table
 from ...show.paper import Paper, paper
-from ...show.text import as_csv, as_json, as_latex, as_markdown
+from ...show.text import as_latex, as_markdown
 from ...staging import staged
+from ..question import drawn
+from . import QUESTION
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -147,11 +149,15 @@ class RankSuggestion(Tidy, Comparable):
 
     def to_markdown(self) -> str:
         """The table, as GitHub's Markdown."""
-        return as_markdown([suggestion_table(self)])
+        return as_markdown([self._table()])
 
     def to_latex(self) -> str:
         """The table, for LaTeX with ``booktabs``."""
-        return as_latex([suggestion_table(self)], _STEM)
+        return as_latex([self._table()], _STEM)
+
+    def _table(self) -> Table:
+        found: Table = QUESTION.part("suggestion_tables").suggestion_table(self)
+        return found
 
     def plot(self, *, width: float | str | None = None, style: str | Path | None = None) -> Figure:
         """The suggested ranks, a row a module and a column a layer, drawn by matplotlib.
@@ -172,12 +178,8 @@ class RankSuggestion(Tidy, Comparable):
         return self._drawn(paper(width, style))
 
     def _drawn(self, drawn_for: Paper) -> Figure:
-        from ...show.drawing.with_matplotlib import sheet
-        from .suggestion_figures import suggestion_sheet
-
         self._check_drawn()
-        with drawn_for.settings():
-            return sheet(suggestion_sheet(self), width=drawn_for.width)
+        return drawn(QUESTION.part("suggestion_figures").suggestion_sheet(self), drawn_for)
 
     def _check_drawn(self) -> None:
         if not self.layers:
@@ -211,43 +213,21 @@ class RankSuggestion(Tidy, Comparable):
             '.csv .json .md .tex .txt .png .svg .pdf'
         """
         self._check_drawn()
-        texts = {
-            "csv": as_csv(self.rows()),
-            "json": as_json(self.to_dict()),
-            "md": self.to_markdown(),
-            "tex": self.to_latex(),
-        } | ({"txt": snippet} if (snippet := self.snippet()) else {})
         from ...show.files import write_figures
 
         drawn_for = paper(width, style)
+        texts: Mapping[str, str] = QUESTION.part("suggestion_tables").texts(self)
         with staged(Path(folder)) as staging:
             for ending, text in texts.items():
                 (staging / f"{_STEM}.{ending}").write_text(text, encoding="utf-8")
-            drawn = write_figures({_STEM: self._drawn(drawn_for)}, staging, paper=drawn_for)
-        return [*(f"{_STEM}.{ending}" for ending in texts), *drawn]
+            figures = write_figures({_STEM: self._drawn(drawn_for)}, staging, paper=drawn_for)
+        return [*(f"{_STEM}.{ending}" for ending in texts), *figures]
 
     def __repr__(self) -> str:
         return f"<RankSuggestion: {self.summary}>"
 
     def _repr_html_(self) -> str:
         return html_rows(self.summary, self.rows())
-
-
-def suggestion_table(result: RankSuggestion) -> Table:
-    """Suggested ranks by module path."""
-    rows: Sequence[Sequence[str]] = [
-        [
-            one.name, str(one.rank), str(one.suggested) if one.suggested else NONE,
-            number(one.kept), significant(one.scaling),
-        ]
-        for one in result.layers
-    ]  # fmt: skip
-    return Table(result.summary, ["path", "rank", "suggested", "kept", "scaling"], rows)
-
-
-def suggestion_line(result: RankSuggestion) -> str:
-    """`RankSuggestion.summary`, under the name that it had first."""
-    return result.summary
 
 
 def _python(pattern: Mapping[str, float]) -> str:

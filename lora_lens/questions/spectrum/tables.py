@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from rich.console import Console, Group, RenderableType
-from rich.text import Text
-
-from ...show.console import table
 from ...show.delta_named import equation, ranks_of
 from ...show.layout import (
     NONE,
@@ -15,18 +11,17 @@ from ...show.layout import (
     number,
     significant,
 )
-from ...show.many_rows import MOST_ROWS, condensed, said_of
+from ...show.many_rows import MOST_ROWS, condensed
 from ...show.text import as_csv
-from ...show.whose import headed
 from .result import Spectrum
-from .suggestion_result import suggestion_table
+from .suggestion_tables import suggestion_table
 from .words import named, random_of
 
 
 def tables(result: Spectrum) -> list[Table]:
     """ΔW alone; where W0 is at hand ΔW beside it and intruder dimensions; the ranks suggested."""
     base = f" on {called(result.base)}" if result.base else ""
-    first, *rest = _of_layers(result)
+    first, *rest = layer_tables(result)
     found = [first.under(f"{called(result.adapter)}{base}"), *rest]
     return [*found, *([_suggested(result)] if result.suggestion.layers else [])]
 
@@ -40,7 +35,7 @@ def _suggested(result: Spectrum) -> Table:
     )
 
 
-def _of_layers(result: Spectrum) -> list[Table]:
+def layer_tables(result: Spectrum) -> list[Table]:
     """ΔW, and what stands beside it; of many layers no intruder dimensions but their totals."""
     found = [condensed(spectrum_table(result))]
     if result.base:
@@ -59,16 +54,9 @@ def texts(result: Spectrum) -> dict[str, str]:
     }
     if snippet := result.suggestion.snippet():
         found["-rank-pattern.txt"] = snippet
-    return found | ({"-intruders.csv": as_csv(result.intruders())} if result.base else {})
-
-
-def terminal(result: Spectrum, _: Console) -> RenderableType:
-    """The same tables, but for the ranks suggested, which are printed to be pasted."""
-    return Group(
-        Text(f"Spectra of {headed(result.adapter, result.base)}", style="dim"),
-        *map(table, _of_layers(result)),
-        *(Text(line, style="dim") for line in said_of(len(result.layers))),
-    )
+    if intruders := result.intruders():
+        found["-intruders.csv"] = as_csv(intruders)
+    return found
 
 
 def legend(result: Spectrum) -> list[str]:

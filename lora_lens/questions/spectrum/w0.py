@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ...adapter import ModuleFactors
 from ...bases.weights import BaseWeights
-from ...chance.streams import null_generator
+from ...chance.streams import layer_generator
 from ...core.spectra.intruders import cosines_by_choice, largest_cosines, random_directions
 from ...core.spectra.random_matrix import marchenko_pastur_edge
 from ...core.spectra.spectrum import effective_rank, stable_rank
@@ -31,9 +31,9 @@ class Sweep(NamedTuple):
     seed: int
 
     def generator(self, factors: ModuleFactors, position: int) -> torch.Generator:
-        """One layer's own, by its name, so that no number depends on which others are there."""
+        """One layer's own."""
         start = factors.part.start if factors.part else 0
-        return null_generator(self.seed, "gaussian", *factors.names[position].encode(), start)
+        return layer_generator(self.seed, factors.names[position], start)
 
 
 def compared_with_w0(

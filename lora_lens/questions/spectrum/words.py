@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from ...core.numbers.either import FLOAT32_EPS
 from ...show.delta_named import symbol
-from ...show.findings import Claim, Finding
 from ...show.layout import counted, significant
 from ...show.wording import span
 from .result import LayerSpectrum, Spectrum
 
 
-def claims(_: Spectrum) -> list[Claim]:
-    """None: it describes."""
-    return []
-
-
-def summary(result: Spectrum, _: Sequence[Finding]) -> str:
+def summary(result: Spectrum) -> str:
     """How many of its directions ΔW uses."""
     layers = _trained(result)
     if not layers:

@@ -13,7 +13,8 @@ from ...chance.given_subspace import PairMoments
 from ...core.conversions.conversion import convert
 from ...core.factors.bases import orthonormal_basis
 from ...core.factors.rank import numerical_rank
-from ...core.numbers.precision import singular_cutoff, working
+from ...core.numbers.either import in_float64
+from ...core.numbers.precision import singular_cutoff
 from ...core.numbers.scaled import of_order_one
 from ...core.similarity.phi_of_bases import phi_of_bases
 from ...core.solving.factoring import factor
@@ -36,7 +37,7 @@ class Conversions(Question):
 
     def __init__(self, facts: Facts, w0: Float[Tensor, "out in"], seed: int) -> None:
         super().__init__(facts)
-        layers = working(of_order_one(w0)[None])
+        layers = in_float64(of_order_one(w0)[None])
         cutoff = singular_cutoff(w0.dtype, layers.dtype, (w0.shape[0], w0.shape[1]))
         self._factored = factor(layers, cutoff)
         self._full = int(self._factored.rank[0]) == min(w0.shape)

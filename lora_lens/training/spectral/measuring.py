@@ -18,7 +18,7 @@ from jaxtyping import Float
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from ...core.numbers.precision import working
+from ...core.numbers.either import in_float64
 from ...core.similarity.grams import Columns, columns_of, product_values
 from ...core.spectra.spectrum import effective_rank, stable_rank
 from ...files.saving import save_tensors
@@ -220,7 +220,7 @@ def _bases(tall: Float[Tensor, "layer d r"]) -> list[Float[Tensor, "d _"]]:
 
 def _on_a_wide_device(tall: Tensor) -> Tensor:
     """In float64, on the CPU where the device has none."""
-    return working(tall.cpu() if tall.device.type == "mps" else tall)
+    return in_float64(tall.cpu() if tall.device.type == "mps" else tall)
 
 
 def _fetched(parts: Sequence[Tensor]) -> list[Tensor]:

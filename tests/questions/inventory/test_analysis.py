@@ -84,3 +84,16 @@ def test_what_is_left_out_for_one_reason_is_a_few_lines(tmp_path: Path) -> None:
     result = inspect(load_adapter(write_lora(tmp_path, BertLike(), extra=extra)))
     *_, table = tables(result)
     assert (len(result.left_out), len(table.rows), table.rows[-1][0]) == (20, 7, "and 14 more")
+
+
+def test_what_was_trained_in_full_alone_is_saved_without_a_figure(tmp_path: Path) -> None:
+    """It has no row of a low-rank part, and no singular value to draw."""
+    write_lora(tmp_path / "lora", BertLike())
+    adapter = load_adapter(tmp_path / "lora")
+    found = inspect(replace(adapter, modules={}, dense=dict(adapter.modules)))
+    names = found.save(tmp_path / "out")
+    assert names == [f"inspect.{ending}" for ending in ("json", "md", "tex", "csv")]
+    assert (tmp_path / "out" / "inspect.csv").read_text() == ""
+    assert "Trained in full" in (tmp_path / "out" / "inspect.md").read_text(encoding="utf-8")
+    with pytest.raises(LensError, match="nothing here is drawn"):
+        found.plot()

@@ -7,6 +7,8 @@ from checkpoints import BertLike
 from matplotlib.figure import Figure
 
 from lora_lens import conversion_similarity, load_adapter, plots
+from lora_lens.chance.null_names import NullName
+from lora_lens.questions.similarity.figures import figures, top
 from lora_lens.questions.similarity.result import SimilarityResult
 
 
@@ -94,3 +96,15 @@ def test_title_says_which_system_was_solved(bert: BertLike, tmp_path: Path) -> N
     adapter = load_adapter(tmp_path / "lora")
     result = conversion_similarity(adapter, "value", convention="consistent", draws=0)
     assert plots.heatmap(result["A"]).get_title().startswith("A: W0⁻ᵀAᵀ")
+
+
+@pytest.mark.parametrize("nulls", [("propagated",), ()])
+def test_of_one_matrix_without_gaussian_factors_the_figures_are_drawn(
+    bert: BertLike, tmp_path: Path, nulls: tuple[NullName, ...]
+) -> None:
+    """One grid has one number that its scale ends above, and Gaussian factors would be the second."""
+    adapter = load_adapter(tmp_path / "lora")
+    found = conversion_similarity(adapter, "value", matrices=("B",), nulls=nulls, draws=5)
+    drawn = figures(found)
+    assert set(drawn) == {"", "-figure1"}
+    assert {one.blocks[0].scales[0].high for one in drawn.values()} == {top(found["B"])}

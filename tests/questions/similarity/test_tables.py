@@ -14,8 +14,8 @@ from lora_lens.questions.similarity.tables import (
     grid_table,
     highest_pairs,
     null_legend,
-    terminal,
 )
+from lora_lens.questions.similarity.terminal import terminal
 from lora_lens.show.console import table
 
 

@@ -201,3 +201,11 @@ def test_a_notebook_shows_the_first_rows_and_says_how_many_are_left() -> None:
     )
     assert many._repr_html_().count("<tr>") == 1 + 24
     assert "and 76 rows more" in many._repr_html_()
+
+
+def test_a_dtype_that_changes_nothing_is_met_with_a_warning_at_the_call() -> None:
+    adapter = load_adapter(demo_adapter("lora"))
+    expected = suggest_ranks(adapter)
+    with pytest.warns(DeprecationWarning, match="dtype of suggest_ranks has no effect") as told:
+        assert suggest_ranks(adapter, dtype="float32") == expected
+    assert told[0].filename == __file__

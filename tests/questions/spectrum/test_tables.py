@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 from checkpoints import BertLike, write_lora
@@ -8,6 +9,7 @@ from lora_lens.questions.spectrum.tables import (
     intruder_totals,
     legend,
     spectrum_table,
+    texts,
 )
 
 
@@ -32,3 +34,12 @@ def test_of_one_direction_one_is_said(tmp_path: Path) -> None:
     write_lora(tmp_path / "line", BertLike(rank=1))
     said = spectrum(tmp_path / "line", beside_w0=False).summary
     assert said == "ΔW has one direction in a layer."
+
+
+def test_a_base_beside_which_no_layer_was_put_has_no_file_of_intruders(
+    bert: BertLike, tmp_path: Path
+) -> None:
+    found = spectrum(load_adapter(tmp_path / "lora"), ks=[1], draws=0)
+    alone = replace(found, layers=tuple(replace(one, beside_w0=None) for one in found.layers))
+    assert alone.base is not None
+    assert set(texts(found)) - set(texts(alone)) == {"-intruders.csv"}
