@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import FileFormatError
-from ..files.locate import read_json
-from ..files.tensors import FindFile
+from ..files.json_files import read_json
+from ..files.local_files import FindFile
 
 # Parts that are sometimes saved without a model_type of their own, being the class's default.
 _PARTS = frozenset(

@@ -7,11 +7,9 @@ from pathlib import Path
 
 from ..errors import BaseModelError, LensError
 from ..files.hub_cache import is_in_cache
-from ..files.locate import (
-    DEMO_BASE,
-    HubFiles,
-    is_hub_id,
-)
+from ..files.hub_files import HubFiles, is_hub_id
+from ..files.local_files import FindFile, LocalFiles
+from ..files.locate import DEMO_BASE
 from ..files.of_others import told_base_of
 from ..files.revisions import (
     commit_in,
@@ -21,7 +19,7 @@ from ..files.revisions import (
     split_revision,
     with_revision,
 )
-from ..files.tensors import FindFile, LocalFiles, TensorStore, open_named, open_tensors
+from ..files.tensors import TensorStore, open_named, open_tensors
 from ..plain_torch import in_plain_torch
 from ..printable import is_printable
 from .configuration import BaseConfiguration, read_configuration

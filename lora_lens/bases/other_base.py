@@ -10,7 +10,8 @@ from pathlib import Path
 from ..adapter import Adapter
 from ..errors import LensError
 from ..files.hub_cache import is_commit, refs_of, snapshot_in
-from ..files.locate import base_path, is_hub_id
+from ..files.hub_files import is_hub_id
+from ..files.locate import base_path
 from ..files.revisions import full_commit, may_be_commit, split_revision
 from .live import IN_MEMORY
 from .quantised.unquantised import unquantised

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..files.tensors import FindFile, TensorStore, open_tensors
+from ..files.local_files import FindFile
+from ..files.tensors import TensorStore, open_tensors
 from .stems import STEMS
 
 INDEX = "model_index.json"  # what a pipeline's folder has for a configuration

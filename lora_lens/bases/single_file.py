@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from ..errors import BaseModelError, LensError
+from ..files.local_files import LocalFiles
 from ..files.locate import base_path
 from ..files.of_others import told_base
-from ..files.tensors import LocalFiles, open_file
+from ..files.tensors import open_file
 from .configuration import BaseConfiguration, read_configuration
 from .image_located import is_of_image_model
 from .quantised import without_quantisation

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import OutputError, SettingsError
-from ..files.locate import is_hub_id
+from ..files.hub_files import is_hub_id
 
 # What a run needs to go on, and what was being written when something stopped it.
 _STAYS = ["checkpoints/*", "unfinished.json", ".lora-lens-*"]

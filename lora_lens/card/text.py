@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
-from ..files.locate import is_hub_id, local_folder
+from ..files.hub_files import is_hub_id
+from ..files.locate import local_folder
 from ..files.revisions import split_revision, with_revision
 from ..questions.spectrum.result import LayerSpectrum, Spectrum
 from ..show.layout import Table, number, significant

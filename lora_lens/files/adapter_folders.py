@@ -8,7 +8,8 @@ from pathlib import Path
 
 from ..errors import AdapterError
 from ..several import several
-from .adapter_places import hub_id, is_adapter, lone_files
+from .adapters_in import is_adapter, lone_files
+from .hub_adapters import hub_id
 from .locate import user_path
 from .names import natural
 from .peft_names import CONFIG

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 LOOKED_AT = 512
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+OF_LFS = "Git LFS's pointer to a file, not the file; run git lfs pull, or download it"
 _MOST_HEADER = 100_000_000  # bytes, which safetensors allows
 _PAGES = (b"<!doctype", b"<html", b"<?xml", b"<head")
 _TAR = slice(257, 262)

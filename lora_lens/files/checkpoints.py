@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import AdapterError, FileFormatError
-from .adapter_places import ENDINGS, WHOLE, is_adapter, model_file
-from .locate import read_json
+from .adapters_in import ENDINGS, is_adapter
+from .json_files import read_json
+from .local_files import LocalFiles
 from .peft_names import CONFIG
-from .tensors import LocalFiles, open_tensors
+from .tensors import open_tensors
+from .whole_models import WHOLE, model_file
 
 _NUMBERED = re.compile(r"checkpoint-(\d+)")
 END = "end"

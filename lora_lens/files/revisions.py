@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 
 from .hub_cache import commit_of, commits_of, refs_of
-from .locate import DEMO_BASE, DEMO_PACKAGE, is_hub_id, local_folder
+from .hub_files import is_hub_id
+from .locate import DEMO_BASE, DEMO_PACKAGE, local_folder
 
 DEMO_REVISION = "1110a243fdf4706b3f48f1d95db1a4f5529b4d41"  # upstream's, of the extra `demo`
 _REVISION = re.compile(r"[A-Za-z0-9][\w./-]*")

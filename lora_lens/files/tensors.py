@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, Protocol, runtime_checkable
@@ -12,9 +11,10 @@ from numpy.typing import NDArray
 
 from ..arrays import Tensor
 from ..errors import FileFormatError
-from .by_content import LOOKED_AT, told_by_content
+from .by_content import LFS_POINTER, LOOKED_AT, OF_LFS, told_by_content
 from .in_memory import NAME, MemoryFile, nowhere
-from .locate import LFS_POINTER, OF_LFS, read_json
+from .json_files import read_json
+from .local_files import FindFile
 from .mapped import MappedFile, map_file
 from .names import check_names
 from .pickled import BinFile, load_bin
@@ -39,10 +39,6 @@ class OpenFile(Protocol):
 
     def release(self, name: str) -> None:
         """Give back the memory that reading has taken."""
-
-
-# Gives the path of a file by its name, or None where there is none; a local folder, or a hub's cache.
-FindFile = Callable[[str], Path | None]
 
 
 @dataclass(frozen=True)
@@ -142,45 +138,6 @@ class TensorStore:
 def in_memory(source: str, tensors: Mapping[str, Any]) -> TensorStore:
     """The store of tensors that are in no file: each is given as it is when it is asked for."""
     return TensorStore(source, dict.fromkeys(tensors, NAME), nowhere, {NAME: MemoryFile(tensors)})
-
-
-@dataclass(frozen=True)
-class LocalFiles:
-    """Files of a folder, by name.
-
-    Attributes:
-        folder: It.
-        asked: The file that was asked for by its own name, if one was.
-        within: Whether a link that leads elsewhere is refused whatever it leads to, as in an adapter's
-            folder; else it may lead to a file of its own name. Those of the hub's cache lead to its ``blobs``.
-    """
-
-    folder: Path
-    asked: str | None = None
-    within: bool = False
-
-    def __call__(self, name: str) -> Path | None:
-        """Path of the file, or None where there is none.
-
-        Raises:
-            FileFormatError: It is a link out of the folder, where a stranger's may lead anywhere.
-        """
-        path = self.folder / name
-        if not os.path.isfile(path):  # noqa: PTH113  (a name that is too long, or no name, is no file)
-            return None
-        if name != self.asked and self._leads_out(path):
-            raise FileFormatError(
-                f"{path} is a link to {os.path.realpath(path)}, outside its folder; refusing to follow it: put "
-                f"the file itself there"
-            )
-        return path
-
-    def _leads_out(self, path: Path) -> bool:
-        real, home = Path(os.path.realpath(path)), Path(os.path.realpath(self.folder))
-        if home in real.parents:
-            return False
-        cached = real.parent.name == "blobs" and real.parent.parent.name.startswith("models--")
-        return not cached and (self.within or real.name != path.name)
 
 
 def open_tensors(

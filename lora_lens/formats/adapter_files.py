@@ -14,9 +14,10 @@ from ..bases.configuration import BaseConfiguration
 from ..bases.weights import BaseWeights
 from ..errors import AdapterError
 from ..files.in_memory import nowhere
+from ..files.local_files import FindFile
 from ..files.peft_names import PEFT_PREFIX
 from ..files.revisions import split_revision
-from ..files.tensors import FindFile, TensorStore
+from ..files.tensors import TensorStore
 from ..printable import printable
 from ..updates import Factor
 from .factors.file_factors import column_of, factor_of, number_of

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from ..errors import AdapterError
-from ..files.locate import json_of
+from ..files.json_files import json_of
 from ..several import modules_said
 from .adapter_files import AdapterFiles
 from .format import Checkpoint, Format

@@ -8,20 +8,13 @@ from pathlib import Path
 from ..adapter import Adapter
 from ..bases.quantised.gguf_file import open_gguf_adapter
 from ..errors import AdapterError, LensError
-from ..files.adapter_places import (
-    ENDINGS,
-    GGUF,
-    WHOLE,
-    HubAdapter,
-    Place,
-    find_adapter,
-    find_model,
-    is_part,
-    told_instead,
-)
-from ..files.locate import read_json
+from ..files.adapter_places import find_adapter, told_instead
+from ..files.adapters_in import ENDINGS, GGUF, Place, is_part
+from ..files.hub_adapters import HubAdapter
+from ..files.json_files import read_json
 from ..files.peft_names import CONFIG, WEIGHTS
 from ..files.tensors import TensorStore, open_file, open_tensors
+from ..files.whole_models import WHOLE, find_model
 from .adapter_files import AdapterFiles
 
 _MOST_NAMED = 6

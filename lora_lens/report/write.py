@@ -15,7 +15,7 @@ from ..core.computing.progress import Progress
 from ..core.conversions.conversion import ConventionChoice
 from ..core.numbers.whole import whole_or_none
 from ..errors import LensError
-from ..files.adapter_places import hub_id
+from ..files.hub_adapters import hub_id
 from ..files.locate import user_path
 from ..formats.loading import Model, adapter_of
 from ..plain_torch import in_plain_torch

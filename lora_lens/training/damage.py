@@ -13,7 +13,7 @@ from transformers import TrainerState
 from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME, TRAINER_STATE_NAME
 
 from ..errors import OutputError
-from ..files.locate import read_json
+from ..files.json_files import read_json
 from ..files.peft_names import CONFIG, WEIGHTS
 from .budget import STATE_NAME as BUDGET_NAME
 

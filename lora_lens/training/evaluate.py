@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from transformers import DataCollatorWithPadding
 
 from ..errors import AdapterError
-from ..files.locate import read_json
+from ..files.json_files import read_json
 from ..files.revisions import with_revision
 from ..files.tensors import TensorStore
 from ..formats.adapter_files import AdapterFiles

@@ -13,7 +13,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from transformers.pytorch_utils import Conv1D
 
 from ..errors import AdapterError, BaseModelError
-from ..files.locate import hub_file, is_hub_id
+from ..files.hub_files import hub_file, is_hub_id
 from ..files.revisions import commit_in, folder_of, full_commit, split_revision
 from ..printable import first_line
 from .budget import budget_of

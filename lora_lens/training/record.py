@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import OutputError
-from ..files.locate import read_json
+from ..files.json_files import read_json
 from ..files.peft_names import CONFIG
 from ..files.revisions import split_revision
 from ..labelled import plain

@@ -12,7 +12,7 @@ from transformers import TrainerState
 from transformers.trainer import TRAINER_STATE_NAME
 
 from ..errors import OutputError, SettingsError
-from ..files.locate import read_json
+from ..files.json_files import read_json
 from ..files.peft_names import CONFIG
 from ..staging import staged
 from .alone import alone, is_first_process

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import AdapterError
-from ..files.adapter_places import hub_id
-from ..files.locate import is_hub_id, user_path
+from ..files.hub_adapters import hub_id
+from ..files.hub_files import is_hub_id
+from ..files.locate import user_path
 from ..files.revisions import split_revision
 
 _LOCAL = ("127.0.0.1", "localhost", "::1")

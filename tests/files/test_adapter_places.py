@@ -8,7 +8,7 @@ from checkpoints import BertLike, write_base, write_lora
 from lora_lens import load_adapter
 from lora_lens.errors import AdapterError
 from lora_lens.files.adapter_folders import find_adapters
-from lora_lens.files.adapter_places import hub_id
+from lora_lens.files.hub_adapters import hub_id
 
 ONE = BertLike(layers=1)
 

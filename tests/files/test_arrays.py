@@ -8,8 +8,9 @@ import torch
 from safetensors.torch import save_file
 
 from lora_lens.errors import FileFormatError
+from lora_lens.files.local_files import LocalFiles
 from lora_lens.files.mapped import map_file
-from lora_lens.files.tensors import LocalFiles, open_tensors
+from lora_lens.files.tensors import open_tensors
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lora_lens.errors import FileFormatError
-from lora_lens.files.locate import read_json
+from lora_lens.files.json_files import object_in, read_json
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
@@ -25,3 +25,21 @@ def test_what_is_none_says_why(tmp_path: Path, octets: bytes, message: str) -> N
     (tmp_path / "x.json").write_bytes(octets)
     with pytest.raises(FileFormatError, match=message):
         read_json(tmp_path / "x.json", FileFormatError)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_what_stands_beside_an_adapter_is_read_in_the_same_encodings(
+    tmp_path: Path, encoding: str
+) -> None:
+    (tmp_path / "x.json").write_bytes('{"moe_rank_scaling": true, "of": "ä"}'.encode(encoding))
+    assert object_in(tmp_path / "x.json") == {"moe_rank_scaling": True, "of": "ä"}
+
+
+@pytest.mark.parametrize(
+    "octets", [b"", b"[1]", b"{", b"version https://git-lfs.github.com/spec/v1\n"]
+)
+def test_what_is_no_object_beside_an_adapter_says_nothing(tmp_path: Path, octets: bytes) -> None:
+    (tmp_path / "x.json").write_bytes(octets)
+    assert object_in(tmp_path / "x.json") == object_in(tmp_path) == object_in(None) == {}
+    (tmp_path / "x.json").write_bytes(b'{"of": "\xe4", "r": 8}')  # Latin-1
+    assert object_in(tmp_path / "x.json")["r"] == 8

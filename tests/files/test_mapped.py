@@ -10,8 +10,9 @@ from safetensors.torch import load_file, save, save_file
 from lora_lens import load_adapter
 from lora_lens.errors import AdapterError, FileFormatError
 from lora_lens.files import mapped
+from lora_lens.files.local_files import LocalFiles
 from lora_lens.files.mapped import map_file
-from lora_lens.files.tensors import LocalFiles, open_tensors
+from lora_lens.files.tensors import open_tensors
 
 DTYPES = [
     torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2,

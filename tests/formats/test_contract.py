@@ -15,7 +15,7 @@ import torch
 from made_formats import MADE, cases_of, deltas
 
 from lora_lens import adapter_matrix, demo_adapter, load_adapter, spectrum
-from lora_lens.files.adapter_places import ALONE
+from lora_lens.files.adapters_in import ALONE
 from lora_lens.formats import FORMATS
 from lora_lens.formats.format import Format, format_of
 from lora_lens.formats.loading import low_rank

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import LensError
+from ...files.hub_files import is_hub_id
 from ...files.in_memory import nowhere
-from ...files.locate import is_hub_id
-from ...files.tensors import FindFile
+from ...files.local_files import FindFile
 
 # What is added to a model's name where it is quantised.
 _ADDED = re.compile(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from ...files.locate import json_of
+from ...files.json_files import object_of
 
 _BLOCK = 4  # LyCORIS's block_size
 _OF_SIMPLETUNER = "lycoris_config"  # its key in a header, under which LyCORIS's arguments stand
@@ -39,12 +39,7 @@ def trained_otherwise(header: Mapping[str, str]) -> Iterator[str]:
         'the header says split_qkv,'
     """
     theirs = header.get(_OF_SIMPLETUNER)
-    try:
-        said = json_of(theirs or header.get("ss_network_args", "{}"))
-    except (ValueError, RecursionError):
-        return
-    if not isinstance(said, dict):
-        return
+    said = object_of(theirs or header.get("ss_network_args", ""))
     algorithm = str(said.get("algo")).lower()
     module = "lycoris" if theirs else header.get("ss_network_module", "")
     if algorithm == "dylora":

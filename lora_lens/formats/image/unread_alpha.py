@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...errors import AdapterError
-from ...files.locate import json_of
+from ...files.json_files import object_in, object_of
 from ...several import modules_said
 from ..adapter_files import AdapterFiles
 from .updates import ImageUpdates
@@ -61,23 +61,12 @@ def check_alpha_beside(files: AdapterFiles, found: ImageUpdates) -> None:
 def _written(files: AdapterFiles) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Where settings stand, and what they are."""
     yield "the file's header", files.header
-    yield f"{_CONFIG} in the file's header", _settings(files.header.get(_CONFIG))
+    yield f"{_CONFIG} in the file's header", object_of(files.header.get(_CONFIG, ""))
     path = files.find(f"{_CONFIG}.json")
     if path is not None:
-        said = _settings(path.read_text(encoding="utf-8", errors="replace"))
-        yield path.name, _settings_of(said.get("lora_params")) or said
-
-
-def _settings(text: str | None) -> Mapping[str, Any]:
-    """A JSON object; empty where it is none."""
-    try:
-        return _settings_of(json_of(text or "{}"))
-    except (ValueError, RecursionError):
-        return {}
-
-
-def _settings_of(said: object) -> Mapping[str, Any]:
-    return said if isinstance(said, dict) else {}
+        said = object_in(path)
+        within = said.get("lora_params")
+        yield path.name, within if within and isinstance(within, dict) else said
 
 
 def _first(said: Mapping[str, Any], keys: tuple[str, ...]) -> float | None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ...errors import LensError
-from ...files.locate import read_json
+from ...files.json_files import read_json
 from ..adapter_files import AdapterFiles
 
 # All that its configuration says, beside the base's name; PEFT's own says more.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...files.adapter_places import model_file
+from ...files.whole_models import model_file
 from ..adapter_files import AdapterFiles
 
 _MERGED = "relora"  # the folder of W0 after a merge

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
-from ...files.locate import json_of
+from ...files.json_files import object_in
 from ..adapter_files import AdapterFiles
 
 _VERLS = "lora_train_meta.json"
@@ -16,8 +15,11 @@ def scale_said(files: AdapterFiles) -> str:
 
     mistral-finetune and moshi-finetune write s itself, ReLoRA and verl r and α.
     """
-    moshi, mistral = _beside(files, "config.json"), _beside(files, "params.json").get("lora")
-    relora = _beside(files, "relora_config.json")
+    moshi, mistral = (
+        object_in(files.find("config.json")),
+        object_in(files.find("params.json")).get("lora"),
+    )
+    relora = object_in(files.find("relora_config.json"))
     if "lora_scaling" in moshi:
         return _itself("config.json", "lora_scaling", moshi["lora_scaling"])
     if isinstance(mistral, Mapping) and "scaling" in mistral:
@@ -27,7 +29,7 @@ def scale_said(files: AdapterFiles) -> str:
             f"; relora_config.json says r {relora.get('r')} and lora_alpha {relora['lora_alpha']}, with which B·A is what ReLoRA "
             f"has trained since it last merged"
         )
-    verl = _beside(files, _VERLS)
+    verl = object_in(files.find(_VERLS))
     if "lora_alpha" in verl:
         return f"; {_VERLS} says r {verl.get('r')} and lora_alpha {verl['lora_alpha']}"
     return ""
@@ -37,7 +39,7 @@ def contradicted(files: AdapterFiles) -> Iterator[str]:
     """What every question has to say where verl wrote down another r or α than the configuration beside it says."""
     if files.config_file is None or not (files.config_file.parent / _VERLS).is_file():
         return
-    verl = _beside(files, _VERLS)
+    verl = object_in(files.find(_VERLS))
     for key in ("r", "lora_alpha"):
         own, its = files.config.get(key), verl.get(key)
         if None not in (own, its) and own != its:
@@ -49,15 +51,3 @@ def contradicted(files: AdapterFiles) -> Iterator[str]:
 
 def _itself(name: str, key: str, s: object) -> str:
     return f"; {name} says {key} {s}, which is s itself: lora_alpha is {s} times r"
-
-
-def _beside(files: AdapterFiles, name: str) -> Mapping[str, Any]:
-    """A JSON object in a file beside the tensors; empty where there is none."""
-    path = files.find(name)
-    if path is None:
-        return {}
-    try:
-        said = json_of(path.read_text(encoding="utf-8", errors="replace"))
-    except (ValueError, RecursionError, OSError):
-        return {}
-    return said if isinstance(said, dict) else {}

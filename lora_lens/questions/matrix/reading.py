@@ -15,8 +15,8 @@ from ...errors import (
     RankError,
 )
 from ...files.adapter_folders import distinguishing_names, find_adapters
-from ...files.adapter_places import find_model
 from ...files.locate import user_path
+from ...files.whole_models import find_model
 from ...formats.live.layers import is_live
 from ...formats.loading import Model, adapter_of
 from ...formats.opening import all_stems, stands_alone

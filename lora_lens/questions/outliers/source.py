@@ -9,7 +9,8 @@ from ...adapter import Adapter
 from ...bases.opening import open_base
 from ...bases.weights import BaseWeights
 from ...errors import AdapterError, BaseModelError, LensError
-from ...files.locate import is_hub_id, user_path
+from ...files.hub_files import is_hub_id
+from ...files.locate import user_path
 from ...files.peft_names import CONFIG
 from ...files.revisions import split_revision
 from ...formats.loading import Model, adapter_of

@@ -9,7 +9,7 @@ from typing import Any
 from ... import questions
 from ...adapter import Adapter
 from ...errors import AdapterError, SettingsError
-from ...files.locate import read_json
+from ...files.json_files import read_json
 from ...files.peft_names import WEIGHTS
 from ...formats import load_adapter
 from ...questions.comparison.analysis import compare

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import AdapterError, SettingsError
-from ...files.locate import read_json
+from ...files.json_files import read_json
 from ...labelled import Row
 from ...show.layout import NONE, Table
 from ..experiment.config import Config

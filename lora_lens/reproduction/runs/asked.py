@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import SettingsError
-from ...files.locate import read_json
+from ...files.json_files import read_json
 from ...training.record import RECORD_NAME, SEARCH_NAME
 from ...training.settings import RunSettings
 from ..experiment import analysis

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import AdapterError, SettingsError
-from ...files.locate import read_json
+from ...files.json_files import read_json
 from ...training.record import RECORD_NAME
 from ..experiment import analysis
 from ..experiment.config import Config

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from ...errors import AdapterError
-from ...files.locate import read_json
+from ...files.json_files import read_json
 from ...show.text import as_json
 from ...staging import staged
 from ...training.data import Task, open_data

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from transformers import TrainerCallback
 
 from ...errors import AdapterError, SettingsError
-from ...files.locate import read_json
+from ...files.json_files import read_json
 from ...files.peft_names import CONFIG
 from ...staging import staged
 from ...training import trials

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...errors import DataError
-from ...files.locate import is_hub_id, user_path
+from ...files.hub_files import is_hub_id
+from ...files.locate import user_path
 from .hub import hub_rows, load_hub
 from .json_lines import json_rows
 from .lines import sha256
