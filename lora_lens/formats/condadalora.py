@@ -16,6 +16,7 @@ from .adapter_files import AdapterFiles
 from .condlora import listed_layers, thetas_of
 from .factors.shared_theta import numbers_in
 from .format import Checkpoint, Format, Thetas
+from .left_out import LeftOut
 from .peft.names import reason_left_out
 from .peft.settings import Scaling, check_plain
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 PEFT_TYPE = "CONDADALORA"
 VERSION_KEY, VERSION = "condadalora_version", 1
 GATE = ".lambda"  # how the name of a Λ ends
+_EMPTIED = LeftOut("the budget has left this layer nothing: its ΔW is zero")
+_OF_NO_LAYER = LeftOut("a Λ or θ of no layer with an update")
 # What plain LoRA's configuration does not have: ours, and AdaLoRA's.
 _OWN_KEYS = (
     "condlora_modules", "convention", VERSION_KEY, "target_r", "tinit", "tfinal", "deltaT", "beta1",
@@ -70,10 +73,8 @@ def _read(files: AdapterFiles) -> Checkpoint:
         for name in thetas.others
         if not name.endswith(GATE)
     }
-    left_out |= dict.fromkeys(emptied, "the budget has left this layer nothing: its ΔW is zero")
-    left_out |= dict.fromkeys(
-        set(files.names) - used - left_out.keys(), "a Λ or θ of no layer with an update"
-    )
+    left_out |= dict.fromkeys(emptied, _EMPTIED)
+    left_out |= dict.fromkeys(set(files.names) - used - left_out.keys(), _OF_NO_LAYER)
     return Checkpoint(
         method="condadalora",
         title="CondAdaLoRA",

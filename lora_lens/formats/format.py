@@ -12,6 +12,7 @@ from ..updates import Convention, Factor, LowRank, Update
 from .adapter_files import AdapterFiles
 from .factors.beside_factors import check_nothing_beside
 from .factors.dora import DORA, DORA_BY_COLUMN
+from .left_out import LeftOut, as_left_out
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Checkpoint:
     method: str
     title: str
     updates: Mapping[str, Update]
-    left_out: Mapping[str, str]
+    left_out: Mapping[str, LeftOut]
     trainable_parameters: int
     convention: Convention | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -49,7 +50,7 @@ def of_factors(
     files: AdapterFiles,
     updates: Mapping[str, LowRank],
     *,
-    why: str | Callable[[str], str],
+    why: str | Callable[[str], str | LeftOut],
     method: str | None = None,
     title: str | None = None,
     left_out: Mapping[str, str] | None = None,
@@ -72,10 +73,10 @@ def of_factors(
     Raises:
         AdapterError: A tensor beside a layer's factors may be a part of its ΔW.
     """
-    known = left_out or {}
+    known = {name: LeftOut(reason) for name, reason in (left_out or {}).items()}
     used = {name for update in updates.values() for name in update.tensors}
     names = sorted(files.names - used - known.keys())
-    rest = {name: why if isinstance(why, str) else why(name) for name in names}
+    rest = {name: as_left_out(why if isinstance(why, str) else why(name)) for name in names}
     check_nothing_beside(files, updates.values(), names)
     rescaled = [update for update in updates.values() if update.magnitude]
     norms = {update.magnitude.name for update in rescaled if update.magnitude}

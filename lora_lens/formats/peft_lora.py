@@ -17,6 +17,7 @@ from .factors.dora import with_magnitude
 from .factors.factor_pairs import check_not_empty, check_partners, factors_by_path
 from .format import Checkpoint, Format, of_factors
 from .image.places import are_dotted, are_flattened
+from .left_out import LeftOut
 from .peft.adapted_heads import base_trained_too, without_copies
 from .peft.blocks import whole
 from .peft.dora import UNSAID, magnitudes_of
@@ -28,7 +29,7 @@ from .peft.initial import Initial, initial_of, tied_said
 from .peft.known import unknown_said
 from .peft.mixtures import check_no_mixture
 from .peft.moved_rows import moved_said
-from .peft.names import IN_FULL, UNKNOWN, module_of, reason_left_out, unwrapped_paths
+from .peft.names import module_of, reason_left_out, unwrapped_paths
 from .peft.no_update import why_no_layer, why_no_sides, why_no_stack
 from .peft.relora import merged_said
 from .peft.replicas import copies
@@ -74,7 +75,7 @@ class _Reading:
     """What is read so far.
 
     Attributes:
-        updates, left_out: As in `Checkpoint`.
+        updates, left_out: As `of_factors` takes them.
         tables: Those of the updates that are of embeddings.
         convolutions: How many of them are of convolutions.
         stacks: Path of each stack that was read expert by expert to the columns of its A and the rows of its B.
@@ -247,20 +248,20 @@ def _read_parameter(
         found.stacks[parameter] = (a.shape[1], b.shape[0])
 
 
-def _reason(files: AdapterFiles, name: str) -> str:
+def _reason(files: AdapterFiles, name: str) -> LeftOut:
     """Why a tensor is not analysed.
 
     Raises:
         AdapterError: PEFT would save it as a part of the update, and it is none that is known, as LoRA-XS's matrix
             between B and A.
     """
-    why = reason_left_out(name, files.config)
-    if why in (IN_FULL, UNKNOWN) and _OF_LORA.search(plain(name)):
+    reason = reason_left_out(name, files.config)
+    if reason.kind != "other" and _OF_LORA.search(plain(name)):
         raise AdapterError(
             f"{files.source} holds {name}, a part of its update that PEFT's LoRA has not, so that ΔW is no s·B·A: merge it by "
             f"the library that made it, and extract a LoRA of what that changed"
         )
-    return why
+    return reason
 
 
 def _notes(files: AdapterFiles, found: _Reading, named: Collection[str]) -> Iterator[str]:
