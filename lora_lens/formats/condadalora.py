@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import AdapterError
-from ..updates import Factor, FromW0
+from ..updates import FromW0
 from .adapter_files import AdapterFiles
 from .condlora import listed_layers, thetas_of
+from .factors.derived import columns_picked, columns_weighted
 from .factors.shared_theta import numbers_in
 from .format import Checkpoint, Format, Thetas
 from .left_out import LeftOut
 from .peft.names import reason_left_out
 from .peft.settings import Scaling, check_plain
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 PEFT_TYPE = "CONDADALORA"
 VERSION_KEY, VERSION = "condadalora_version", 1
@@ -57,14 +55,14 @@ def _read(files: AdapterFiles) -> Checkpoint:
             )
         for path in layers[module]:
             gate = _gate(files, path, a.shape[1])
-            keep = gate != 0
-            if not keep.any():
+            kept = [k for k, weight in enumerate(gate) if weight]
+            if not kept:
                 emptied.append(path + GATE)
                 continue
             s = scaling.of(path, a.shape[1])
             tensors = (a.name, b.name, path + GATE)
-            gated, kept = _weighted(a, gate, keep), _columns(b, keep)
-            updates[path] = FromW0(gated, kept, s, thetas.convention, tensors)
+            gated = columns_weighted(columns_picked(a, kept), [gate[k] for k in kept])
+            updates[path] = FromW0(gated, columns_picked(b, kept), s, thetas.convention, tensors)
     if not updates:
         raise AdapterError(f"every Λ of {files.source} is zero, and so is its update")
     used = {name for update in updates.values() for name in update.tensors}
@@ -87,8 +85,8 @@ def _read(files: AdapterFiles) -> Checkpoint:
     )
 
 
-def _gate(files: AdapterFiles, path: str, rank: int) -> Tensor:
-    """Λ of a layer, (rank,)."""
+def _gate(files: AdapterFiles, path: str, rank: int) -> list[float]:
+    """Λ of a layer, as many numbers as its rank."""
     name = path + GATE
     if name not in files.names:
         raise AdapterError(f"{files.source} has no Λ of {path}")
@@ -97,23 +95,10 @@ def _gate(files: AdapterFiles, path: str, rank: int) -> Tensor:
     found = files.tensors.get(name)[:, 0]
     if not found.is_floating_point():
         raise AdapterError(f"{name} holds {found.dtype}, expected floats")
-    gate = found.double()
-    if not bool(gate.isfinite().all()):
+    gate: list[float] = found.double().tolist()
+    if not all(map(math.isfinite, gate)):
         raise AdapterError(f"{name} holds NaN or infinite values")
     return gate
-
-
-def _weighted(theta: Factor, gate: Tensor, keep: Tensor) -> Factor:
-    """The kept columns of θ, each times its own entry of Λ."""
-    shape = (theta.shape[0], int(keep.sum()))
-    return Factor(
-        theta.name, shape, lambda: theta.read().double()[:, keep] * gate[keep], theta.release
-    )
-
-
-def _columns(theta: Factor, keep: Tensor) -> Factor:
-    shape = (theta.shape[0], int(keep.sum()))
-    return Factor(theta.name, shape, lambda: theta.read()[:, keep], theta.release)
 
 
 def _settings(files: AdapterFiles, updates: Mapping[str, FromW0]) -> dict[str, Any]:
