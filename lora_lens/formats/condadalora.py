@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import AdapterError
 from ..updates import FromW0
 from .adapter_files import AdapterFiles
-from .condlora import listed_layers, thetas_of
+from .condlora import thetas_of
 from .factors.derived import columns_picked, columns_weighted
 from .factors.shared_theta import numbers_in
 from .format import Checkpoint, Format, Thetas
@@ -45,15 +45,15 @@ def _thetas(files: AdapterFiles) -> Thetas:
 def _read(files: AdapterFiles) -> Checkpoint:
     check_plain(files.config, files.source)
     thetas, scaling = _thetas(files), Scaling(files.config)
-    layers = listed_layers(files, thetas.modules)
     updates: dict[str, FromW0] = {}
     emptied: list[str] = []
-    for module, (a, b) in thetas.modules.items():
+    for module, paths in (thetas.layers or {}).items():
+        a, b = thetas.modules[module]
         if a.shape[1] != b.shape[1]:
             raise AdapterError(
                 f"{files.source}: θ_A of {module} has rank {a.shape[1]} and θ_B {b.shape[1]}, expected the same"
             )
-        for path in layers[module]:
+        for path in paths:
             gate = _gate(files, path, a.shape[1])
             kept = [k for k, weight in enumerate(gate) if weight]
             if not kept:

@@ -1,4 +1,4 @@
-"""Factors made of other factors: some rows or columns of one, two below or beside each other."""
+"""Factors made of other factors: some rows or columns of one, two below each other or side by side."""
 
 from __future__ import annotations
 
@@ -85,16 +85,10 @@ def below(one: Factor, other: Factor) -> Factor:
     return _joined(one, other, shape, 0, 1.0)
 
 
-def beside(one: Factor, other: Factor) -> Factor:
-    """One factor with another of as many rows beside it."""
+def side_by_side(one: Factor, other: Factor, *, sign: float = 1.0) -> Factor:
+    """One factor with another of as many rows to its right, that one times a sign."""
     shape = (one.shape[0], one.shape[1] + other.shape[1])
-    return _joined(one, other, shape, 1, 1.0)
-
-
-def beside_minus(one: Factor, other: Factor) -> Factor:
-    """One factor with another of as many rows beside it, that one with its sign turned."""
-    shape = (one.shape[0], one.shape[1] + other.shape[1])
-    return _joined(one, other, shape, 1, -1.0)
+    return _joined(one, other, shape, 1, sign)
 
 
 def _joined(one: Factor, other: Factor, shape: tuple[int, ...], axis: int, sign: float) -> Factor:

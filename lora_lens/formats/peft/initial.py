@@ -12,7 +12,7 @@ from ...errors import AdapterError, LensError
 from ...files.peft_names import plain
 from ...updates import LowRank
 from ..adapter_files import AdapterFiles
-from ..factors.derived import below, beside_minus
+from ..factors.derived import below, side_by_side
 from ..opening import open_within
 from .settings import changed_base, minus_the_initial
 
@@ -48,7 +48,7 @@ class Initial:
                     f"{own.name} is {own.shape[0]}x{own.shape[1]}, but in {self.files.source} it is "
                     f"{initial.shape[0]}x{initial.shape[1]}: that is not the adapter it was trained from"
                 )
-        a, b = below(update.a, a0), beside_minus(update.b, b0)
+        a, b = below(update.a, a0), side_by_side(update.b, b0, sign=-1.0)
         return LowRank(a, b, update.scaling, update.tensors)
 
     @property
