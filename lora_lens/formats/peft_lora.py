@@ -20,12 +20,12 @@ from .image.places import are_dotted, are_flattened
 from .left_out import LeftOut
 from .peft.adapted_heads import base_trained_too, without_copies
 from .peft.blocks import whole
-from .peft.dora import UNSAID, magnitudes_of
+from .peft.dora import magnitudes_of, norms_said
 from .peft.expert_columns import by_expert, columns_said, columns_unsaid
 from .peft.expert_counts import check_counts
 from .peft.expert_sides import sides_unsaid, turned_stacks
 from .peft.experts import experts, named_in_peft, parameters_of
-from .peft.initial import Initial, initial_of, tied_said
+from .peft.initial import Initial, initial_of, initial_said, tied_said
 from .peft.known import unknown_said
 from .peft.mixtures import check_no_mixture
 from .peft.moved_rows import moved_said
@@ -35,12 +35,12 @@ from .peft.relora import merged_said
 from .peft.replicas import copies
 from .peft.said_elsewhere import contradicted, scale_said
 from .peft.settings import (
+    ZERO,
     Scaling,
     check_lora,
     matched_nowhere,
     matched_otherwise,
     twice_said,
-    zero_said,
 )
 from .peft.within import of_inner
 
@@ -123,23 +123,13 @@ def _read(files: AdapterFiles) -> Checkpoint:
     for path, pair in factors.items():
         if not found.left_out.keys() & pair.values():
             _read_pair(files, path, pair, beside, found)
-    paths, unsaid = beside.paths, beside.magnitudes and not files.config.get("use_dora")
-    stacked = {named_in_peft(path, parameter) for path, parameter in beside.parameters.items()}
-    matched = {*(factors.keys() - beside.parameters.keys()), *paths.values(), *stacked}
     return of_factors(
         files,
         found.updates,
         why=partial(_reason, files),
         left_out=found.left_out,
         settings=files.config,
-        notes=(
-            *_notes(files, found, {*paths.values(), *stacked}),
-            *columns_said(files, beside.grouped),
-            *filter(None, [matched_nowhere(files.config, matched)]),
-            *([_TWICE] if any(path.endswith(_WITHIN_ATTENTION) for path in paths) else []),
-            *([beside.initial.note] if beside.initial else []),
-            *([UNSAID] if unsaid else []),
-        ),
+        notes=tuple(_notes(files, found, beside)),
         placement=Placement(
             frozenset(found.tables),
             copies(files.config, files.source, found.updates, map(module_of, others)),
@@ -151,10 +141,10 @@ def _read(files: AdapterFiles) -> Checkpoint:
             *merged_said(files),
             *contradicted(files),
             *base_trained_too(others, files.config),
-            *filter(None, [unknown_said(files.config)]),
-            *filter(None, [zero_said([one.scaling for one in found.updates.values()])]),
-            *filter(None, [tied_said(beside.initial, files, found.updates)]),
+            *unknown_said(files.config),
+            *tied_said(beside.initial, files, found.updates),
         ),
+        zero=ZERO,
     )
 
 
@@ -264,8 +254,10 @@ def _reason(files: AdapterFiles, name: str) -> LeftOut:
     return reason
 
 
-def _notes(files: AdapterFiles, found: _Reading, named: Collection[str]) -> Iterator[str]:
-    """What was read otherwise than two matrices of a linear layer; `named` is what PEFT's patterns meet each by."""
+def _notes(files: AdapterFiles, found: _Reading, beside: _Beside) -> Iterator[str]:
+    """What was read otherwise than two matrices of a linear layer by one scale."""
+    stacked = {named_in_peft(path, parameter) for path, parameter in beside.parameters.items()}
+    named = {*beside.paths.values(), *stacked}  # what PEFT's patterns meet each module by
     if found.convolutions:
         said = modules_said(found.convolutions)
         yield f"convolutions are read as matrices of out × in·height·width: {said}"
@@ -275,12 +267,16 @@ def _notes(files: AdapterFiles, found: _Reading, named: Collection[str]) -> Iter
         yield f"stacked parameters are read expert by expert: {modules_said(len(found.stacks))}"
     if files.config.get("layer_replication"):
         yield "layers are those of the replicated model; W0 is that of the layer that each is a copy of"
-    if otherwise := matched_otherwise(files.config):
-        yield otherwise
-    if twice := twice_said(files.config, named):
-        yield twice
+    yield from matched_otherwise(files.config)
+    yield from twice_said(files.config, named)
     if files.config.get("alora_invocation_tokens"):
         yield "aLoRA: ΔW is added from the invocation tokens on, and not before"
+    yield from columns_said(files, beside.grouped)
+    yield from matched_nowhere(files.config, {*beside.paths, *named})
+    if any(path.endswith(_WITHIN_ATTENTION) for path in beside.paths):
+        yield _TWICE
+    yield from initial_said(beside.initial)
+    yield from norms_said(files, beside.magnitudes)
 
 
 def _alphas(
