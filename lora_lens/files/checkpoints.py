@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +17,6 @@ from .whole_models import WHOLE, model_file
 
 _NUMBERED = re.compile(r"checkpoint-(\d+)")
 END = "end"
-_STEMS = ("adapter_model",)
 
 
 class RunPoint(NamedTuple):
@@ -34,7 +34,7 @@ class RunPoints(NamedTuple):
     notes: tuple[str, ...]
 
 
-def run_points(run: Path, base: Path | None = None) -> RunPoints:
+def run_points(run: Path, stems: Sequence[str], base: Path | None = None) -> RunPoints:
     """The checkpoints in ``RUN/`` and ``RUN/checkpoints/`` by step *number*, then RUN's own adapter or model.
 
     Trainers write a checkpoint's files one after the other, so an interrupted run leaves folders
@@ -42,6 +42,7 @@ def run_points(run: Path, base: Path | None = None) -> RunPoints:
 
     Args:
         run: The folder.
+        stems: What files with an adapter's tensors are called, without their endings; a message names the first.
         base: Where it is named, models that were tuned in full from it are taken, too; a checkpoint that is its folder is not.
 
     Raises:
@@ -59,7 +60,7 @@ def run_points(run: Path, base: Path | None = None) -> RunPoints:
             notes.append(f"{folder.name} is passed over: its name does not end in a step number")
         elif base is not None and base.is_dir() and folder.samefile(base):
             notes.append(f"{folder.name} is passed over: it is the base, and its ΔW zero")
-        elif reason := why_not_whole(folder, tuned=base is not None):
+        elif reason := why_not_whole(folder, stems, tuned=base is not None):
             notes.append(f"{folder.name} is passed over: {reason}")
         elif (step := int(match[1])) in found:
             raise AdapterError(
@@ -73,24 +74,26 @@ def run_points(run: Path, base: Path | None = None) -> RunPoints:
             f"{f' ({notes[0]})' if notes else ''}; the checkpoints must be kept while training"
         )
     points = [found[step] for step in sorted(found)]
-    points += _end_point(run, points, notes)
+    points += _end_point(run, stems, points, notes)
     return RunPoints(tuple(points), tuple(notes))
 
 
-def _end_point(run: Path, points: list[RunPoint], notes: list[str]) -> list[RunPoint]:
+def _end_point(
+    run: Path, stems: Sequence[str], points: list[RunPoint], notes: list[str]
+) -> list[RunPoint]:
     """The run's own adapter or model, where it has one of the kind of its checkpoints; what is not whole is noted."""
-    of_models = any(_is_tuned(point.folder) for point in points)
-    reason = why_not_whole(run, tuned=of_models)
+    of_models = any(_is_tuned(point.folder, stems) for point in points)
+    reason = why_not_whole(run, stems, tuned=of_models)
     end = [] if reason else [RunPoint(END, None, run)]
-    if reason and ((run / CONFIG).exists() or (of_models and _is_tuned(run))):
+    if reason and ((run / CONFIG).exists() or (of_models and _is_tuned(run, stems))):
         notes.append(f"the last checkpoint is the end point, for of the run itself {reason}")
     if of_models:
-        _check_one_kind(run, [*points, *end])
+        _check_one_kind(run, stems, [*points, *end])
     return end
 
 
-def _check_one_kind(run: Path, points: list[RunPoint]) -> None:
-    adapters = [point.name for point in points if not _is_tuned(point.folder)]
+def _check_one_kind(run: Path, stems: Sequence[str], points: list[RunPoint]) -> None:
+    adapters = [point.name for point in points if not _is_tuned(point.folder, stems)]
     if adapters:
         models = [point.name for point in points if point.name not in adapters]
         raise AdapterError(
@@ -99,18 +102,19 @@ def _check_one_kind(run: Path, points: list[RunPoint]) -> None:
         )
 
 
-def _is_tuned(folder: Path) -> bool:
-    return not is_adapter(folder, _STEMS) and bool(model_file(folder))
+def _is_tuned(folder: Path, stems: Sequence[str]) -> bool:
+    return not is_adapter(folder, stems) and bool(model_file(folder))
 
 
-def why_not_whole(folder: Path, *, tuned: bool = False) -> str | None:
+def why_not_whole(folder: Path, stems: Sequence[str], *, tuned: bool = False) -> str | None:
     """What an adapter's folder lacks, as half-written ones do; None where it is whole.
 
     Args:
         folder: It.
+        stems: As in `run_points`.
         tuned: Whether it may be a model's that was tuned in full.
     """
-    is_model = _is_tuned(folder)
+    is_model = _is_tuned(folder, stems)
     if is_model and not tuned:
         return "it holds a whole model, and no adapter; where that was tuned in full, pass --base with what it was tuned from"
     find = LocalFiles(folder, within=not is_model)
@@ -122,12 +126,10 @@ def why_not_whole(folder: Path, *, tuned: bool = False) -> str | None:
                 f"{missing} is missing{', and there is no whole model' * (tuned and not is_model)}"
             )
         read_json(config, AdapterError)
-        if is_model:
-            tensors = open_tensors(str(folder), find, WHOLE, ENDINGS)
-        else:
-            tensors = open_tensors(str(folder), find, _STEMS)
+        called = WHOLE if is_model else tuple(stems)
+        tensors = open_tensors(str(folder), find, called, ENDINGS)
         if tensors is None:
-            return "adapter_model.safetensors (or .bin) is missing"
+            return f"{stems[0]}.safetensors (or .bin) is missing"
         lacking = sorted(name for name in set(tensors.files.values()) if not tensors.find(name))
     except (AdapterError, FileFormatError) as error:
         return str(error)

@@ -15,7 +15,7 @@ from ..bases.fused import Layout
 from ..errors import AdapterError
 from ..updates import LowRank
 from .adapter_files import AdapterFiles
-from .factors.derived import below, beside
+from .factors.derived import below, side_by_side
 from .factors.dora import with_magnitude
 from .factors.factor_pairs import pairs_by_path
 from .factors.merged_linear import by_role, in_fused
@@ -89,7 +89,7 @@ def _together(roles: list[LowRank]) -> LowRank:
     """Updates of rows of one projection as one of all."""
     one = replace(roles[0], role=None)
     for other in roles[1:]:
-        one = replace(one, a=below(one.a, other.a), b=beside(one.b, other.b))
+        one = replace(one, a=below(one.a, other.a), b=side_by_side(one.b, other.b))
     return one
 
 

@@ -8,23 +8,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import AdapterError
-from ..updates import Factor, FromW0
+from ..updates import FromW0
 from .adapter_files import AdapterFiles
-from .condlora import listed_layers, thetas_of
+from .condlora import thetas_of
+from .factors.derived import columns_picked, columns_weighted
 from .factors.shared_theta import numbers_in
 from .format import Checkpoint, Format, Thetas
+from .left_out import LeftOut
 from .peft.names import reason_left_out
 from .peft.settings import Scaling, check_plain
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 PEFT_TYPE = "CONDADALORA"
 VERSION_KEY, VERSION = "condadalora_version", 1
 GATE = ".lambda"  # how the name of a Λ ends
+_EMPTIED = LeftOut("the budget has left this layer nothing: its ΔW is zero")
+_OF_NO_LAYER = LeftOut("a Λ or θ of no layer with an update")
 # What plain LoRA's configuration does not have: ours, and AdaLoRA's.
 _OWN_KEYS = (
     "condlora_modules", "convention", VERSION_KEY, "target_r", "tinit", "tfinal", "deltaT", "beta1",
@@ -44,24 +45,24 @@ def _thetas(files: AdapterFiles) -> Thetas:
 def _read(files: AdapterFiles) -> Checkpoint:
     check_plain(files.config, files.source)
     thetas, scaling = _thetas(files), Scaling(files.config)
-    layers = listed_layers(files, thetas.modules)
     updates: dict[str, FromW0] = {}
     emptied: list[str] = []
-    for module, (a, b) in thetas.modules.items():
+    for module, paths in (thetas.layers or {}).items():
+        a, b = thetas.modules[module]
         if a.shape[1] != b.shape[1]:
             raise AdapterError(
                 f"{files.source}: θ_A of {module} has rank {a.shape[1]} and θ_B {b.shape[1]}, expected the same"
             )
-        for path in layers[module]:
+        for path in paths:
             gate = _gate(files, path, a.shape[1])
-            keep = gate != 0
-            if not keep.any():
+            kept = [k for k, weight in enumerate(gate) if weight]
+            if not kept:
                 emptied.append(path + GATE)
                 continue
             s = scaling.of(path, a.shape[1])
             tensors = (a.name, b.name, path + GATE)
-            gated, kept = _weighted(a, gate, keep), _columns(b, keep)
-            updates[path] = FromW0(gated, kept, s, thetas.convention, tensors)
+            gated = columns_weighted(columns_picked(a, kept), [gate[k] for k in kept])
+            updates[path] = FromW0(gated, columns_picked(b, kept), s, thetas.convention, tensors)
     if not updates:
         raise AdapterError(f"every Λ of {files.source} is zero, and so is its update")
     used = {name for update in updates.values() for name in update.tensors}
@@ -70,10 +71,8 @@ def _read(files: AdapterFiles) -> Checkpoint:
         for name in thetas.others
         if not name.endswith(GATE)
     }
-    left_out |= dict.fromkeys(emptied, "the budget has left this layer nothing: its ΔW is zero")
-    left_out |= dict.fromkeys(
-        set(files.names) - used - left_out.keys(), "a Λ or θ of no layer with an update"
-    )
+    left_out |= dict.fromkeys(emptied, _EMPTIED)
+    left_out |= dict.fromkeys(set(files.names) - used - left_out.keys(), _OF_NO_LAYER)
     return Checkpoint(
         method="condadalora",
         title="CondAdaLoRA",
@@ -86,8 +85,8 @@ def _read(files: AdapterFiles) -> Checkpoint:
     )
 
 
-def _gate(files: AdapterFiles, path: str, rank: int) -> Tensor:
-    """Λ of a layer, (rank,)."""
+def _gate(files: AdapterFiles, path: str, rank: int) -> list[float]:
+    """Λ of a layer, as many numbers as its rank."""
     name = path + GATE
     if name not in files.names:
         raise AdapterError(f"{files.source} has no Λ of {path}")
@@ -96,23 +95,10 @@ def _gate(files: AdapterFiles, path: str, rank: int) -> Tensor:
     found = files.tensors.get(name)[:, 0]
     if not found.is_floating_point():
         raise AdapterError(f"{name} holds {found.dtype}, expected floats")
-    gate = found.double()
-    if not bool(gate.isfinite().all()):
+    gate: list[float] = found.double().tolist()
+    if not all(map(math.isfinite, gate)):
         raise AdapterError(f"{name} holds NaN or infinite values")
     return gate
-
-
-def _weighted(theta: Factor, gate: Tensor, keep: Tensor) -> Factor:
-    """The kept columns of θ, each times its own entry of Λ."""
-    shape = (theta.shape[0], int(keep.sum()))
-    return Factor(
-        theta.name, shape, lambda: theta.read().double()[:, keep] * gate[keep], theta.release
-    )
-
-
-def _columns(theta: Factor, keep: Tensor) -> Factor:
-    shape = (theta.shape[0], int(keep.sum()))
-    return Factor(theta.name, shape, lambda: theta.read()[:, keep], theta.release)
 
 
 def _settings(files: AdapterFiles, updates: Mapping[str, FromW0]) -> dict[str, Any]:

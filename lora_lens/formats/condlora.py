@@ -36,7 +36,7 @@ def thetas_of(files: AdapterFiles, version_key: str, reads: int) -> Thetas:
             f"{files.source} has {version_key} {version!r}, and this lora-lens reads {reads}; update it"
         )
     found, others = thetas_named(files, THETA, transposed=False)
-    return Thetas(found, listed_layers(files, found), convention_of(files), tuple(others))
+    return Thetas(found, _listed_layers(files, found), convention_of(files), tuple(others))
 
 
 def _thetas(files: AdapterFiles) -> Thetas:
@@ -46,11 +46,11 @@ def _thetas(files: AdapterFiles) -> Thetas:
 def _read(files: AdapterFiles) -> Checkpoint:
     check_plain(files.config, files.source)
     thetas, scaling = _thetas(files), Scaling(files.config)
-    layers = listed_layers(files, thetas.modules)
     updates = {
         path: FromW0(a, b, scaling.of(path, a.shape[1]), thetas.convention, (a.name, b.name))
-        for module, (a, b) in thetas.modules.items()
-        for path in layers[module]
+        for module, paths in (thetas.layers or {}).items()
+        for a, b in [thetas.modules[module]]
+        for path in paths
     }
     return Checkpoint(
         method="condlora",
@@ -75,7 +75,7 @@ def convention_of(files: AdapterFiles) -> Convention:
     )
 
 
-def listed_layers(files: AdapterFiles, modules: Iterable[str]) -> dict[str, list[str]]:
+def _listed_layers(files: AdapterFiles, modules: Iterable[str]) -> dict[str, list[str]]:
     """Target module → the paths of its layers."""
     listed = files.config.get("condlora_modules")
     found: dict[str, list[str]] = {}

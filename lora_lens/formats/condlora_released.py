@@ -12,6 +12,7 @@ from ..updates import FromW0
 from .adapter_files import AdapterFiles
 from .factors.shared_theta import check_no_use_x, numbers_in, thetas_named
 from .format import Checkpoint, Format, Thetas
+from .left_out import LeftOut
 from .peft.names import reason_left_out
 from .peft.settings import Scaling, check_plain
 
@@ -65,9 +66,9 @@ def _read(files: AdapterFiles) -> Checkpoint:
     )
 
 
-def _why(files: AdapterFiles, name: str) -> str:
+def _why(files: AdapterFiles, name: str) -> LeftOut:
     if name.endswith(_X):
-        return "the released code's input-dependent experiment, switched off (use_x)"
+        return LeftOut("the released code's input-dependent experiment, switched off (use_x)")
     return reason_left_out(name, files.config)
 
 

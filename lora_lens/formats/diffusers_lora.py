@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Set
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from ..errors import AdapterError
@@ -49,7 +50,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
     found = read_modules(files, modules, scale)
     _check_dora(files, settings, found)
     scales = _scaled(found, settings, configured & found.updates.keys())
-    unknown = dict.fromkeys(filter(None, map(unknown_said, settings.values())))
+    unknown = dict.fromkeys(chain.from_iterable(map(unknown_said, settings.values())))
     alone = found.restricted(found.updates.keys() - configured)
     check_alpha_beside(files, alone)
     said = (*unknown, *unread_alpha(files, alone), *trained_otherwise(files.header))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,10 @@ from ..updates import Convention, Factor, LowRank, Update
 from .adapter_files import AdapterFiles
 from .factors.beside_factors import check_nothing_beside
 from .factors.dora import DORA, DORA_BY_COLUMN
+from .left_out import LeftOut, as_left_out
+
+# How a sentence about an s of 0 goes on that begins with what says so.
+ZERO_FOR = "for {of}, and so is their s·B·A: with that nothing is trained. Where it was trained with another, put that there"
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class Checkpoint:
     method: str
     title: str
     updates: Mapping[str, Update]
-    left_out: Mapping[str, str]
+    left_out: Mapping[str, LeftOut]
     trainable_parameters: int
     convention: Convention | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -49,7 +53,7 @@ def of_factors(
     files: AdapterFiles,
     updates: Mapping[str, LowRank],
     *,
-    why: str | Callable[[str], str],
+    why: str | Callable[[str], str | LeftOut],
     method: str | None = None,
     title: str | None = None,
     left_out: Mapping[str, str] | None = None,
@@ -57,6 +61,7 @@ def of_factors(
     notes: tuple[str, ...] = (),
     placement: Placement | None = None,
     caveats: tuple[str, ...] = (),
+    zero: str = f"α is 0 in adapter_config.json {ZERO_FOR}",
 ) -> Checkpoint:
     """The checkpoint of a format whose layers have factors of their own: what is not used is left out.
 
@@ -67,15 +72,16 @@ def of_factors(
         method, title: As in `Checkpoint`; by default those of LoRA, or of DoRA where a layer has a magnitude.
         settings, notes, placement: As in `Checkpoint`.
         caveats: As there, after those of DoRA.
+        zero: The last of them where s is 0, with ``{of}`` for how many matrices that is true of.
         left_out: Tensors whose reason is known already.
 
     Raises:
         AdapterError: A tensor beside a layer's factors may be a part of its ΔW.
     """
-    known = left_out or {}
+    known = {name: LeftOut(reason) for name, reason in (left_out or {}).items()}
     used = {name for update in updates.values() for name in update.tensors}
     names = sorted(files.names - used - known.keys())
-    rest = {name: why if isinstance(why, str) else why(name) for name in names}
+    rest = {name: as_left_out(why if isinstance(why, str) else why(name)) for name in names}
     check_nothing_beside(files, updates.values(), names)
     rescaled = [update for update in updates.values() if update.magnitude]
     norms = {update.magnitude.name for update in rescaled if update.magnitude}
@@ -92,8 +98,17 @@ def of_factors(
         settings=settings or {},
         notes=notes,
         placement=placement or Placement(),
-        caveats=(*(DORA_BY_COLUMN if by_column else DORA for by_column in axes), *caveats),
+        caveats=(
+            *(DORA_BY_COLUMN if by_column else DORA for by_column in axes),
+            *caveats,
+            *_zero_said(zero, updates.values()),
+        ),
     )
+
+
+def _zero_said(zero: str, updates: Collection[LowRank]) -> Iterator[str]:
+    if found := sum(update.scaling == 0 for update in updates):
+        yield zero.format(of=f"{found} of {len(updates)} matrices")
 
 
 @dataclass(frozen=True)

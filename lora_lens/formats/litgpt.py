@@ -22,7 +22,7 @@ from ..updates import LowRank
 from .adapter_files import AdapterFiles
 from .factors.factor_pairs import pairs_by_path
 from .factors.merged_linear import by_role, in_fused
-from .format import Checkpoint, Format, of_factors
+from .format import ZERO_FOR, Checkpoint, Format, of_factors
 
 _FACTOR = re.compile(r"(?P<path>.+)\.lora_(?P<factor>[AB])")
 _MODULE = re.compile(
@@ -131,6 +131,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
         why="no low-rank factor of a layer",
         notes=notes,
         left_out=left_out,
+        zero=f"lora_alpha is 0 in {_SETTINGS} {ZERO_FOR}",
     )
     return replace(found, base=model.base if model else None)
 

@@ -26,7 +26,7 @@ from .format import Checkpoint, format_of
 from .live.layers import is_live
 from .live.model import check_scales, live_files
 from .opening import open_adapter, open_tuned
-from .trained_in_full import TUNED, trained_in_full
+from .trained_in_full import trained_in_full
 from .tuned_models import tuned_model
 
 # A model in memory; which libraries it is made by is not known here.
@@ -185,13 +185,13 @@ def _adapter(files: AdapterFiles, found: Checkpoint, updates: Mapping[str, LowRa
     caveats = (*found.caveats, *full.caveats, *_partly_said(groups, dense.values()))
     whole = {update.tensors[0] for update in full.updates.values()}
     left_out = {
-        name: full.reasons.get(name, why)
-        for name, why in found.left_out.items()
+        name: full.reasons.get(name, reason.why)
+        for name, reason in found.left_out.items()
         if name not in whole
     } | dict.fromkeys(files.tensors.beside, "beside the weights, in a dictionary of its own")
     if not groups and not (files.whole_model and full.updates):
         if files.whole_model:
-            unlike = [f"{name}: {why}" for name, why in left_out.items() if why.startswith(TUNED)]
+            unlike = [f"{name}: {why}" for name, why in full.reasons.items()]
             raise AdapterError(
                 f"no matrix of {files.source} is one of {files.base_given}: it was not tuned from that "
                 f"({'; '.join(unlike[:3]) or 'it has no matrix'})"

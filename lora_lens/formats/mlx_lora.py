@@ -11,7 +11,7 @@ from ..updates import LowRank
 from .adapter_files import AdapterFiles
 from .factors.dora import with_magnitude
 from .factors.factor_pairs import OF_A_TABLE, is_table, pairs_by_path
-from .format import Checkpoint, Format, of_factors
+from .format import ZERO_FOR, Checkpoint, Format, of_factors
 
 # llama.cpp's end with `.weight.lora_a`.
 _FACTOR = re.compile(r"(?P<path>.+)(?<!\.weight)\.lora_(?P<factor>[ab])")
@@ -22,6 +22,7 @@ _ALPHA_TOO = (
     "scale·alpha/rank, {then:g}; later ones, whose loading is followed here, take the scale alone, and wrote alpha too: where "
     "it was an earlier one, put scale {then:g} into adapter_config.json, without alpha"
 )
+_ZERO = f"the scale is 0 in lora_parameters of adapter_config.json {ZERO_FOR}"
 _QUANTISED = (
     "W0 was quantised when MLX-VLM trained, as base_quantization of adapter_config.json says: what is made with W0, as is DoRA's ΔW, "
     "is off by that rounding, unless the base is the model so quantised and dequantised again"
@@ -59,7 +60,9 @@ def _read(files: AdapterFiles) -> Checkpoint:
         updates[path] = update
     notes = tuple(_alpha_too(files, scaling, rank))
     caveats = (_QUANTISED,) if _is_quantised(files, updates) else ()
-    return of_factors(files, updates, why=_rest, left_out=left_out, notes=notes, caveats=caveats)
+    return of_factors(
+        files, updates, why=_rest, left_out=left_out, notes=notes, caveats=caveats, zero=_ZERO
+    )
 
 
 def _check_magnitudes(

@@ -54,7 +54,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
         title="AdaLoRA",
         why=lambda name: reason_left_out(name, files.config),
         left_out=left_out,
-        caveats=tuple(filter(None, [unknown_said(files.config)])),
+        caveats=tuple(unknown_said(files.config)),
     )
 
 

@@ -17,29 +17,30 @@ from .factors.dora import with_magnitude
 from .factors.factor_pairs import check_not_empty, check_partners, factors_by_path
 from .format import Checkpoint, Format, of_factors
 from .image.places import are_dotted, are_flattened
+from .left_out import LeftOut
 from .peft.adapted_heads import base_trained_too, without_copies
 from .peft.blocks import whole
-from .peft.dora import UNSAID, magnitudes_of
+from .peft.dora import magnitudes_of, norms_said
 from .peft.expert_columns import by_expert, columns_said, columns_unsaid
 from .peft.expert_counts import check_counts
 from .peft.expert_sides import sides_unsaid, turned_stacks
 from .peft.experts import experts, named_in_peft, parameters_of
-from .peft.initial import Initial, initial_of, tied_said
+from .peft.initial import Initial, initial_of, initial_said, tied_said
 from .peft.known import unknown_said
 from .peft.mixtures import check_no_mixture
 from .peft.moved_rows import moved_said
-from .peft.names import IN_FULL, UNKNOWN, module_of, reason_left_out, unwrapped_paths
+from .peft.names import module_of, reason_left_out, unwrapped_paths
 from .peft.no_update import why_no_layer, why_no_sides, why_no_stack
 from .peft.relora import merged_said
 from .peft.replicas import copies
 from .peft.said_elsewhere import contradicted, scale_said
 from .peft.settings import (
+    ZERO,
     Scaling,
     check_lora,
     matched_nowhere,
     matched_otherwise,
     twice_said,
-    zero_said,
 )
 from .peft.within import of_inner
 
@@ -74,7 +75,7 @@ class _Reading:
     """What is read so far.
 
     Attributes:
-        updates, left_out: As in `Checkpoint`.
+        updates, left_out: As `of_factors` takes them.
         tables: Those of the updates that are of embeddings.
         convolutions: How many of them are of convolutions.
         stacks: Path of each stack that was read expert by expert to the columns of its A and the rows of its B.
@@ -122,23 +123,13 @@ def _read(files: AdapterFiles) -> Checkpoint:
     for path, pair in factors.items():
         if not found.left_out.keys() & pair.values():
             _read_pair(files, path, pair, beside, found)
-    paths, unsaid = beside.paths, beside.magnitudes and not files.config.get("use_dora")
-    stacked = {named_in_peft(path, parameter) for path, parameter in beside.parameters.items()}
-    matched = {*(factors.keys() - beside.parameters.keys()), *paths.values(), *stacked}
     return of_factors(
         files,
         found.updates,
         why=partial(_reason, files),
         left_out=found.left_out,
         settings=files.config,
-        notes=(
-            *_notes(files, found, {*paths.values(), *stacked}),
-            *columns_said(files, beside.grouped),
-            *filter(None, [matched_nowhere(files.config, matched)]),
-            *([_TWICE] if any(path.endswith(_WITHIN_ATTENTION) for path in paths) else []),
-            *([beside.initial.note] if beside.initial else []),
-            *([UNSAID] if unsaid else []),
-        ),
+        notes=tuple(_notes(files, found, beside)),
         placement=Placement(
             frozenset(found.tables),
             copies(files.config, files.source, found.updates, map(module_of, others)),
@@ -150,10 +141,10 @@ def _read(files: AdapterFiles) -> Checkpoint:
             *merged_said(files),
             *contradicted(files),
             *base_trained_too(others, files.config),
-            *filter(None, [unknown_said(files.config)]),
-            *filter(None, [zero_said([one.scaling for one in found.updates.values()])]),
-            *filter(None, [tied_said(beside.initial, files, found.updates)]),
+            *unknown_said(files.config),
+            *tied_said(beside.initial, files, found.updates),
         ),
+        zero=ZERO,
     )
 
 
@@ -247,24 +238,26 @@ def _read_parameter(
         found.stacks[parameter] = (a.shape[1], b.shape[0])
 
 
-def _reason(files: AdapterFiles, name: str) -> str:
+def _reason(files: AdapterFiles, name: str) -> LeftOut:
     """Why a tensor is not analysed.
 
     Raises:
         AdapterError: PEFT would save it as a part of the update, and it is none that is known, as LoRA-XS's matrix
             between B and A.
     """
-    why = reason_left_out(name, files.config)
-    if why in (IN_FULL, UNKNOWN) and _OF_LORA.search(plain(name)):
+    reason = reason_left_out(name, files.config)
+    if reason.kind != "other" and _OF_LORA.search(plain(name)):
         raise AdapterError(
             f"{files.source} holds {name}, a part of its update that PEFT's LoRA has not, so that ΔW is no s·B·A: merge it by "
             f"the library that made it, and extract a LoRA of what that changed"
         )
-    return why
+    return reason
 
 
-def _notes(files: AdapterFiles, found: _Reading, named: Collection[str]) -> Iterator[str]:
-    """What was read otherwise than two matrices of a linear layer; `named` is what PEFT's patterns meet each by."""
+def _notes(files: AdapterFiles, found: _Reading, beside: _Beside) -> Iterator[str]:
+    """What was read otherwise than two matrices of a linear layer by one scale."""
+    stacked = {named_in_peft(path, parameter) for path, parameter in beside.parameters.items()}
+    named = {*beside.paths.values(), *stacked}  # what PEFT's patterns meet each module by
     if found.convolutions:
         said = modules_said(found.convolutions)
         yield f"convolutions are read as matrices of out × in·height·width: {said}"
@@ -274,12 +267,16 @@ def _notes(files: AdapterFiles, found: _Reading, named: Collection[str]) -> Iter
         yield f"stacked parameters are read expert by expert: {modules_said(len(found.stacks))}"
     if files.config.get("layer_replication"):
         yield "layers are those of the replicated model; W0 is that of the layer that each is a copy of"
-    if otherwise := matched_otherwise(files.config):
-        yield otherwise
-    if twice := twice_said(files.config, named):
-        yield twice
+    yield from matched_otherwise(files.config)
+    yield from twice_said(files.config, named)
     if files.config.get("alora_invocation_tokens"):
         yield "aLoRA: ΔW is added from the invocation tokens on, and not before"
+    yield from columns_said(files, beside.grouped)
+    yield from matched_nowhere(files.config, {*beside.paths, *named})
+    if any(path.endswith(_WITHIN_ATTENTION) for path in beside.paths):
+        yield _TWICE
+    yield from initial_said(beside.initial)
+    yield from norms_said(files, beside.magnitudes)
 
 
 def _alphas(

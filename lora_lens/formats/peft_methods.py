@@ -42,8 +42,8 @@ def _read(files: AdapterFiles) -> Checkpoint:
     notes, caveats = _notes(found.method.title, result), list[str]()
     if files.made is None:
         notes += patterns_said(files.config, result.layers)
-        unknown = unknown_said(files.config, result.known, result.version)
-        caveats += filter(None, (scale_said(files, result.layers), unknown))
+        caveats += scale_said(files, result.layers)
+        caveats += unknown_said(files.config, result.known, result.version)
     return Checkpoint(
         method=found.peft_type.lower(),
         title=found.method.title,

@@ -20,7 +20,7 @@ from ..updates import Factor, LowRank
 from .adapter_files import AdapterFiles
 from .factors.stacking import check_factor
 from .format import Checkpoint
-from .peft.names import FULL, IN_FULL, UNKNOWN, module_of
+from .peft.names import FULL, module_of
 
 TUNED = "tuned in full"
 _MOST = 1 << 28  # numbers of one module
@@ -54,7 +54,7 @@ def trained_in_full(files: AdapterFiles, found: Checkpoint) -> InFull:
     """
     every: dict[str, list[str]] = {}
     for name, reason in found.left_out.items():
-        whole = reason in (IN_FULL, UNKNOWN, TUNED) and name.endswith(WEIGHTS)
+        whole = reason.kind != "other" and name.endswith(WEIGHTS)
         if whole and len(files.shape(name)) >= 2:
             every.setdefault(module_of(name), []).append(name)
     several = {
@@ -67,7 +67,7 @@ def trained_in_full(files: AdapterFiles, found: Checkpoint) -> InFull:
         base = replace(files.open_base(download=files.whole_model), placement=found.placement)
     except LensError:
         lacking = f"{FULL}; its ΔW needs the base"
-        said = (name for name in saved.values() if found.left_out[name] == IN_FULL)
+        said = (name for name in saved.values() if found.left_out[name].kind == "in full")
         return InFull({}, dict.fromkeys(said, lacking), (), _several_said(files.source, several))
     in_files = _base_in_files(files, base)
     updates: dict[str, LowRank] = {}
@@ -79,7 +79,7 @@ def trained_in_full(files: AdapterFiles, found: Checkpoint) -> InFull:
     for path, name in saved.items():
         why = _why_not(files, (base, in_files), path, name)
         if why:
-            if found.left_out[name] != UNKNOWN:
+            if found.left_out[name].kind == "in full":
                 reasons[name] = (TUNED if files.whole_model else FULL) + why
             continue
         if (

@@ -10,6 +10,7 @@ from ..errors import AdapterError, BaseModelError
 from ..files.held_factors import held_factors, what_to_do
 from .adapter_files import AdapterFiles
 from .format import Checkpoint
+from .left_out import LeftOut
 from .peft.names import module_of
 from .trained_in_full import TUNED, WEIGHTS
 
@@ -73,12 +74,14 @@ def _is_one_file(files: AdapterFiles, base: BaseWeights) -> bool:
     return one is not None and other is not None and one.samefile(other)
 
 
-def _reason(files: AdapterFiles, name: str) -> str:
+def _reason(files: AdapterFiles, name: str) -> LeftOut:
     axes = len(files.shape(name))
     if axes < 2:
-        return _NO_MATRIX
+        return LeftOut(_NO_MATRIX)
     stack = axes > 2 and any(word in name for word in _OF_EXPERTS)
-    return TUNED if name.endswith(WEIGHTS) and not stack else _OTHER
+    if name.endswith(WEIGHTS) and not stack:
+        return LeftOut(TUNED, "in full")
+    return LeftOut(_OTHER)
 
 
 def _check_architecture(files: AdapterFiles) -> None:

@@ -185,10 +185,10 @@ def _cut(
             f"{files.source}: the ΔW of {first} is not made of two matrices of the file alone, and no two of a lower rank "
             f"can take their places"
         )
-    for name, why in checkpoint.left_out.items() if files.config else ():
+    for name, reason in checkpoint.left_out.items() if files.config else ():
         if ("lora_A" in name or "lora_embedding_A" in name) and files.shape(name)[0]:
             raise AdapterError(
-                f"{files.source}: {name} is left out ({why}), and would keep its rank where the configuration says another"
+                f"{files.source}: {name} is left out ({reason.why}), and would keep its rank where the configuration says another"
             )
     return found, others
 

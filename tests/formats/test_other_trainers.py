@@ -280,6 +280,61 @@ def test_torchtune_without_what_says_alpha(tmp_path: Path) -> None:
     assert any("which is Meta's" in note for note in adapter.notes)
 
 
+@pytest.mark.parametrize(
+    ("end", "file", "config", "said"),
+    [
+        ("lora_A", "lora.pt", {"lora_alpha": 0}, "α is 0 in adapter_config.json"),
+        ("lora_a.weight", "adapter_model.pt", {"lora_alpha": 0}, "α is 0 in adapter_config.json"),
+        (
+            "loras.one.lora_A",
+            "pytorch_adapter.bin",
+            {"config": {"architecture": "lora", "r": 2, "alpha": 0}},
+            "α is 0 in adapter_config.json",
+        ),
+        (
+            "lora_a",
+            "adapters.pt",
+            {"fine_tune_type": "lora", "lora_parameters": {"scale": 0}},
+            "the scale is 0 in lora_parameters of adapter_config.json",
+        ),
+    ],
+    ids=["loralib", "torchtune", "AdapterHub", "MLX-LM"],
+)
+def test_an_alpha_of_0_is_said_of_every_trainers_files(
+    tmp_path: Path, end: str, file: str, config: dict[str, object], said: str
+) -> None:
+    name = f"layers.0.attn.q_proj.{end}"
+    other = name.replace("lora_A", "lora_B").replace("lora_a", "lora_b")
+    sizes = ((6, 2), (2, 6)) if file == "adapters.pt" else ((2, 6), (6, 2))
+    tensors = {one: random(*size, seed=1) for one, size in zip((name, other), sizes, strict=True)}
+    adapter = load_adapter(written(tmp_path, tensors, file, **config))
+    assert adapter.modules["q_proj"].scaling.tolist() == [0]
+    (caveat,) = adapter.caveats
+    assert caveat.startswith(f"{said} for 1 of 1 matrices, and so is their s·B·A: ")
+
+
+def test_an_alpha_of_0_of_litgpts_settings_and_of_a_header_is_said_where_it_stands(
+    tmp_path: Path,
+) -> None:
+    kept("litgpt", tmp_path)
+    settings = tmp_path / "adapter" / "hyperparameters.yaml"
+    lines = settings.read_text().splitlines()
+    lines = ["lora_alpha: 0" if one.startswith("lora_alpha:") else one for one in lines]
+    settings.write_text("\n".join(lines))
+    (caveat,) = load_adapter(settings.parent).caveats
+    assert caveat.startswith("lora_alpha is 0 in hyperparameters.yaml for ")
+    path = "transformer.transformer_blocks.0.attn.to_q"
+    ends = {"A": random(2, 6, seed=1), "B": random(6, 2, seed=2)}
+    header = {"transformer.r": 2, "transformer.lora_alpha": 0}
+    save_file(
+        {f"{path}.lora_{end}.weight": tensor for end, tensor in ends.items()},
+        tmp_path / "a.safetensors",
+        {"lora_adapter_metadata": json.dumps(header)},
+    )
+    (caveat,) = load_adapter(tmp_path / "a.safetensors").caveats
+    assert caveat.startswith("α is 0 in the file's header for 1 of 1 matrices")
+
+
 def test_torchtunes_stacked_experts_were_not_trained_in_full(tmp_path: Path) -> None:
     path, experts = "layers.0.attn.q_proj", "layers.0.mlp.experts.lora_gate_{}"
     tensors = {

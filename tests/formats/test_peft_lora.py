@@ -17,6 +17,7 @@ from lora_lens import (
     spectrum,
 )
 from lora_lens.errors import AdapterError
+from lora_lens.formats.left_out import LeftOut, as_left_out
 from lora_lens.formats.peft.methods import METHODS
 from lora_lens.formats.peft.names import IN_FULL, UNKNOWN, reason_left_out
 
@@ -118,9 +119,9 @@ def test_every_tensor_is_analysed_or_left_out_with_why(tmp_path: Path) -> None:
         ("other.weight", UNKNOWN),
     ],
 )
-def test_why_a_tensor_is_left_out(name: str, why: str) -> None:
+def test_why_a_tensor_is_left_out(name: str, why: str | LeftOut) -> None:
     settings = {"modules_to_save": ["classifier"]}
-    assert reason_left_out(f"base_model.model.{name}", settings) == why
+    assert reason_left_out(f"base_model.model.{name}", settings) == as_left_out(why)
 
 
 def test_a_magnitude_of_what_is_no_dora_is_refused() -> None:

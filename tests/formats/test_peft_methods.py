@@ -285,7 +285,7 @@ def test_tensors_that_lack_or_are_too_many(
         with pytest.raises(LensError):
             load_adapter(alone)
     save_file(tensors | {"base_model.model.classifier.weight": torch.ones(2, 24)}, file)
-    assert list(load_adapter(alone).left_out.values()) == [UNKNOWN]
+    assert list(load_adapter(alone).left_out.values()) == [UNKNOWN.why]
 
 
 def test_a_base_without_the_module_is_no_hindrance_where_none_is_needed(

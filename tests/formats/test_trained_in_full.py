@@ -193,7 +193,7 @@ def test_of_what_no_configuration_names_it_is_said_that_it_is_not_known(
     write_base(tmp_path / "base", shape)
     write_lora(tmp_path / "lora", shape, extra=extra, config={"modules_to_save": None})
     for base in (None, tmp_path / "base"):
-        assert list(ll.load_adapter(tmp_path / "lora", base).left_out.values()) == [UNKNOWN]
+        assert list(ll.load_adapter(tmp_path / "lora", base).left_out.values()) == [UNKNOWN.why]
 
 
 @pytest.mark.parametrize("config", [{"modules_to_save": ["score"]}, {"task_type": "SEQ_CLS"}])

@@ -251,7 +251,7 @@ def _ask(adapter: str | Path, base: Path, rng: Random, reached: set[str]) -> Non
     given = _given(base) if rng.random() < 0.8 else None
     # As a run with checkpoints looks at it, and one of many adapters.
     if isinstance(adapter, Path) and rng.random() < _TABLES:
-        why_not_whole(adapter)
+        why_not_whole(adapter, all_stems())
         with suppress(LensError):  # a file of any name is found by its folder alone
             find_adapters([adapter], all_stems(), stands_alone)
     read = lora_lens.load_adapter(adapter, given)

@@ -1,4 +1,4 @@
-"""Factors made of other factors: some rows or columns of one, two below or beside each other."""
+"""Factors made of other factors: some rows or columns of one, two below each other or side by side."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...arrays import Either, Tensor
-from ...core.numbers.either import namespace
+from ...core.numbers.either import in_float64, namespace
 from ...updates import Factor
 
 
@@ -26,6 +26,23 @@ def columns_of(factor: Factor, first: int, step: int) -> Factor:
     """Every `step`-th column from `first` on."""
     shape = (factor.shape[0], len(range(first, factor.shape[1], step)))
     return changed(factor, f"columns of {factor.name}", shape, lambda found: found[:, first::step])
+
+
+def columns_picked(factor: Factor, columns: Sequence[int]) -> Factor:
+    """Some columns, in the order of their numbers in `columns`."""
+    picked = list(columns)
+    shape = (factor.shape[0], len(picked))
+    return changed(factor, factor.name, shape, lambda found: found[:, picked])
+
+
+def columns_weighted(factor: Factor, weights: Sequence[float]) -> Factor:
+    """The columns of a factor, each times its own number, in float64."""
+
+    def change(found: Either) -> Either:
+        xp = namespace(found)
+        return in_float64(found) * xp.asarray(weights, dtype=xp.float64)
+
+    return changed(factor, factor.name, factor.shape, change)
 
 
 def rows_weighted(factor: Factor, weights: Factor) -> Factor:
@@ -68,16 +85,10 @@ def below(one: Factor, other: Factor) -> Factor:
     return _joined(one, other, shape, 0, 1.0)
 
 
-def beside(one: Factor, other: Factor) -> Factor:
-    """One factor with another of as many rows beside it."""
+def side_by_side(one: Factor, other: Factor, *, sign: float = 1.0) -> Factor:
+    """One factor with another of as many rows to its right, that one times a sign."""
     shape = (one.shape[0], one.shape[1] + other.shape[1])
-    return _joined(one, other, shape, 1, 1.0)
-
-
-def beside_minus(one: Factor, other: Factor) -> Factor:
-    """One factor with another of as many rows beside it, that one with its sign turned."""
-    shape = (one.shape[0], one.shape[1] + other.shape[1])
-    return _joined(one, other, shape, 1, -1.0)
+    return _joined(one, other, shape, 1, sign)
 
 
 def _joined(one: Factor, other: Factor, shape: tuple[int, ...], axis: int, sign: float) -> Factor:

@@ -17,7 +17,7 @@ from ...several import modules_said
 from ...updates import LowRank
 from ..adapter_files import AdapterFiles
 from ..factors.factor_pairs import OF_A_TABLE, check_not_empty
-from ..format import Checkpoint, of_factors
+from ..format import ZERO_FOR, Checkpoint, of_factors
 from .dora import rescaled
 from .lycoris import hada, lokr, tucker
 from .parts import Modules, is_embedding, reason_left_out
@@ -87,6 +87,7 @@ class ImageUpdates:
             left_out=self.left_out,
             notes=notes,
             caveats=caveats,
+            zero=f"α is 0 in the file's header {ZERO_FOR}",
         )
 
     def restricted(self, paths: Set[str]) -> ImageUpdates:

@@ -49,7 +49,7 @@ def rule_of(config: Mapping[str, Any]) -> Rule:
     return AFTER_A_DOT if _named(config) in _AFTER_A_DOT else TODAY
 
 
-def scale_said(files: AdapterFiles, paths: Collection[str]) -> str | None:
+def scale_said(files: AdapterFiles, paths: Collection[str]) -> Iterator[str]:
     """What has to be said of the s of a LoKr, where its file is of before 0.14 or does not tell.
 
     Until 0.13.2 PEFT's LoKr was w1 ⊗ w2, whatever α; since 0.14 that times α/r. ``rank_dropout_scale`` is a field
@@ -57,22 +57,23 @@ def scale_said(files: AdapterFiles, paths: Collection[str]) -> str | None:
     """
     config = files.config
     if _named(config) != "LOKR" or "rank_dropout_scale" in config:
-        return None
+        return
     ranks, alphas = (_values(files, key, paths, TODAY) for key in (_RANK, _ALPHA))
     r, alpha = _number(files, "r"), _number(files, "alpha")
     scales = sorted({alphas.get(path, alpha) / ranks.get(path, r) for path in paths})
     if scales == [1]:
-        return None
+        return
     span = " to ".join(f"{one:.4g}" for one in dict.fromkeys((scales[0], scales[-1])))
     if _before_0_14(config):
-        return (
+        yield (
             f"saved by a PEFT before 0.14, which trained LoKr with s = 1 whatever α, and so is ΔW here; PEFT since applies "
             f"s = α/r = {span} to the same file"
         )
-    return (
-        f"the configuration does not say by which PEFT LoKr was trained: ΔW is with s = α/r = {span}, as PEFT has it since "
-        f"0.14; before that s was 1 whatever α"
-    )
+    else:
+        yield (
+            f"the configuration does not say by which PEFT LoKr was trained: ΔW is with s = α/r = {span}, as PEFT has it since "
+            f"0.14; before that s was 1 whatever α"
+        )
 
 
 def patterns_said(config: Mapping[str, Any], paths: Collection[str]) -> Iterator[str]:
@@ -83,8 +84,7 @@ def patterns_said(config: Mapping[str, Any], paths: Collection[str]) -> Iterator
     """
     if _named(config) not in _LYCORIS or (_named(config) == "LOKR" and _before_0_14(config)):
         return
-    if twice := twice_said(config, paths):
-        yield twice
+    yield from twice_said(config, paths)
     if not config.get(_ALPHA) or "inference_mode" not in config or "peft_version" in config:
         return
     default = config.get("alpha", _DEFAULT)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from ...errors import AdapterError
 from ...files.peft_names import plain
 from ..adapter_files import AdapterFiles
 from .settings import changed_base
 
-UNSAID = (
+_UNSAID = (
     "the configuration does not say use_dora, as torchtune's of its conversion does not: read as DoRA by its norms, of "
     "whose rows none change places in that conversion"
 )
@@ -57,3 +57,14 @@ def magnitudes_of(
                 f"the rows of W0 + s·B·A"
             )
     return found
+
+
+def norms_said(files: AdapterFiles, magnitudes: Mapping[str, str]) -> Iterator[str]:
+    """What is said of DoRA's norms that the configuration does not say.
+
+    Args:
+        files: Of the adapter.
+        magnitudes: From `magnitudes_of`.
+    """
+    if magnitudes and not files.config.get("use_dora"):
+        yield _UNSAID

@@ -5,14 +5,14 @@ These take a part of W0 into B₀·A₀ before training, and what is left of W0 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ...errors import AdapterError, LensError
 from ...files.peft_names import plain
 from ...updates import LowRank
 from ..adapter_files import AdapterFiles
-from ..factors.derived import below, beside_minus
+from ..factors.derived import below, side_by_side
 from ..opening import open_within
 from .settings import changed_base, minus_the_initial
 
@@ -48,16 +48,8 @@ class Initial:
                     f"{own.name} is {own.shape[0]}x{own.shape[1]}, but in {self.files.source} it is "
                     f"{initial.shape[0]}x{initial.shape[1]}: that is not the adapter it was trained from"
                 )
-        a, b = below(update.a, a0), beside_minus(update.b, b0)
+        a, b = below(update.a, a0), side_by_side(update.b, b0, sign=-1.0)
         return LowRank(a, b, update.scaling, update.tensors)
-
-    @property
-    def note(self) -> str:
-        """What was done."""
-        return (
-            f"ΔW = s·(B·A − B₀·A₀), as the adapter was initialised by {self.scheme!r}; B₀ and A₀ are those of "
-            f"{self.files.source}, and ranks are those of both together"
-        )
 
     def _own(self, name: str) -> str:
         found = self.names.get(plain(name))
@@ -104,7 +96,16 @@ def _check_no_backup(files: AdapterFiles) -> None:
         )
 
 
-def tied_said(initial: Initial | None, files: AdapterFiles, paths: Iterable[str]) -> str | None:
+def initial_said(initial: Initial | None) -> Iterator[str]:
+    """What was done with the initial adapter, where there is one."""
+    if initial is not None:
+        yield (
+            f"ΔW = s·(B·A − B₀·A₀), as the adapter was initialised by {initial.scheme!r}; B₀ and A₀ are those of "
+            f"{initial.files.source}, and ranks are those of both together"
+        )
+
+
+def tied_said(initial: Initial | None, files: AdapterFiles, paths: Iterable[str]) -> Iterator[str]:
     """What has to be said of a tied head: W0 less B₀·A₀ is the embeddings' too, where nothing gives it back.
 
     Args:
@@ -113,15 +114,13 @@ def tied_said(initial: Initial | None, files: AdapterFiles, paths: Iterable[str]
         paths: Of its updates.
     """
     if initial is None:
-        return None
+        return
     try:
         base = files.open_base(download=False)
     except LensError:
-        return None
-    tied = sorted(filter(base.is_tied, paths))
-    if not tied:
-        return None
-    return (
-        f"{', '.join(tied)} shares W0 with the embeddings, from which {initial.scheme!r} took its B₀·A₀ as well: in the model as it "
-        f"was trained the embeddings are changed by −s·B₀·A₀, and no ΔW here says that"
-    )
+        return
+    if tied := sorted(filter(base.is_tied, paths)):
+        yield (
+            f"{', '.join(tied)} shares W0 with the embeddings, from which {initial.scheme!r} took its B₀·A₀ as well: in the model as it "
+            f"was trained the embeddings are changed by −s·B₀·A₀, and no ΔW here says that"
+        )

@@ -6,7 +6,7 @@ are bookkeeping. So what is not known is named, and not refused.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from ...printable import printable
@@ -41,8 +41,8 @@ _SHOWN, _LONGEST = 3, 40  # names, and letters of each
 
 def unknown_said(
     config: Mapping[str, Any], known: Collection[str] = KNOWN, version: str = LATEST
-) -> str | None:
-    """What has to be said of settings that no PEFT had and that are set; None where there are none.
+) -> Iterator[str]:
+    """What has to be said of settings that no PEFT had and that are set.
 
     Args:
         config: The whole ``adapter_config.json``.
@@ -50,10 +50,10 @@ def unknown_said(
         version: Of the last PEFT that `known` is of.
 
     Example:
-        >>> unknown_said({"r": 8, "use_newlora": True, "newlora_config": None})[:47]
-        'the configuration sets use_newlora, unknown to '
-        >>> unknown_said({"r": 8, "use_newlora": False}) is None
-        True
+        >>> [said[:47] for said in unknown_said({"r": 8, "use_newlora": True, "newlora_config": None})]
+        ['the configuration sets use_newlora, unknown to ']
+        >>> list(unknown_said({"r": 8, "use_newlora": False}))
+        []
     """
     found = [
         printable(key)[:_LONGEST]
@@ -61,9 +61,9 @@ def unknown_said(
         if key not in known and _is_set(config[key])
     ]
     if not found:
-        return None
+        return
     more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-    return (
+    yield (
         f"the configuration sets {', '.join(found[:_SHOWN])}{more}, unknown to PEFT up to {version}: if that changes ΔW, what is "
         f"read here is not it"
     )

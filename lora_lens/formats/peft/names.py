@@ -9,16 +9,20 @@ from typing import Any
 from ...errors import AdapterError
 from ...files.names import is_number
 from ...files.peft_names import plain
+from ..left_out import LeftOut
 
 FULL = "trained in full (modules_to_save)"
-IN_FULL = f"{FULL}, no low-rank factor"
+IN_FULL = LeftOut(f"{FULL}, no low-rank factor", "in full")
 _BASE_TOO = f"{FULL} beside its factors; what that changed is no part of B·A"
 COPY, ORIGINAL = "modules_to_save", "original_module"
 COPIES = {
     COPY: "of a copy that stands beside the layer's own, as earlier versions of PEFT save what is within a module that was trained in full",
     ORIGINAL: "of the untouched original of a module that was trained in full",
 }
-UNKNOWN = "not known what it is: no factor, and nothing that the configuration says was trained in full (modules_to_save)"
+UNKNOWN = LeftOut(
+    "not known what it is: no factor, and nothing that the configuration says was trained in full (modules_to_save)",
+    "unknown",
+)
 # PEFT trains a model's head for these tasks, and before 0.12 did not write that down.
 _HEADS: Mapping[str, tuple[str, ...]] = {
     "SEQ_CLS": ("classifier", "score"),
@@ -71,7 +75,7 @@ def unwrapped_paths(paths: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def reason_left_out(name: str, config: Mapping[str, Any]) -> str:
+def reason_left_out(name: str, config: Mapping[str, Any]) -> LeftOut:
     """Why a tensor of an adapter file that is no factor of a linear layer is not analysed.
 
     Args:
@@ -80,10 +84,17 @@ def reason_left_out(name: str, config: Mapping[str, Any]) -> str:
 
     Example:
         >>> reason_left_out("base_model.model.score.weight", {"modules_to_save": ["score"]})
-        'trained in full (modules_to_save), no low-rank factor'
-        >>> reason_left_out("base_model.model.score.weight", {"modules_to_save": None})[:17]
-        'not known what it'
+        LeftOut(why='trained in full (modules_to_save), no low-rank factor', kind='in full')
+        >>> reason_left_out("base_model.model.score.weight", {"modules_to_save": None}).kind
+        'unknown'
     """
+    if of_another := _of_another(name, config):
+        return LeftOut(of_another)
+    return IN_FULL if said_in_full(name, config) else UNKNOWN
+
+
+def _of_another(name: str, config: Mapping[str, Any]) -> str | None:
+    """Why a tensor is left out that is by its name no module's own; None of all else."""
     if of_copy := _of_copy(name):
         return of_copy
     if "lora_embedding_" in name:
@@ -101,7 +112,7 @@ def reason_left_out(name: str, config: Mapping[str, Any]) -> str:
         return _BASE_TOO if too else by_part
     if name.endswith(".bias") and "modules_to_save" not in name and _in_layer(name):
         return "bias trained beside the factors, no part of B·A"
-    return IN_FULL if said_in_full(name, config) else UNKNOWN
+    return None
 
 
 def _of_copy(name: str) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import NoneType
@@ -32,6 +32,11 @@ _OF_LORA: Mapping[str, str] = {
     "layer_replication": "its layers are replicas that the base model does not name",
 }
 ADALORA_EPSILON = 1e-5  # what PEFT adds to the rank that it divides AdaLoRA's α by
+# What every question has to say where s is 0, as `lora_lens.formats.format.of_factors` takes it.
+ZERO = (
+    "α is 0 in adapter_config.json for {of}, and so is their s·B·A, as where PEFT loads it: with that nothing is trained, and "
+    "verl's merger, for one, writes a lora_alpha of 0 where it does not know α. Where it was trained with another, put that there"
+)
 _SWITCHES = ("use_rslora", "use_dora")
 _CHANGED_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")
 # What leaves W0 as it is, by PEFT's names and those of words that configurations have for its own.
@@ -108,7 +113,7 @@ def changed_base(config: Mapping[str, Any]) -> str | None:
     return next((one for one in _CHANGED_BASE if said.startswith(one)), None)
 
 
-def matched_otherwise(config: Mapping[str, Any]) -> str | None:
+def matched_otherwise(config: Mapping[str, Any]) -> Iterator[str]:
     """What has to be said of patterns that the PEFT which trained the adapter met otherwise than PEFT does today.
 
     Before 0.15 an entry stood in an expression without parentheses and behind a dot, so that ``^q`` met nothing
@@ -118,36 +123,21 @@ def matched_otherwise(config: Mapping[str, Any]) -> str | None:
 
     Example:
         >>> written = {"inference_mode": True, "exclude_modules": None, "alpha_pattern": {"q|v": 64}}
-        >>> matched_otherwise(written)[:40], matched_otherwise(written | {"trainable_token_indices": None})
-        ('saved by a PEFT before 0.15, which met a', None)
+        >>> [said[:40] for said in matched_otherwise(written)]
+        ['saved by a PEFT before 0.15, which met a']
+        >>> list(matched_otherwise(written | {"trainable_token_indices": None}))
+        []
     """
     ranks, alphas = (config.get(f"{one}_pattern") for one in ("rank", "alpha"))
     if "inference_mode" not in config or "trainable_token_indices" in config or not alphas:
-        return None
+        return
     if "exclude_modules" not in config and ranks and list(ranks) != list(alphas):
         what = "before 0.14, which took the default α where an entry of rank_pattern met first"
     elif isinstance(alphas, Mapping) and any("|" in text or "^" in text for text in alphas):
         what = "before 0.15, which met alpha_pattern's ^ and | otherwise"
     else:
-        return None
-    return f"saved by a PEFT {what}: s is what PEFT makes of its file since, and may not be that of training"
-
-
-def zero_said(scalings: Collection[float]) -> str | None:
-    """What has to be said of an α of 0, with which nothing is trained; None where no matrix has it.
-
-    Example:
-        >>> zero_said([0.0, 0.0, 2.0])[:55], zero_said([2.0])
-        ('α is 0 in adapter_config.json for 2 of 3 matrices, and ', None)
-    """
-    zero = sum(s == 0 for s in scalings)
-    if not zero:
-        return None
-    return (
-        f"α is 0 in adapter_config.json for {zero} of {len(scalings)} matrices, and so is their s·B·A, as where PEFT loads it: with "
-        "that nothing is trained, and verl's merger, for one, writes a lora_alpha of 0 where it does not know α. Where it was "
-        "trained with another, put that there"
-    )
+        return
+    yield f"saved by a PEFT {what}: s is what PEFT makes of its file since, and may not be that of training"
 
 
 def matched_twice(
@@ -172,23 +162,22 @@ def matched_twice(
         return 0
 
 
-def twice_said(config: Mapping[str, Any], paths: Iterable[str]) -> str | None:
+def twice_said(config: Mapping[str, Any], paths: Iterable[str]) -> Iterator[str]:
     """What has to be said of modules that `matched_twice` counts."""
-    twice = matched_twice(config, paths)
-    if not twice:
-        return None
-    return (
-        f"two entries of alpha_pattern match {modules_said(twice)}, with different α: s is by the first, as PEFT has it; "
-        f"PEFT sorts them when it saves, and in training another may have been the first"
-    )
+    if twice := matched_twice(config, paths):
+        yield (
+            f"two entries of alpha_pattern match {modules_said(twice)}, with different α: s is by the first, as PEFT has it; "
+            f"PEFT sorts them when it saves, and in training another may have been the first"
+        )
 
 
-def matched_nowhere(config: Mapping[str, Any], paths: Collection[str]) -> str | None:
+def matched_nowhere(config: Mapping[str, Any], paths: Collection[str]) -> Iterator[str]:
     """What has to be said of entries of ``rank_pattern`` and ``alpha_pattern`` that match no module: a misspelt name.
 
     Example:
-        >>> matched_nowhere({"alpha_pattern": {"q_pro": 32, "q_proj": 8}}, ["layers.0.q_proj"])[:38]
-        'no module of the file matches q_pro of'
+        >>> patterns = {"alpha_pattern": {"q_pro": 32, "q_proj": 8}}
+        >>> [said[:38] for said in matched_nowhere(patterns, ["layers.0.q_proj"])]
+        ['no module of the file matches q_pro of']
     """
     said = []
     for key in ("rank_pattern", "alpha_pattern"):
@@ -199,12 +188,11 @@ def matched_nowhere(config: Mapping[str, Any], paths: Collection[str]) -> str | 
         if entries:
             more = f" and {len(entries) - 3} more" if len(entries) > 3 else ""
             said.append(f"{', '.join(entries[:3])}{more} of {key}")
-    if not said:
-        return None
-    return (
-        f"no module of the file matches {' and '.join(said)}: PEFT takes an entry for the end of a module's path, after "
-        f"a dot, and the default where none is"
-    )
+    if said:
+        yield (
+            f"no module of the file matches {' and '.join(said)}: PEFT takes an entry for the end of a module's path, after "
+            f"a dot, and the default where none is"
+        )
 
 
 def minus_the_initial(scheme: str) -> str:

@@ -20,6 +20,7 @@ from ...files.checkpoints import RunPoint, run_points
 from ...files.locate import user_path
 from ...files.revisions import with_revision
 from ...formats import load_adapter
+from ...formats.opening import all_stems
 from ...labelled import Array
 from ...plain_torch import in_plain_torch
 from ...show.wording import few
@@ -89,7 +90,8 @@ def dynamics(
         >>> result.names
         ('checkpoint-100', 'checkpoint-200')
     """
-    found = run_points(user_path(folder), user_path(base) if base is not None else None)
+    of_base = None if base is None else user_path(base)
+    found = run_points(user_path(folder), all_stems(), of_base)
     where = select_device(device, dtype)
     last = found.points[-1]
     adapter = load_adapter(last.folder, base)

@@ -1,5 +1,6 @@
 import json
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -75,6 +76,47 @@ def test_equals_compare(run: Path) -> None:
     pair = compare(load_adapter(run / "checkpoint-2"), load_adapter(run / "checkpoint-30"), "value")
     for space, matrix in (("A", "A"), ("B", "B"), ("delta_left", "delta")):
         np.testing.assert_allclose(result.to_end[space][0], pair[matrix].values, atol=1e-12)
+
+
+def as_torchtunes(folder: Path) -> None:
+    weights = folder / "adapter_model.safetensors"
+    torch.save(
+        {_lower(name): tensor for name, tensor in load_file(weights).items()},
+        folder / "adapter_model.pt",
+    )
+    weights.unlink()
+
+
+def as_mlxs(folder: Path) -> None:
+    weights = folder / "adapter_model.safetensors"
+    turned = {
+        _lower(name).removesuffix(".weight"): tensor.T.contiguous()
+        for name, tensor in load_file(weights).items()
+    }
+    save_file(turned, folder / "adapters.safetensors")
+    weights.unlink()
+    said = {"fine_tune_type": "lora", "lora_parameters": {"scale": 0.75}}  # α/r of the others
+    (folder / "adapter_config.json").write_text(json.dumps(said))
+
+
+def _lower(name: str) -> str:
+    own = name.removeprefix("base_model.model.")
+    return own.replace("lora_A", "lora_a").replace("lora_B", "lora_b")
+
+
+@pytest.mark.parametrize("rewritten", [as_torchtunes, as_mlxs])
+def test_checkpoints_of_other_formats_are_read_as_peft_s(
+    run: Path, rewritten: Callable[[Path], None]
+) -> None:
+    expected = dynamics(run, "value")
+    for step in STEPS:
+        rewritten(run / f"checkpoint-{step}")
+    found = dynamics(run, "value")
+    assert found.steps == STEPS
+    for space, grid in expected.to_end.items():
+        np.testing.assert_array_equal(found.to_end[space], grid)
+    for matrix, norms in expected.norms.items():
+        np.testing.assert_allclose(found.norms[matrix], norms, rtol=1e-12)
 
 
 def test_the_last_is_1_to_itself_and_the_first_too(run: Path) -> None:
