@@ -191,7 +191,7 @@ def _end_what_was_begun(out: Path) -> None:
     for folder in out.glob(f"{PREFIX}*"):
         if folder.is_symlink() or not folder.is_dir() or not is_left(folder):
             continue
-        if (folder / _MOVING).exists():
+        if (folder / _MOVING).exists() and (folder / _NEW).is_dir():
             for new in sorted((folder / _NEW).iterdir()):
                 if not (out / new.name).is_dir():
                     new.replace(out / new.name)

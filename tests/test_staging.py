@@ -410,3 +410,13 @@ def test_what_a_killed_process_began_is_ended_before_newer_files_are_moved(tmp_p
     with staged(tmp_path) as folder:
         (folder / "beside").write_text("")
     assert read(tmp_path) == {**dict.fromkeys(NAMES, "newest"), "beside": ""}
+
+
+def test_a_remainder_that_was_nearly_removed_bars_nothing(tmp_path: Path) -> None:
+    """Killed while it was removing its folder: the sign that it was moving is there, and no file to move."""
+    left = tmp_path / f"{PREFIX}left"
+    left.mkdir()
+    (left / "moving").touch()
+    write(tmp_path, "new")
+    assert read(tmp_path) == dict.fromkeys(NAMES, "new")
+    assert not hidden(tmp_path)

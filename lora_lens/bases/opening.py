@@ -19,14 +19,14 @@ from ..files.revisions import (
     split_revision,
     with_revision,
 )
-from ..files.tensors import TensorStore, open_named, open_tensors
+from ..files.tensors import TensorStore, open_named
 from ..plain_torch import in_plain_torch
 from ..printable import is_printable
 from .configuration import BaseConfiguration, read_configuration
 from .pipeline import open_pipeline
 from .quantised import without_quantisation
 from .single_file import is_single_file, open_single_file
-from .stems import STEMS
+from .stems import STEMS, open_stems, variants
 from .weights import BaseWeights
 
 _MOST_NAMED = 6
@@ -94,7 +94,7 @@ def _tensors(source: str, find: FindFile, configuration: BaseConfiguration) -> T
     named = configuration.settings.get("transformers_weights")
     if named is not None:
         return open_named(source, find, str(named))
-    return open_tensors(source, find, STEMS) or open_pipeline(source, find)
+    return open_stems(source, find, STEMS) or open_pipeline(source, find)
 
 
 def name_of(base: object) -> str:
@@ -136,7 +136,7 @@ def _below(folder: Path) -> str:
     """The folders just within one that have weights, as ``0_Transformer`` of sentence-transformers' older models."""
     found = {
         file.parent.name
-        for stem in STEMS
+        for stem in (*STEMS, *variants(STEMS))
         for ending in (".safetensors", ".bin")
         for file in folder.glob(f"*/{stem}{ending}")
     }

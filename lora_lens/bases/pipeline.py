@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..files.local_files import FindFile
-from ..files.tensors import TensorStore, open_tensors
-from .stems import STEMS
+from ..files.tensors import TensorStore
+from .stems import OF_PARTS, open_stems
 
 INDEX = "model_index.json"  # what a pipeline's folder has for a configuration
 _PARTS = (
@@ -31,7 +31,7 @@ def open_pipeline(source: str, find: FindFile) -> TensorStore | None:
             return find(f"{part}/{name}")
 
         of_part = f"{source}/{part}"
-        store = open_tensors(of_part, inside, STEMS)
+        store = open_stems(of_part, inside, OF_PARTS)
         if store is None:
             continue
         files |= {f"{part}.{name}": f"{part}/{file}" for name, file in store.files.items()}

@@ -41,6 +41,10 @@ class OpenFile(Protocol):
         """Give back the memory that reading has taken."""
 
 
+# What trainers' own keys in a header begin with; other keys of parts may differ, as sums of bytes and places do.
+_SETTINGS = ("ss_", "lora_")
+
+
 @dataclass(frozen=True)
 class TensorStore:
     """Tensors of a checkpoint by name; nothing is read before it is asked for, and no file opened twice.
@@ -64,13 +68,13 @@ class TensorStore:
         """What the headers of all files say beside the tensors; of a ``.bin``, nothing.
 
         Raises:
-            FileFormatError: Two say different things of one key, other than sums of their bytes.
+            FileFormatError: Two say different things of one of the settings that s may be made by.
         """
         found: dict[str, str] = {}
         for name, file in self._all_opened().items():
             header: Mapping[str, str] = getattr(file, "metadata", {})
             for key, text in header.items():
-                if found.setdefault(key, text) != text and "hash" not in key:
+                if found.setdefault(key, text) != text and key.startswith(_SETTINGS):
                     raise FileFormatError(
                         f"{self.source}: {key} of {name}'s header is another than of a part before it; expected parts of one file"
                     )
@@ -151,14 +155,14 @@ def open_tensors(
     Args:
         source: For messages.
         find: Where to look.
-        stems: File names without their endings, the first preferred: ``("model", "pytorch_model")``.
-        endings: Of the files of one stem, the first preferred; all but safetensors are PyTorch's.
+        stems: File names without their endings, the first preferred of one ending: ``("model", "pytorch_model")``.
+        endings: Of the files, the first preferred whatever the stem; all but safetensors are PyTorch's.
 
     Raises:
         FileFormatError: A file is truncated or corrupt, or an index names a file outside its folder.
     """
-    for stem in stems:
-        for ending in endings:
+    for ending in endings:
+        for stem in stems:
             name = stem + ending
             if (single := find(name)) is not None:
                 return open_file(source, single, name, find)

@@ -17,9 +17,10 @@ from .local_files import LocalFiles
 from .locate import user_path
 from .of_others import told_of
 from .peft_names import CONFIG
-from .tensors import open_tensors
+from .tensors import TensorStore, open_tensors
 
 WHOLE = ("model", "pytorch_model")  # what a whole model's weights are called
+_INDEX = ".index.json"
 
 
 def find_model(path: str | Path, stems: Sequence[str]) -> Place | None:
@@ -29,17 +30,33 @@ def find_model(path: str | Path, stems: Sequence[str]) -> Place | None:
         path: As typed: a folder, its file of weights, or a hub id, of which files may be downloaded.
         stems: What files with an adapter's tensors are called, without their endings.
     """
-    here = snapshot_in(user_path(path))
+    here, named = snapshot_in(user_path(path)), None
     if os.path.isfile(here) and here.name in _model_files():  # noqa: PTH113
-        here = here.parent
+        here, named = here.parent, here.name
     if os.path.isdir(here):  # noqa: PTH112
         if is_adapter(here, stems) or not model_file(here) or _of_opendelta(here):
             return None
-        return None if any(adapters_below(here, stems)) else Place(str(here), LocalFiles(here))
+        if any(adapters_below(here, stems)):
+            return None
+        if named in (None, model_file(here)):
+            return Place(str(here), LocalFiles(here))
+        return Place(str(here / named), LocalFiles(here), named)
     hub = None if os.path.isfile(here) else hub_id(path)  # noqa: PTH113
     if hub is None or hub.within.endswith(ALONE) or hub(CONFIG) or not hub("config.json"):
         return None
     return Place(str(path), hub) if any(map(hub, _model_files())) else None
+
+
+def open_whole(place: Place) -> TensorStore | None:
+    """The tensors of a whole model at a place: of the file that was named, or of the first of the usual names.
+
+    Raises:
+        FileFormatError: They are truncated, corrupt or unsafe.
+    """
+    if place.file is None:
+        return open_tensors(place.source, place.find, WHOLE, ENDINGS)
+    name = Path(place.file.removesuffix(_INDEX))
+    return open_tensors(place.source, place.find, (name.stem,), (name.suffix,))
 
 
 def told_as_whole(folder: Path) -> str:
@@ -67,7 +84,7 @@ def model_file(folder: Path) -> str:
 def _tensors_in(folder: Path) -> Mapping[str, str]:
     """Each of a whole model's tensors to its file; none where they cannot be opened, which is for whoever reads them to say."""
     try:
-        tensors = open_tensors(str(folder), LocalFiles(folder), WHOLE, ENDINGS)
+        tensors = open_whole(Place(str(folder), LocalFiles(folder)))
     except LensError:
         return {}
     return tensors.files if tensors else {}
@@ -77,7 +94,7 @@ def _model_files() -> Iterator[str]:
     for stem in WHOLE:
         for ending in ENDINGS:
             yield f"{stem}{ending}"
-            yield f"{stem}{ending}.index.json"
+            yield f"{stem}{ending}{_INDEX}"
 
 
 def _of_opendelta(folder: Path) -> str:

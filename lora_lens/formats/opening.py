@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..adapter import Adapter
@@ -12,12 +12,14 @@ from ..files.adapter_places import find_adapter, told_instead
 from ..files.adapters_in import ENDINGS, GGUF, Place, is_part
 from ..files.hub_adapters import HubAdapter
 from ..files.json_files import read_json
+from ..files.local_files import FindFile
 from ..files.peft_names import CONFIG, WEIGHTS
 from ..files.tensors import TensorStore, open_file, open_tensors
-from ..files.whole_models import WHOLE, find_model
+from ..files.whole_models import find_model, open_whole
 from .adapter_files import AdapterFiles
 
 _MOST_NAMED = 6
+_PEFTS = "adapter_model"  # what PEFT calls its file
 
 
 def open_adapter(path: str | Path, base: str | Path | None = None) -> AdapterFiles:
@@ -31,7 +33,7 @@ def open_adapter(path: str | Path, base: str | Path | None = None) -> AdapterFil
     place = find_adapter(path, stems)
     config_file = place.find(CONFIG)
     config = read_json(config_file, AdapterError) if config_file else {}
-    tensors = _tensors(place, stems)
+    tensors = _tensors(place, stems, config)
     if tensors is None or (
         not config_file and WEIGHTS in {Path(one).name for one in tensors.files.values()}
     ):
@@ -56,7 +58,7 @@ def open_tuned(path: str | Path, base: str | Path) -> AdapterFiles | None:
     place = find_model(path, all_stems())
     if place is None:
         return None
-    tensors = open_tensors(place.source, place.find, WHOLE, ENDINGS)
+    tensors = open_whole(place)
     if tensors is None:
         return None
     config_file = place.find("config.json")
@@ -133,11 +135,11 @@ def open_within(files: AdapterFiles, folder: str) -> AdapterFiles | None:
         return files.find(f"{folder}/{name}")
 
     source = f"{folder} of {files.source}"
-    tensors = open_tensors(source, find, all_stems())
-    if tensors is None:
-        return None
     config_file = find(CONFIG)
     config = read_json(config_file, AdapterError) if config_file else {}
+    tensors = _usual(source, find, all_stems(), (".safetensors", ".bin"), config)
+    if tensors is None:
+        return None
     return AdapterFiles(source, config, config_file, tensors, files.base_given, find=find)
 
 
@@ -148,7 +150,9 @@ def all_stems() -> tuple[str, ...]:
     return tuple(dict.fromkeys(stem for each in FORMATS for stem in each.stems))
 
 
-def _tensors(place: Place, stems: Sequence[str]) -> TensorStore | None:
+def _tensors(
+    place: Place, stems: Sequence[str], config: Mapping[str, object]
+) -> TensorStore | None:
     path = place.find(place.file) if place.file else None
     if place.file and not path:
         raise AdapterError(f"{place.source}: there is no such file in the hub's repository")
@@ -156,4 +160,16 @@ def _tensors(place: Place, stems: Sequence[str]) -> TensorStore | None:
         return open_gguf_adapter(path)
     if place.file and path:
         return open_file(place.source, path, place.file, place.find)
-    return open_tensors(place.source, place.find, tuple(stems), ENDINGS)
+    return _usual(place.source, place.find, stems, ENDINGS, config)
+
+
+def _usual(
+    source: str,
+    find: FindFile,
+    stems: Sequence[str],
+    endings: tuple[str, ...],
+    config: Mapping[str, object],
+) -> TensorStore | None:
+    """Of the usual names; where the configuration is PEFT's, of PEFT's own first, whatever other format's file lies beside."""
+    own = open_tensors(source, find, (_PEFTS,)) if config.get("peft_type") is not None else None
+    return own or open_tensors(source, find, tuple(stems), endings)

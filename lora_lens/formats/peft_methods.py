@@ -18,6 +18,7 @@ from .peft.as_trained import patterns_said, scale_said
 from .peft.known import unknown_said
 from .peft.methods import METHODS, contents
 from .peft.names import reason_left_out
+from .peft.one_model import check_one_model
 
 # VB-LoRA's weights of all its vectors but the last, and the rotation of PSOFT: their names, and what says how many.
 _NONE_AT_1 = {"_topk_weights": "topk", ".psoft_R": "r"}
@@ -32,6 +33,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
     found = contents(files)
     if found is None:
         raise AdapterError(f"{files.source} holds no tensors of its method")
+    check_one_model(files.source, found.names)
     check_not_empty(files, (name for name in found.names if not _is_none_at_1(files, name)))
     result = merged(files, found)
     updates = {

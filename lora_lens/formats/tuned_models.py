@@ -55,7 +55,9 @@ def tuned_model(files: AdapterFiles) -> Checkpoint:
 
 
 def _is_layer(name: str, base: BaseWeights) -> bool:
-    """Whether a factor is one of the base's too, as Phi-4-multimodal's are, and so a layer with a ΔW of its own."""
+    """Whether a factor is one of the base's too, as Phi-4-multimodal's are: ΔW is then of each by itself."""
+    if name in base.tensors.files:
+        return True
     return name.endswith((*WEIGHTS, ".bias")) and base.holds(module_of(name))
 
 

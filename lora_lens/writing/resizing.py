@@ -214,8 +214,8 @@ def _check_flag(files: AdapterFiles, cut: Mapping[str, LowRank]) -> None:
     kept = sorted(n for n in files.names - used if n.endswith(".alpha"))
     if kept:
         raise AdapterError(
-            f"{files.source} says by {RSLORA_FLAG} that s is α/√rank of every module; lower ranks are written without it, and "
-            f"{kept[0].removesuffix('.alpha')}, which would stay as it is, would have another s: take it out of the file first"
+            f"{files.source} says by {RSLORA_FLAG} that s is α/√rank of every module; lower ranks are written without that flag, and "
+            f"{kept[0].removesuffix('.alpha')}, which would stay as it is, would have another s: take that module out of the file first"
         )
 
 

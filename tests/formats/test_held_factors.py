@@ -36,7 +36,8 @@ def written(folder: Path, added: dict[str, Tensor], renamed: str = "weight") -> 
     ("parametrizations.weight.original", "parametrizations.weight.0.down", "parametrizations.weight.0.up", False),
     ("weight", "lora_left_weight", "lora_right_weight", False),
     ("weight", "lora_weight_1.weight", "lora_weight_2.weight", False),
-    ("weight", "lora_a", "lora_b", False),
+    ("weight", "lora_a", "lora_b", False), ("weight", "lora_layer.down.weight", "lora_layer.up.weight", False),
+    ("weight", "lora.A", "lora.B", False), ("weight", "loraA", "loraB", False), ("weight", "lora_A_q", "lora_B_q", True),
 ])  # fmt: skip
 def test_it_is_refused_with_what_to_do(
     tmp_path: Path, renamed: str, first: str, second: str, named: bool
@@ -112,3 +113,17 @@ def test_what_its_base_has_too_is_a_layer_of_its_own(tmp_path: Path) -> None:
     lora = write_lora(tmp_path / "lora", BertLike(), prefix="")
     with pytest.raises(BaseModelError, match="was saved with PEFT's layers around its own"):
         ll.spectrum(lora, base=base)
+
+
+@pytest.mark.parametrize("factor", ["lora_A", "parametrizations.weight.0.lora_A"])
+def test_bare_factors_that_the_base_has_too_are_matrices_of_its_own(
+    tmp_path: Path, factor: str
+) -> None:
+    """As of Jina's embeddings and AdapterHub's: what was trained is beside W0 and beside them."""
+    folder, base = written(
+        tmp_path, {f"{PATH}.{factor}": random(2, 24, seed=1)}, W0.removeprefix(f"{PATH}.")
+    )
+    weights = load_file(base / "model.safetensors")
+    save_file(weights | {f"{PATH}.{factor}": random(2, 24, seed=3)}, base / "model.safetensors")
+    found = ll.load_adapter(folder, base)
+    assert "are more than their weights" in found.caveats[0]

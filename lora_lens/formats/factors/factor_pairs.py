@@ -7,8 +7,9 @@ from collections.abc import Collection, Iterable, Mapping
 
 from ...bases.quantised.float8 import scales_of
 from ...errors import AdapterError
-from ...files.peft_names import holder, plain
+from ...files.peft_names import plain
 from ..adapter_files import AdapterFiles
+from ..peft.one_model import check_one_model
 
 OF_A_TABLE = "factor of an embedding, whose W0 is a table of tokens"
 _TABLES = frozenset(
@@ -72,7 +73,7 @@ def factors_by_path(files: AdapterFiles, pattern: re.Pattern[str]) -> tuple[Fact
     found: Factors = {}
     others: list[str] = []
     adapters: set[str | None] = set()
-    holders: set[str] = set()
+    check_one_model(files.source, (name for name in files.names if pattern.fullmatch(plain(name))))
     for name in sorted(files.names):
         match = pattern.fullmatch(plain(name))
         if match is None:
@@ -86,13 +87,6 @@ def factors_by_path(files: AdapterFiles, pattern: re.Pattern[str]) -> tuple[Fact
             raise AdapterError(
                 f"{files.source} holds several adapters, named {', '.join(sorted(one or 'nothing' for one in adapters))}; "
                 f"expected one: save each in a folder of its own"
-            )
-        if (outer := holder(name)) is not None:
-            holders.add(outer)
-        if len(holders) > 1:
-            raise AdapterError(
-                f"{files.source} holds several PEFT models, under {' and '.join(sorted(one or 'nothing' for one in holders))}; "
-                f"expected one: save each in a folder of its own, with its own adapter_config.json"
             )
         if letter in factors:
             raise AdapterError(f"{factors[letter]} and {name} are the same factor")
