@@ -31,10 +31,11 @@ from .running import Runner, dask_runner
 from .settings import Settings, check_settings, questions_named
 from .sources import adapters_meant
 from .table import parquet, told_by
+from .tables import tables
 from .task import PlaceTask
 from .told import told, told_of_shard
 from .wider import wider
-from .words import summary, tables
+from .words import summary
 
 
 @in_plain_torch

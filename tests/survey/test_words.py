@@ -17,7 +17,8 @@ from lora_lens.survey.all_pairs import kinds, tiles, tree
 from lora_lens.survey.all_pairs.phi import FoundPairs
 from lora_lens.survey.joined import Joined
 from lora_lens.survey.planning import Failed
-from lora_lens.survey.words import _alike, _held, tables
+from lora_lens.survey.tables import tables
+from lora_lens.survey.words import _alike, _held
 
 
 def test_a_null_that_some_places_have_stands_beside_their_own_phi() -> None:

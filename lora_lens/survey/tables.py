@@ -1,0 +1,147 @@
+"""The tables of a survey, for people."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import PurePath
+from typing import Any
+
+import numpy as np
+
+from ..show.layout import NONE, Table, beside, counted, layer_number, number, p_value
+from ..show.many_rows import condensed
+from .all_pairs.phi import FoundPairs
+from .joined import Joined
+from .planning import Failed
+
+_MOST = 12  # rows of a table for people
+DIRECTIONS = ("shared", "mean adapter", "shared beside the mean", "start", "random adapters")
+
+
+def mean_of(rows: Sequence[dict[str, Any]], name: str) -> float | None:
+    """Over the rows that have a number of that name; None where none has."""
+    known = [row[name] for row in rows if row.get(name) is not None and np.isfinite(row[name])]
+    return float(np.mean(known)) if known else None
+
+
+def tables(joined: Joined, failed: Sequence[Failed]) -> tuple[Table, ...]:
+    """For people."""
+    return tuple(_tables(joined, failed))
+
+
+def _among(pairs: int, by_chance: float | None) -> str:
+    if pairs < 2 or by_chance is None:
+        return f" ({counted(pairs, 'pair')})"
+    return f" ({pairs:,} pairs; unrelated, the closest has z {by_chance:+.1f})"
+
+
+def _tables(joined: Joined, failed: Sequence[Failed]) -> Iterator[Table]:
+    if joined.places:
+        yield _place_table(joined.places)
+    for pairs in joined.pairs:
+        if pairs.closest:
+            rows = [
+                [one, other, number(phi), number(z, 1, plus=True)]
+                for one, other, phi, z in pairs.closest
+            ]
+            among = _among(pairs.count, pairs.by_chance)
+            title = f"Closest in {pairs.matrix}, mean over the places{among}"
+            yield Table(title, ["one", "other", "φ", "z"], rows)
+    if clustered := [pairs for pairs in joined.pairs if pairs.tree.clusters]:
+        yield _cluster_table(clustered)
+    if joined.subspace:
+        yield _subspace_table(joined.subspace)
+    if joined.outlying and (outlying := joined.outlying.far):
+        head = ["adapter", "module", "layer", "what", "value", "median", "z", "p (Holm)"]
+        rows = [
+            [
+                row["adapter"], row["module"] or "all", layer_number(row["layer"]), row["quantity"],
+                number(row["value"]), number(row["expected"]), number(row["z"], 1, plus=True),
+                p_value(row["p_holm"]),
+            ]
+            for row in outlying[:_MOST]
+        ]  # fmt: skip
+        yield Table(f"Far from the others{_of(len(outlying))}", head, rows)
+    if joined.merges:
+        rows = [
+            [row["module"], layer_number(row["layer"]), beside(row["cross_energy"], row["sd"]), number(row["z"], 1, plus=True)]
+            for row in joined.merges
+        ]  # fmt: skip
+        head = ["module", "layer", "cross energy ± sd of unrelated ones", "z"]
+        yield condensed(Table("Sum of all adapters", head, rows), most=_MOST, counted="places")
+    if failed:
+        rows = [
+            [
+                PurePath(one.adapter).name or NONE,
+                one.module or "all",
+                layer_number(one.layer),
+                one.reason,
+            ]
+            for one in _each_first(failed)[:_MOST]
+        ]
+        yield Table(f"Left out{_of(len(failed))}", ["adapter", "module", "layer", "why"], rows)
+
+
+def _each_first(failed: Sequence[Failed]) -> list[Failed]:
+    """Every adapter's first line before any one's second: one of many places would hide the others."""
+    seen: Counter[str] = Counter()
+    turns = []
+    for one in failed:
+        turns.append(seen[one.adapter])
+        seen[one.adapter] += 1
+    return [failed[k] for k in sorted(range(len(failed)), key=turns.__getitem__)]
+
+
+def _of(count: int) -> str:
+    return f", {_MOST} of {count:,}" if count > _MOST else ""
+
+
+def _place_table(rows: Sequence[dict[str, Any]]) -> Table:
+    nulls = [
+        name for name in ("start", "mean_adapter", "propagated")
+        if any(row.get(f"{name}_mean") is not None for row in rows)
+    ]  # fmt: skip
+    head = ["module", "layer", "matrix", "adapters", "φ", "gaussian", "z"]
+    body = [
+        [
+            row["module"], layer_number(row["layer"]), row["matrix"], str(row["adapters"]), number(row["phi"], 4),
+            number(row["gaussian_mean"], 4), number(row["gaussian_z"], 1, plus=True),
+            *(number(row.get(f"{name}_mean"), 4) for name in nulls),
+        ]
+        for row in rows
+    ]  # fmt: skip
+    head += [name.replace("_", " ") for name in nulls]
+    by_place = Table("φ of all pairs by place", head, body)
+    return condensed(by_place, most=4 * _MOST, counted="places")
+
+
+def _cluster_table(clustered: Sequence[FoundPairs]) -> Table:
+    rows = []
+    for pairs in clustered:
+        sizes = np.bincount(pairs.tree.clusters)[1:]
+        several = sorted((int(size) for size in sizes if size > 1), reverse=True)
+        listed = ", ".join(map(str, several[:_MOST])) + (" …" if len(several) > _MOST else "")
+        rows.append([pairs.matrix, str(len(several)), listed or NONE, str(int((sizes == 1).sum()))])
+    return Table(
+        "Clusters of φ's mean over the places, taken as independent",
+        ["matrix", "clusters", "sizes", "in none"],
+        rows,
+    )
+
+
+def _subspace_table(rows: Sequence[dict[str, Any]]) -> Table:
+    body = []
+    for side in ("right", "left"):
+        for name in DIRECTIONS:
+            for k in sorted({row["k"] for row in rows}):
+                some = [r for r in rows if (r["side"], r["directions"], r["k"]) == (side, name, k)]
+                if some:
+                    values = [
+                        number(mean_of(some, what)) for what in ("fitted", "left_out", "chance")
+                    ]
+                    body.append([side, name, str(k), str(len(some)), *values])
+    head = ["side", "directions", "k", "places", "fitted", "left out", "chance"]
+    return Table(
+        "Share of all adapters' ΔW that k directions hold, mean over the places", head, body
+    )
