@@ -67,10 +67,10 @@ class SurveyResult:
         return self.numbers | {"notes": list(self.notes)}
 
     def to_markdown(self) -> str:
-        """The sentence and the tables, as GitHub's Markdown."""
-        from ..show.text import as_markdown
+        """The sentence, the notes and the tables, as GitHub's Markdown."""
+        from .page import page
 
-        return as_markdown(self.tables, said=self.summary)
+        return page(self.summary, self.tables, self.notes)
 
     def _repr_markdown_(self) -> str:
         return self.to_markdown()

@@ -14,6 +14,7 @@ from ..show.many_rows import condensed
 from .all_pairs.phi import FoundPairs
 from .joined import Joined
 from .planning import Failed
+from .wider import wider
 
 _MOST = 12  # rows of a table for people
 DIRECTIONS = ("shared", "mean adapter", "shared beside the mean", "start", "random adapters")
@@ -64,8 +65,12 @@ def _tables(joined: Joined, failed: Sequence[Failed]) -> Iterator[Table]:
         ]  # fmt: skip
         yield Table(f"Far from the others{_of(len(outlying))}", head, rows)
     if joined.merges:
+        tested = not any(wider(joined.places))
         rows = [
-            [row["module"], layer_number(row["layer"]), beside(row["cross_energy"], row["sd"]), number(row["z"], 1, plus=True)]
+            [
+                row["module"], layer_number(row["layer"]), beside(row["cross_energy"], row["sd"]),
+                number(row["z"], 1, plus=True) if tested else NONE,
+            ]
             for row in joined.merges
         ]  # fmt: skip
         head = ["module", "layer", "cross energy ± sd of unrelated ones", "z"]

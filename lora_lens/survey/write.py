@@ -15,7 +15,7 @@ from ..errors import LensError, OutputError
 from ..files.locate import user_path
 from ..plain_torch import in_plain_torch
 from ..several import several
-from ..show.text import as_json, as_markdown
+from ..show.text import as_json
 from ..staging import none_empty, staged
 from .copies import copies_in, copies_said
 from .earlier import check_no_others, check_no_places_of_others, sweep_places, sweep_tables
@@ -24,6 +24,7 @@ from .far import HEAVY
 from .joining import join
 from .notes import notes_of
 from .one_thread import one_thread
+from .page import page
 from .place import run_place
 from .planning import PLACES, Failed, Plan, make_plan
 from .result import SurveyResult
@@ -252,8 +253,8 @@ def _joined(
         said = summary(plan, joined, failed, len(there), copies)
         shown = tables(joined, failed)
         numbers = told(plan, joined, failed, said, len(there), notes)
-        page = as_markdown(shown, said=said)
-        for name, text in (("survey.md", page), ("survey.json", as_json(numbers))):
+        files = (("survey.md", page(said, shown, notes)), ("survey.json", as_json(numbers)))
+        for name, text in files:
             (temporary / name).write_text(text, encoding="utf-8", errors="backslashreplace")
         check_no_others(folder, given)  # that came meanwhile
     if len(there) == len(plan.tasks):

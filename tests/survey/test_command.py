@@ -137,6 +137,9 @@ def test_adapters_of_different_bases_are_noted(dozen: Path, tmp_path: Path) -> N
     write_adapter(dozen / "b", seed=81, base="owner/other")
     done = run(dozen, "-o", tmp_path / "out", "--questions", "pairs")
     assert "note: the adapters name 2 base models (owner/one, owner/other)" in words(done.stdout)
+    page = (tmp_path / "out" / "survey.md").read_text()
+    notes = json.loads((tmp_path / "out" / "survey.json").read_text())["notes"]
+    assert [line.removeprefix("- ") for line in page.splitlines() if line[:2] == "- "] == notes
 
 
 def test_dora_is_said_to_be_taken_by_its_factors(dozen: Path, tmp_path: Path) -> None:

@@ -213,6 +213,10 @@ def test_z_of_merges_are_no_test_where_a_are_alike(tmp_path: Path, alike: bool) 
         one for one in result.notes if alike and one.startswith("φ of A between two is")
     ]
     assert any("are no test here" in one for one in result.notes) == alike
+    page = (tmp_path / "out" / "survey.md").read_text()
+    assert ("are no test here" in page) == alike
+    (summed,) = [table for table in result.tables if table.title.startswith("Sum of all")]
+    assert all((row[-1] == "–") == alike for row in summed.rows)
     told = json.loads((tmp_path / "out" / "survey.json").read_text())
     z = [row["z"] for row in told["merges"]]
     assert len(z) == 60
