@@ -68,6 +68,11 @@ class Plan:
         """One more than the largest number of an adapter."""
         return max(self.adapters, default=-1) + 1
 
+    @property
+    def start_given(self) -> bool:
+        """Whether an adapter saved before any training stands for the common start; of all places or of none."""
+        return any(task.start is not None for task in self.tasks)
+
 
 def read_some(task: ReadTask) -> list[tuple[Known, list[Piece]] | Unread]:
     """What each of some adapters has where, or why it cannot be read.

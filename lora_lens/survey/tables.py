@@ -26,9 +26,17 @@ def mean_of(rows: Sequence[dict[str, Any]], name: str) -> float | None:
     return float(np.mean(known)) if known else None
 
 
-def tables(joined: Joined, failed: Sequence[Failed]) -> tuple[Table, ...]:
-    """For people."""
-    return tuple(_tables(joined, failed))
+def tables(
+    joined: Joined, failed: Sequence[Failed], *, start_given: bool = False
+) -> tuple[Table, ...]:
+    """For people.
+
+    Args:
+        joined: What the last step has made.
+        failed: What is left out, and why.
+        start_given: Whether ``start`` is of an adapter saved before any training, and not of a mean A.
+    """
+    return tuple(_tables(joined, failed, "start" if start_given else "mean A"))
 
 
 def _among(pairs: int, by_chance: float | None) -> str:
@@ -37,9 +45,9 @@ def _among(pairs: int, by_chance: float | None) -> str:
     return f" ({pairs:,} pairs; unrelated, the closest has z {by_chance:+.1f})"
 
 
-def _tables(joined: Joined, failed: Sequence[Failed]) -> Iterator[Table]:
+def _tables(joined: Joined, failed: Sequence[Failed], start: str) -> Iterator[Table]:
     if joined.places:
-        yield _place_table(joined.places)
+        yield _place_table(joined.places, start)
     for pairs in joined.pairs:
         if pairs.closest:
             rows = [
@@ -52,7 +60,7 @@ def _tables(joined: Joined, failed: Sequence[Failed]) -> Iterator[Table]:
     if clustered := [pairs for pairs in joined.pairs if pairs.tree.clusters]:
         yield _cluster_table(clustered)
     if joined.subspace:
-        yield _subspace_table(joined.subspace)
+        yield _subspace_table(joined.subspace, start)
     if joined.outlying and (outlying := joined.outlying.far):
         head = ["adapter", "module", "layer", "what", "value", "median", "z", "p (Holm)"]
         rows = [
@@ -102,7 +110,7 @@ def _of(count: int) -> str:
     return f", {_MOST} of {count:,}" if count > _MOST else ""
 
 
-def _place_table(rows: Sequence[dict[str, Any]]) -> Table:
+def _place_table(rows: Sequence[dict[str, Any]], start: str) -> Table:
     nulls = [
         name for name in ("start", "mean_adapter", "propagated")
         if any(row.get(f"{name}_mean") is not None for row in rows)
@@ -116,7 +124,7 @@ def _place_table(rows: Sequence[dict[str, Any]]) -> Table:
         ]
         for row in rows
     ]  # fmt: skip
-    head += [name.replace("_", " ") for name in nulls]
+    head += [start if name == "start" else name.replace("_", " ") for name in nulls]
     by_place = Table("φ of all pairs by place", head, body)
     return condensed(by_place, most=4 * _MOST, counted="places")
 
@@ -135,7 +143,7 @@ def _cluster_table(clustered: Sequence[FoundPairs]) -> Table:
     )
 
 
-def _subspace_table(rows: Sequence[dict[str, Any]]) -> Table:
+def _subspace_table(rows: Sequence[dict[str, Any]], start: str) -> Table:
     body = []
     for side in ("right", "left"):
         for name in DIRECTIONS:
@@ -145,7 +153,8 @@ def _subspace_table(rows: Sequence[dict[str, Any]]) -> Table:
                     values = [
                         number(mean_of(some, what)) for what in ("fitted", "left_out", "chance")
                     ]
-                    body.append([side, name, str(k), str(len(some)), *values])
+                    called = start if name == "start" else name
+                    body.append([side, called, str(k), str(len(some)), *values])
     head = ["side", "directions", "k", "places", "fitted", "left out", "chance"]
     return Table(
         "Share of all adapters' ΔW that k directions hold, mean over the places", head, body

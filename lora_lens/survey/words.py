@@ -27,12 +27,11 @@ def summary(
         parts.append(
             f"{len(plan.tasks) - places} of {counted(len(plan.tasks), 'place')} failed, and nothing here is of them"
         )
-    given = any(task.start is not None for task in plan.tasks)
     for matrix in ("A", "B"):
         rows = [row for row in joined.places if row["matrix"] == matrix]
         if rows:
-            parts.append(_alike(matrix, rows, start_given=given))
-    parts += _held(joined.subspace, _usual_rank(plan), start_given=given)
+            parts.append(_alike(matrix, rows, start_given=plan.start_given))
+    parts += _held(joined.subspace, _usual_rank(plan), start_given=plan.start_given)
     if joined.outlying and (verdict := said_of_far(joined.outlying)) is not None:
         parts.append(verdict)
     if (cross := mean_of(joined.merges, "cross_energy")) is not None:

@@ -251,7 +251,7 @@ def _joined(
         if joined.merges:
             notes += wider(joined.places)
         said = summary(plan, joined, failed, len(there), copies)
-        shown = tables(joined, failed)
+        shown = tables(joined, failed, start_given=plan.start_given)
         numbers = told(plan, joined, failed, said, len(there), notes)
         files = (("survey.md", page(said, shown, notes)), ("survey.json", as_json(numbers)))
         for name, text in files:

@@ -260,3 +260,26 @@ def test_too_many_for_a_tree_are_told_once_of_each_matrix(
         f"no clusters of {matrix}: a tree is made of at most 2 adapters, and these are 3"
         for matrix in "AB"
     ]
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_what_stands_for_an_unknown_start_is_called_so(
+    dozen: Path, tmp_path: Path, given: bool
+) -> None:
+    """It was headed as the start, which it is of none where runs of two seeds are in."""
+    start = write_adapter(tmp_path / "start", seed=90) if given else None
+    asked = ["pairs", "subspace"]
+    result = ll.survey(dozen, tmp_path / "out", questions=asked, start=start)
+    told = [note for note in result.notes if note.startswith("runs of one seed begin with the same A")]  # fmt: skip
+    assert len(told) == (not given)
+    shown = (tmp_path / "out" / "survey.md").read_text()
+    own, other = ("start", "mean A") if given else ("mean A", "start")
+    cells = {cell.strip() for line in shown.splitlines() for cell in line.split("|")}
+    assert own in cells
+    assert other not in cells
+    assert "start_mean" in result.table("places")
+    assert "start" in set(result.table("subspace")["directions"])
+
+
+def test_how_many_norms_there_are_says_nothing_of_a_start(dozen: Path, tmp_path: Path) -> None:
+    assert ll.survey(dozen, tmp_path / "out", questions="spectrum").notes == ()
