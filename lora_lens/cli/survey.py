@@ -137,7 +137,8 @@ def run(
 
         said = Text(result.summary, style="bold")
         told = (Text(""), *notes(result.notes)) if result.notes else ()
-        show_text(lambda _: Group(said, *map(table, result.tables), *told))
+        shown = [table(one, wide="members" in one.head) for one in result.tables]
+        show_text(lambda _: Group(said, *shown, *told))
     for name, reason in result.failed[:3]:
         echo(f"left out: {name}: {reason}", err=True)
     if len(result.failed) > 3:

@@ -9,14 +9,17 @@ from typing import Any
 
 import numpy as np
 
+from ..show.elided import elided
 from ..show.layout import NONE, Table, beside, counted, layer_number, number, p_value
 from ..show.many_rows import condensed
-from .all_pairs.phi import FoundPairs
+from ..show.wording import few
+from .families import Families
 from .joined import Joined
 from .planning import Failed
 from .wider import wider
 
 _MOST = 12  # rows of a table for people
+_MEMBERS = 6  # names of a cluster
 DIRECTIONS = ("shared", "mean adapter", "shared beside the mean", "start", "random adapters")
 
 
@@ -57,8 +60,8 @@ def _tables(joined: Joined, failed: Sequence[Failed], start: str) -> Iterator[Ta
             among = _among(pairs.count, pairs.by_chance)
             title = f"Closest in {pairs.matrix}, mean over the places{among}"
             yield Table(title, ["one", "other", "φ", "z"], rows)
-    if clustered := [pairs for pairs in joined.pairs if pairs.tree.clusters]:
-        yield _cluster_table(clustered)
+    if joined.families:
+        yield _cluster_table(joined.families)
     if joined.subspace:
         yield _subspace_table(joined.subspace, start)
     if joined.outlying and (outlying := joined.outlying.far):
@@ -129,16 +132,23 @@ def _place_table(rows: Sequence[dict[str, Any]], start: str) -> Table:
     return condensed(by_place, most=4 * _MOST, counted="places")
 
 
-def _cluster_table(clustered: Sequence[FoundPairs]) -> Table:
+def _cluster_table(families: Sequence[Families]) -> Table:
     rows = []
-    for pairs in clustered:
-        sizes = np.bincount(pairs.tree.clusters)[1:]
-        several = sorted((int(size) for size in sizes if size > 1), reverse=True)
-        listed = ", ".join(map(str, several[:_MOST])) + (" …" if len(several) > _MOST else "")
-        rows.append([pairs.matrix, str(len(several)), listed or NONE, str(int((sizes == 1).sum()))])
+    for one in families:
+        among = f"{one.count} of {one.count + len(one.outside)}"
+        groups = [(str(number), members) for number, members in one.clusters.items()]
+        groups += [("in none", one.alone)] if one.alone else []
+        groups += [("not in the tree", one.outside)] if one.outside else []
+        names = [name for _, members in groups for name in members]
+        known = dict(zip(names, elided(names), strict=True))
+        for at, (cluster, members) in enumerate(groups):
+            first = ["", ""] if at else [one.matrix, among]
+            rows.append(
+                [*first, cluster, str(len(members)), few(map(known.__getitem__, members), _MEMBERS)]
+            )
     return Table(
         "Clusters of φ's mean over the places, taken as independent",
-        ["matrix", "clusters", "sizes", "in none"],
+        ["matrix", "in the tree", "cluster", "adapters", "members"],
         rows,
     )
 

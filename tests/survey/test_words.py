@@ -188,6 +188,9 @@ def test_a_cut_that_is_not_at_chance_is_told(tmp_path: Path, starts: int) -> Non
     result = ll.survey(tmp_path / "runs", tmp_path / "out", questions=["pairs"])
     clusters = result.table("clusters").groupby("matrix")["cluster"].nunique()
     assert clusters["A"] == starts
+    found = result.to_dict()["clusters"]["A"]
+    assert [len(one["members"]) for one in found["clusters"]] == [12 // starts] * starts
+    assert found["in_none"] == found["not_in_the_tree"] == []
     told = [note for note in result.notes if "largest gap, which is arbitrary" in note]
     assert len(told) == (starts > 1)
     assert all(note.startswith("every merge of A's tree is above chance") for note in told)
