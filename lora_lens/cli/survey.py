@@ -135,10 +135,10 @@ def run(
 
         from ..show.console import notes, table
 
-        said = Text(result.summary, style="bold")
+        said = [Text(one, style="bold") for one in result.sentences]
         told = (Text(""), *notes(result.notes)) if result.notes else ()
         shown = [table(one, wide="members" in one.head) for one in result.tables]
-        show_text(lambda _: Group(said, *shown, *told))
+        show_text(lambda _: Group(*said, *shown, *told))
     for name, reason in result.failed[:3]:
         echo(f"left out: {name}: {reason}", err=True)
     if len(result.failed) > 3:

@@ -8,11 +8,11 @@ from ..show.layout import Table
 from ..show.text import as_markdown
 
 
-def page(said: str, tables: Sequence[Table], notes: Sequence[str]) -> str:
+def page(said: Sequence[str], tables: Sequence[Table], notes: Sequence[str]) -> str:
     """GitHub's Markdown: what is said, what a reader has to know beside it, and the tables.
 
     Example:
-        >>> print(page("2 adapters.", [Table("Norms", ["layer"], [["0"]])], ["z are no test"]))
+        >>> print(page(["2 adapters."], [Table("Norms", ["layer"], [["0"]])], ["z are no test"]))
         2 adapters.
         <BLANKLINE>
         - z are no test
@@ -24,7 +24,9 @@ def page(said: str, tables: Sequence[Table], notes: Sequence[str]) -> str:
         |       0 |
         <BLANKLINE>
     """
-    parts = [_line(said), *(["\n".join(f"- {_line(note)}" for note in notes)] if notes else [])]
+    parts = [*map(_line, said)]
+    if notes:
+        parts.append("\n".join(f"- {_line(note)}" for note in notes))
     if tables:
         parts.append(as_markdown(tables).rstrip("\n"))
     return "\n\n".join(parts) + "\n"

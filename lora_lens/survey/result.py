@@ -1,4 +1,4 @@
-"""What a survey has found: its folder, one sentence, and tables that are read when they are asked for."""
+"""What a survey has found: its folder, some sentences, and tables that are read when they are asked for."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class SurveyResult:
 
     Attributes:
         out: The folder.
-        summary: What is seen, in one sentence.
+        sentences: What is seen, each thing in one.
         adapters: How many are in the tables.
         places: Modules in layers.
         missing: Of these, how many have no file: another shard's, or failed.
@@ -34,7 +34,7 @@ class SurveyResult:
     """
 
     out: Path
-    summary: str
+    sentences: tuple[str, ...]
     adapters: int
     places: int
     missing: int
@@ -44,6 +44,11 @@ class SurveyResult:
     numbers: dict[str, Any]
     tables: tuple[Table, ...]
     notes: tuple[str, ...] = ()
+
+    @property
+    def summary(self) -> str:
+        """The sentences, one after the other."""
+        return " ".join(self.sentences)
 
     def __repr__(self) -> str:
         return f"<SurveyResult {self.out}: {self.summary}>"
@@ -67,10 +72,10 @@ class SurveyResult:
         return self.numbers | {"notes": list(self.notes)}
 
     def to_markdown(self) -> str:
-        """The sentence, the notes and the tables, as GitHub's Markdown."""
+        """The sentences, the notes and the tables, as GitHub's Markdown."""
         from .page import page
 
-        return page(self.summary, self.tables, self.notes)
+        return page(self.sentences, self.tables, self.notes)
 
     def _repr_markdown_(self) -> str:
         return self.to_markdown()

@@ -1,9 +1,9 @@
-"""What is said of a survey: one sentence."""
+"""What is said of a survey: a short sentence for each thing that is seen."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..show.layout import counted, number
@@ -14,35 +14,39 @@ from .planning import Failed, Plan
 from .tables import DIRECTIONS, mean_of
 
 
-def summary(
+def sentences(
     plan: Plan, joined: Joined, failed: Sequence[Failed], places: int, copies: Copies
-) -> str:
-    """What is seen, in one sentence."""
+) -> tuple[str, ...]:
+    """What is seen, in the order of the tables."""
+    return tuple(_sentences(plan, joined, failed, places, copies))
+
+
+def _sentences(
+    plan: Plan, joined: Joined, failed: Sequence[Failed], places: int, copies: Copies
+) -> Iterator[str]:
     twice = sum(len(names) - 1 for names in copies)
     of_these = (
         f", {twice} of them {'copies' if twice > 1 else 'a copy'} of others," if twice else ""
     )
-    parts = [f"{counted(len(plan.adapters), 'adapter')}{of_these} at {counted(places, 'place')}"]
+    yield f"{counted(len(plan.adapters), 'adapter')}{of_these} at {counted(places, 'place')}."
     if places < len(plan.tasks):
-        parts.append(
-            f"{len(plan.tasks) - places} of {counted(len(plan.tasks), 'place')} failed, and nothing here is of them"
+        yield (
+            f"{len(plan.tasks) - places} of {counted(len(plan.tasks), 'place')} failed, and nothing here is of them."
         )
     for matrix in ("A", "B"):
         rows = [row for row in joined.places if row["matrix"] == matrix]
         if rows:
-            parts.append(_alike(matrix, rows, start_given=plan.start_given))
-    parts += _held(joined.subspace, _usual_rank(plan), start_given=plan.start_given)
-    if joined.outlying and (verdict := said_of_far(joined.outlying)) is not None:
-        parts.append(verdict)
+            yield from _alike(matrix, rows, start_given=plan.start_given)
+    yield from _held(joined.subspace, _usual_rank(plan), start_given=plan.start_given)
+    if joined.outlying:
+        yield from said_of_far(joined.outlying)
     if (cross := mean_of(joined.merges, "cross_energy")) is not None:
         said = number(cross, 2, plus=True).replace("-", "−")
-        parts.append(f"in the sum of all, cross terms are {said} of the parts' energy")
-    left = len({one.adapter for one in failed if one.module is None})
-    if left:
-        parts.append(f"{left} not read")
+        yield f"In the sum of all, cross terms are {said} of the parts' energy."
+    if left := len({one.adapter for one in failed if one.module is None}):
+        yield f"{left} {'was' if left == 1 else 'were'} not read."
     if nowhere := len(plan.names) - len(plan.adapters):
-        parts.append(f"{nowhere} of another shape everywhere")
-    return "; ".join(parts) + "."
+        yield f"{nowhere} {'is' if nowhere == 1 else 'are'} of another shape everywhere."
 
 
 def _usual_rank(plan: Plan) -> int:
@@ -50,30 +54,32 @@ def _usual_rank(plan: Plan) -> int:
     return ranks.most_common(1)[0][0]
 
 
-def _alike(matrix: str, rows: Sequence[dict[str, Any]], *, start_given: bool) -> str:
+def _alike(matrix: str, rows: Sequence[dict[str, Any]], *, start_given: bool) -> Iterator[str]:
     """φ beside its nulls; those that only some places have stand beside φ of these."""
     phi, unrelated = (mean_of(rows, name) for name in ("phi", "gaussian_mean"))
-    # The span of a mean A is near a common start, if there was one, and holds what all have learnt as well.
-    start = "their start" if start_given else "the span of their mean A, start or learnt"
-    at: dict[tuple[int, ...], list[str]] = {
-        tuple(range(len(rows))): [f"unrelated ones {number(unrelated)}"]
-    }
-    for null, what in (("start", start), ("mean_adapter", "the mean ΔW's directions")):
+    every = tuple(range(len(rows)))
+    at = {every: [("unrelated ones", number(unrelated))]}
+    for null, what in (
+        ("start", "their start" if start_given else "their mean A"),
+        ("mean_adapter", "the mean ΔW's directions"),
+    ):
         known = tuple(k for k, row in enumerate(rows) if row.get(f"{null}_mean") is not None)
         if known:
-            mean = mean_of([rows[k] for k in known], f"{null}_mean")
-            at.setdefault(known, []).append(f"{number(mean)} if alike only in {what}")
-    whole, *some = at.items()
-    said = f"φ of {matrix} between two is {number(phi)} ({', '.join(whole[1])})"
-    for known, nulls in some:
+            mean = number(mean_of([rows[k] for k in known], f"{null}_mean"))
+            at.setdefault(known, []).append((f"ones alike only in {what}", mean))
+    yield f"φ of {matrix} between two is {number(phi)}: {_have(at.pop(every))}."
+    for known, nulls in at.items():
         places = f"{len(known)} of {counted(len(rows), 'place')}"
-        said += (
-            f", at {places} {number(mean_of([rows[k] for k in known], 'phi'))} ({', '.join(nulls)})"
-        )
-    return said
+        own = number(mean_of([rows[k] for k in known], "phi"))
+        yield f"At {places} it is {own}: {_have(nulls)}."
 
 
-def _held(rows: Sequence[dict[str, Any]], rank: int, *, start_given: bool) -> list[str]:
+def _have(nulls: Sequence[tuple[str, str]]) -> str:
+    (first, mean), *others = nulls
+    return ", ".join([f"{first} have {mean}", *(f"{what} {mean}" for what, mean in others)])
+
+
+def _held(rows: Sequence[dict[str, Any]], rank: int, *, start_given: bool) -> Iterator[str]:
     """What as many directions as the usual rank hold, found by the others, of their mean and of their start."""
     at: dict[str, dict[int, list[dict[str, Any]]]] = {name: {} for name in DIRECTIONS}
     for row in rows:
@@ -81,7 +87,7 @@ def _held(rows: Sequence[dict[str, Any]], rank: int, *, start_given: bool) -> li
             at[row["directions"]].setdefault(row["k"], []).append(row)
     places = {k: len(some) for k, some in at["shared"].items()}
     if not places:
-        return []
+        return
     # At every place; a mean adapter has fewer directions than all of them together.
     of_both = {
         k: count for k, count in places.items() if len(at["mean adapter"].get(k, ())) == count
@@ -90,13 +96,16 @@ def _held(rows: Sequence[dict[str, Any]], rank: int, *, start_given: bool) -> li
     k = min((k for k in among if among[k] == max(among.values())), key=lambda k: (abs(k - rank), k))
     held = mean_of(at["shared"][k], "left_out")
     if held is None:
-        return []
+        return
     said = [
-        f"{counted(k, 'input direction')} shared by the others hold {number(held)} of an adapter's ΔW"
+        f"{counted(k, 'input direction')} shared by the others hold{'s' if k == 1 else ''} {number(held)} of an adapter's ΔW"
     ]
-    start = "their start's" if start_given else "their mean A's"
-    for name, whose in (("mean adapter", "the mean adapter's"), ("start", start)):
+    for name, whose in (
+        ("mean adapter", "the mean adapter"),
+        ("start", "their start" if start_given else "their mean A"),
+    ):
         some = at[name].get(k, [])
         if len(some) == places[k] and (share := mean_of(some, "left_out")) is not None:
-            said.append(f"{whose} {number(share)}")
-    return [", ".join([*said, f"any {number(mean_of(at['shared'][k], 'chance'))}"])]
+            said.append(f"{k} of {whose} {number(share)}")
+    chance = number(mean_of(at["shared"][k], "chance"))
+    yield f"{', '.join(said)}, where k/d is {chance}."

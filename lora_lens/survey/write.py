@@ -20,7 +20,7 @@ from ..staging import none_empty, staged
 from .copies import copies_in, copies_said
 from .earlier import check_no_others, check_no_places_of_others, sweep_places, sweep_tables
 from .failing import failed_lines, failure, not_there
-from .far import HEAVY
+from .far import notes_on_far
 from .joining import join
 from .notes import notes_of
 from .one_thread import one_thread
@@ -36,7 +36,7 @@ from .tables import tables
 from .task import PlaceTask
 from .told import told, told_of_shard
 from .wider import wider
-from .words import summary
+from .words import sentences
 
 
 @in_plain_torch
@@ -224,7 +224,7 @@ def _part(
         f"them this shard's; the same command without --shard joins them when all are."
     )
     return SurveyResult(
-        folder, said, len(plan.adapters), len(plan.tasks), missing, failed_lines(failed), (),
+        folder, (said,), len(plan.adapters), len(plan.tasks), missing, failed_lines(failed), (),
         _files(there), told_of_shard(plan, failed, said, missing), (), (),
     )  # fmt: skip
 
@@ -246,13 +246,13 @@ def _joined(
         failed = [*failed, *joined.without]
         copies = copies_in(plan)
         notes = [*copies_said(copies), *notes_of(plan), *joined.notes]
-        if joined.outlying and joined.outlying.far:
-            notes.append(HEAVY)
+        if joined.outlying:
+            notes += notes_on_far(joined.outlying)
         if joined.merges:
             notes += wider(joined.places)
-        said = summary(plan, joined, failed, len(there), copies)
+        said = sentences(plan, joined, failed, len(there), copies)
         shown = tables(joined, failed, start_given=plan.start_given)
-        numbers = told(plan, joined, failed, said, len(there), notes)
+        numbers = told(plan, joined, failed, " ".join(said), len(there), notes)
         files = (("survey.md", page(said, shown, notes)), ("survey.json", as_json(numbers)))
         for name, text in files:
             (temporary / name).write_text(text, encoding="utf-8", errors="backslashreplace")

@@ -28,7 +28,7 @@ def test_json_is_the_functions_and_the_files(dozen: Path, tmp_path: Path) -> Non
     assert json.loads((tmp_path / "out" / "survey.json").read_text()) == found
     assert (found["rank"], found["seed"], found["version"]) == (2, 3, ll.__version__)
     assert found["findings"] == []
-    assert found["summary"].startswith("12 adapters at 4 places; φ of A between two is 0.0")
+    assert found["summary"].startswith("12 adapters at 4 places. φ of A between two is 0.0")
     assert set(found["questions"]) == {"spectrum", "pairs", "subspace", "outlying", "interference"}
     assert max(row["k"] for row in found["subspace"]) == 4
 
@@ -40,6 +40,10 @@ def test_tables_are_printed_and_written_as_both_kinds(dozen: Path, tmp_path: Pat
     for words in ("φ of all pairs by place", "Closest in A", "mean adapter", "Sum of all adapters"):
         assert words in done.stdout
         assert words in (out / "survey.md").read_text()
+    said = ll.survey(dozen, out).sentences
+    assert len(said) == 6
+    assert done.stdout.startswith("\n".join(one.split(":")[0] for one in said[:2]))
+    assert (out / "survey.md").read_text().startswith("\n\n".join(said[:2]))
     assert done.stderr == f"wrote {len(list(out.glob('*.*')))} files to {out}\n"
     for path in out.glob("*.parquet"):
         written, read = pd.read_csv(path.with_suffix(".csv")), pd.read_parquet(path)
@@ -56,7 +60,7 @@ def test_what_was_left_out_is_said(dozen: Path, tmp_path: Path) -> None:
     assert done.exit_code == 0
     assert done.stderr.count("left out: ") == 4
     assert "2 more, in failed.csv" in done.stderr
-    assert "5 not read" in done.stdout
+    assert "5 were not read." in done.stdout
 
 
 def test_failures_are_one_line(dozen: Path, tmp_path: Path) -> None:

@@ -25,12 +25,12 @@ def test_a_null_that_some_places_have_stands_beside_their_own_phi() -> None:
     """φ of all of them beside it would be an excess that is none."""
     some = {"phi": 0.1, "gaussian_mean": 0.1, "mean_adapter_mean": 0.1, "start_mean": 0.1}
     other = {"phi": 0.3, "gaussian_mean": 0.3, "mean_adapter_mean": None, "start_mean": 0.2}
-    assert _alike("B", [some, some, other], start_given=True) == (
-        "φ of B between two is 0.167 (unrelated ones 0.167, 0.133 if alike only in their start), at 2 of 3 places "
-        "0.100 (0.100 if alike only in the mean ΔW's directions)"
-    )
-    estimated = _alike("A", [some, some, other], start_given=False)
-    assert "0.133 if alike only in the span of their mean A, start or learnt" in estimated
+    assert list(_alike("B", [some, some, other], start_given=True)) == [
+        "φ of B between two is 0.167: unrelated ones have 0.167, ones alike only in their start 0.133.",
+        "At 2 of 3 places it is 0.100: ones alike only in the mean ΔW's directions have 0.100.",
+    ]
+    estimated, _ = _alike("A", [some, some, other], start_given=False)
+    assert "ones alike only in their mean A 0.133" in estimated
 
 
 def held(k: int, directions: str, left_out: float, count: int = 1) -> list[dict[str, object]]:
@@ -46,23 +46,22 @@ def held(k: int, directions: str, left_out: float, count: int = 1) -> list[dict[
 
 def test_what_the_others_hold_stands_beside_their_mean_and_start() -> None:
     rows = [*held(4, "shared", 0.9), *held(4, "mean adapter", 0.8), *held(4, "start", 0.7)]
-    assert _held(rows, 4, start_given=True) == [
-        "4 input directions shared by the others hold 0.900 of an adapter's ΔW, the mean adapter's 0.800, "
-        "their start's 0.700, any 0.062"
+    assert list(_held(rows, 4, start_given=True)) == [
+        "4 input directions shared by the others hold 0.900 of an adapter's ΔW, 4 of the mean adapter 0.800, "
+        "4 of their start 0.700, where k/d is 0.062."
     ]
-    assert "their mean A's 0.700" in _held(rows, 4, start_given=False)[0]
+    (said,) = _held(rows, 4, start_given=False)
+    assert "4 of their mean A 0.700" in said
 
 
 def test_the_mean_adapter_of_fewer_directions_is_compared_at_as_many() -> None:
     """One of 30 directions holds no 32, and a dash says nothing."""
     wide = held(32, "shared", 0.5)
     rows = [*wide, *held(16, "shared", 0.3), *held(16, "mean adapter", 0.2)]
-    assert (
-        "16 input directions shared by the others hold 0.300"
-        in _held(rows, 30, start_given=False)[0]
-    )
-    assert _held(wide, 30, start_given=False) == [
-        "32 input directions shared by the others hold 0.500 of an adapter's ΔW, any 0.500"
+    (said,) = _held(rows, 30, start_given=False)
+    assert said.startswith("16 input directions shared by the others hold 0.300")
+    assert list(_held(wide, 30, start_given=False)) == [
+        "32 input directions shared by the others hold 0.500 of an adapter's ΔW, where k/d is 0.500."
     ]
 
 
@@ -80,7 +79,7 @@ def test_a_direction_that_all_have_learnt_is_not_called_their_start(tmp_path: Pa
     said = ll.survey(tmp_path / "runs", tmp_path / "out", questions=["pairs"]).summary
     assert "in their start" not in said
     assert "at least" not in said
-    assert "if alike only in the span of their mean A, start or learnt" in said
+    assert "ones alike only in their mean A" in said
 
 
 def test_one_adapter_has_no_cross_terms(dozen: Path, tmp_path: Path) -> None:
@@ -101,8 +100,8 @@ def test_counts_are_of_what_is_in_the_tables(dozen: Path, tmp_path: Path) -> Non
     done = run_command("survey", str(dozen), "-o", str(tmp_path / "out"), "--questions", "pairs")
     told = json.loads((tmp_path / "out" / "survey.json").read_text())
     assert told["adapters"] == 13
-    assert told["summary"].startswith("13 adapters at 4 places; ")
-    assert told["summary"].endswith("; 1 of another shape everywhere.")
+    assert told["summary"].startswith("13 adapters at 4 places. ")
+    assert told["summary"].endswith(" 1 is of another shape everywhere.")
     for row in told["by_place"]:
         assert row["adapters"] == (13 if row["matrix"] == "A" else 12)
         assert row["pairs"] == row["adapters"] * (row["adapters"] - 1) // 2
@@ -232,7 +231,7 @@ def test_copies_of_an_adapter_are_counted_and_named(tmp_path: Path) -> None:
     for k in range(3):
         write_adapter(runs / f"seed-{k}", seed=k)
     once = ll.survey(runs, tmp_path / "once", questions=["pairs"])
-    assert once.summary.startswith("3 adapters at 4 places; ")
+    assert once.summary.startswith("3 adapters at 4 places. ")
     assert not any("same numbers" in note for note in once.notes)
 
     shutil.copytree(runs / "seed-1", tmp_path / "again" / "renamed")
@@ -243,7 +242,7 @@ def test_copies_of_an_adapter_are_counted_and_named(tmp_path: Path) -> None:
     shutil.copy(runs / "seed-1" / "adapter_config.json", other)
     given = [runs, runs / "seed-1" / "adapter_model.safetensors", tmp_path / "again", other]
     found = ll.survey(given, tmp_path / "out", questions=["pairs"])
-    assert found.summary.startswith("6 adapters, 2 of them copies of others, at 4 places; ")
+    assert found.summary.startswith("6 adapters, 2 of them copies of others, at 4 places. ")
     (said,) = [note for note in found.notes if "same numbers" in note]
     assert said == found.notes[0]
     assert said.startswith("2 adapters have the same numbers as another at every place (seed-1, ")
