@@ -24,11 +24,7 @@ def sentences(
 def _sentences(
     plan: Plan, joined: Joined, failed: Sequence[Failed], places: int, copies: Copies
 ) -> Iterator[str]:
-    twice = sum(len(names) - 1 for names in copies)
-    of_these = (
-        f", {twice} of them {'copies' if twice > 1 else 'a copy'} of others," if twice else ""
-    )
-    yield f"{counted(len(plan.adapters), 'adapter')}{of_these} at {counted(places, 'place')}."
+    yield from _who(plan, places, copies)
     if places < len(plan.tasks):
         yield (
             f"{len(plan.tasks) - places} of {counted(len(plan.tasks), 'place')} failed, and nothing here is of them."
@@ -47,6 +43,37 @@ def _sentences(
         yield f"{left} {'was' if left == 1 else 'were'} not read."
     if nowhere := len(plan.names) - len(plan.adapters):
         yield f"{nowhere} {'is' if nowhere == 1 else 'are'} of another shape everywhere."
+
+
+def _who(plan: Plan, places: int, copies: Copies) -> Iterator[str]:
+    """How many adapters of how many bases at how many places: means over what has nothing in common come first of all."""
+    twice = sum(len(names) - 1 for names in copies)
+    of_these = (
+        f", {twice} of them {'copies' if twice > 1 else 'a copy'} of others," if twice else ""
+    )
+    adapters = f"{counted(len(plan.adapters), 'adapter')}{of_these}"
+    bases = {known.base for known in plan.adapters.values() if known.base}
+    if len(bases) < 2 or plan.base is not None:
+        yield f"{adapters} at {counted(places, 'place')}."
+        return
+    if _share_a_place(plan):
+        yield f"{adapters} of {len(bases)} bases: numbers are over all of them."
+    else:
+        yield (
+            f"{adapters} of {len(bases)} bases, which share no place: numbers are over all of them; ask each base by itself."
+        )
+    at_most = max(Counter(piece.adapter for task in plan.tasks for piece in task.place.pieces).values())  # fmt: skip
+    no_more = f", none at more than {at_most}" if at_most < places else ""
+    yield f"They are at {counted(places, 'place')}{no_more}."
+
+
+def _share_a_place(plan: Plan) -> bool:
+    """Whether adapters that name different bases are somewhere together."""
+    together = (
+        {plan.adapters[piece.adapter].base for piece in task.place.pieces} - {None}
+        for task in plan.tasks
+    )
+    return any(len(bases) > 1 for bases in together)
 
 
 def _usual_rank(plan: Plan) -> int:

@@ -141,6 +141,8 @@ def test_adapters_of_different_bases_are_noted(dozen: Path, tmp_path: Path) -> N
     write_adapter(dozen / "b", seed=81, base="owner/other")
     done = run(dozen, "-o", tmp_path / "out", "--questions", "pairs")
     assert "note: the adapters name 2 base models (owner/one, owner/other)" in words(done.stdout)
+    told = "14 adapters of 2 bases: numbers are over all of them. They are at 4 places. φ of"
+    assert words(done.stdout).startswith(told)
     page = (tmp_path / "out" / "survey.md").read_text()
     notes = json.loads((tmp_path / "out" / "survey.json").read_text())["notes"]
     assert [line.removeprefix("- ") for line in page.splitlines() if line[:2] == "- "] == notes

@@ -285,3 +285,18 @@ def test_what_stands_for_an_unknown_start_is_called_so(
 
 def test_how_many_norms_there_are_says_nothing_of_a_start(dozen: Path, tmp_path: Path) -> None:
     assert ll.survey(dozen, tmp_path / "out", questions="spectrum").notes == ()
+
+
+@pytest.mark.parametrize("base", [None, "owner/one"])
+def test_bases_that_share_no_place_are_told_first(tmp_path: Path, base: str | None) -> None:
+    """Means were over both, and the sentence said nothing of it; of one base that is as it was asked."""
+    for k in range(3):
+        write_adapter(tmp_path / "runs" / f"a-{k}", seed=k, base="owner/one")
+        other = base or "owner/other"
+        write_adapter(tmp_path / "runs" / f"b-{k}", seed=k, modules=["elsewhere"], base=other)
+    said = ll.survey(tmp_path / "runs", tmp_path / "out", questions="pairs").summary
+    told = (
+        "6 adapters of 2 bases, which share no place: numbers are over all of them; ask each base by itself. "
+        "They are at 6 places, none at more than 4. "
+    )
+    assert said.startswith("6 adapters at 6 places. " if base else told)
