@@ -29,7 +29,8 @@ class SurveyResult:
         files: Names of the tables' files.
         place_files: Place to its file: (module, layer) to a path below `out`.
         numbers: All that the summary's files hold.
-        tables: The same for people.
+        tables: As much for people as a terminal has room for: of many places least, median and most, of shared directions one k.
+        whole_tables: The same with every place and every k.
         notes: What a reader should know.
     """
 
@@ -43,6 +44,7 @@ class SurveyResult:
     place_files: dict[tuple[str, int | None], str]
     numbers: dict[str, Any]
     tables: tuple[Table, ...]
+    whole_tables: tuple[Table, ...]
     notes: tuple[str, ...] = ()
 
     @property
@@ -72,10 +74,12 @@ class SurveyResult:
         return self.numbers | {"notes": list(self.notes)}
 
     def to_markdown(self) -> str:
-        """The sentences, the notes and the tables, as GitHub's Markdown."""
+        """The sentences, the notes and the whole tables, as GitHub's Markdown."""
+        from .page import page
+
+        return page(self.sentences, self.whole_tables, self.notes)
+
+    def _repr_markdown_(self) -> str:
         from .page import page
 
         return page(self.sentences, self.tables, self.notes)
-
-    def _repr_markdown_(self) -> str:
-        return self.to_markdown()

@@ -16,6 +16,7 @@ from ..show.wording import few
 from .families import Families
 from .joined import Joined
 from .planning import Failed
+from .usual_k import usual_k
 from .wider import wider
 
 _MOST = 12  # rows of a table for people
@@ -30,7 +31,7 @@ def mean_of(rows: Sequence[dict[str, Any]], name: str) -> float | None:
 
 
 def tables(
-    joined: Joined, failed: Sequence[Failed], *, start_given: bool = False
+    joined: Joined, failed: Sequence[Failed], *, start_given: bool = False, rank: int | None = None
 ) -> tuple[Table, ...]:
     """For people.
 
@@ -38,8 +39,10 @@ def tables(
         joined: What the last step has made.
         failed: What is left out, and why.
         start_given: Whether ``start`` is of an adapter saved before any training, and not of a mean A.
+        rank: The adapters' usual one, for as much as a terminal has room for: of many places least, median and most, and of shared
+            directions the k that is nearest below it. Without it there is a row for every place and every k.
     """
-    return tuple(_tables(joined, failed, "start" if start_given else "mean A"))
+    return tuple(_tables(joined, failed, "start" if start_given else "mean A", rank))
 
 
 def _among(pairs: int, by_chance: float | None) -> str:
@@ -48,9 +51,12 @@ def _among(pairs: int, by_chance: float | None) -> str:
     return f" ({pairs:,} pairs; unrelated, the closest has z {by_chance:+.1f})"
 
 
-def _tables(joined: Joined, failed: Sequence[Failed], start: str) -> Iterator[Table]:
+def _tables(
+    joined: Joined, failed: Sequence[Failed], start: str, rank: int | None
+) -> Iterator[Table]:
+    of_places = _in_short if rank is not None else _in_full
     if joined.places:
-        yield _place_table(joined.places, start)
+        yield of_places(_place_table(joined.places, start))
     for pairs in joined.pairs:
         if pairs.closest:
             rows = [
@@ -63,7 +69,8 @@ def _tables(joined: Joined, failed: Sequence[Failed], start: str) -> Iterator[Ta
     if joined.families:
         yield _cluster_table(joined.families)
     if joined.subspace:
-        yield _subspace_table(joined.subspace, start)
+        k = None if rank is None else usual_k(joined.subspace, rank)
+        yield _subspace_table(joined.subspace, start, k)
     if joined.outlying and (outlying := joined.outlying.far):
         head = ["adapter", "module", "layer", "what", "value", "median", "z", "p (Holm)"]
         rows = [
@@ -85,7 +92,7 @@ def _tables(joined: Joined, failed: Sequence[Failed], start: str) -> Iterator[Ta
             for row in joined.merges
         ]  # fmt: skip
         head = ["module", "layer", "cross energy ± sd of unrelated ones", "z"]
-        yield condensed(Table("Sum of all adapters", head, rows), most=_MOST, counted="places")
+        yield of_places(Table("Sum of all adapters", head, rows))
     if failed:
         rows = [
             [
@@ -128,8 +135,7 @@ def _place_table(rows: Sequence[dict[str, Any]], start: str) -> Table:
         for row in rows
     ]  # fmt: skip
     head += [start if name == "start" else name.replace("_", " ") for name in nulls]
-    by_place = Table("φ of all pairs by place", head, body)
-    return condensed(by_place, most=4 * _MOST, counted="places")
+    return Table("φ of all pairs by place", head, body)
 
 
 def _cluster_table(families: Sequence[Families]) -> Table:
@@ -153,19 +159,33 @@ def _cluster_table(families: Sequence[Families]) -> Table:
     )
 
 
-def _subspace_table(rows: Sequence[dict[str, Any]], start: str) -> Table:
+def _in_full(by_place: Table) -> Table:
+    return by_place
+
+
+def _in_short(by_place: Table) -> Table:
+    """Of many rows, places in layers, least, median and most."""
+    short = condensed(by_place, most=_MOST, counted="places")
+    if len(short.rows) >= len(by_place.rows):
+        return by_place
+    return short._replace(title=f"{short.title}; each is in survey.md")
+
+
+def _subspace_table(rows: Sequence[dict[str, Any]], start: str, k: int | None) -> Table:
+    """Of one k, or of every."""
     body = []
     for side in ("right", "left"):
         for name in DIRECTIONS:
-            for k in sorted({row["k"] for row in rows}):
-                some = [r for r in rows if (r["side"], r["directions"], r["k"]) == (side, name, k)]
+            for own in sorted({row["k"] for row in rows} if k is None else {k}):
+                some = [
+                    r for r in rows if (r["side"], r["directions"], r["k"]) == (side, name, own)
+                ]
                 if some:
-                    values = [
-                        number(mean_of(some, what)) for what in ("fitted", "left_out", "chance")
-                    ]
                     called = start if name == "start" else name
-                    body.append([side, called, str(k), str(len(some)), *values])
-    head = ["side", "directions", "k", "places", "fitted", "left out", "chance"]
-    return Table(
-        "Share of all adapters' ΔW that k directions hold, mean over the places", head, body
-    )
+                    values = [
+                        number(mean_of(some, what)) for what in ("left_out", "chance", "fitted")
+                    ]
+                    body.append([side, called, str(own), str(len(some)), *values])
+    title = "Share of all adapters' ΔW that k directions hold, mean over the places"
+    head = ["side", "directions", "k", "places", "left out", "chance", "fitted"]
+    return Table(title if k is None else f"{title}; other k are in survey.md", head, body)

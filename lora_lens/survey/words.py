@@ -11,7 +11,8 @@ from .copies import Copies
 from .far import said as said_of_far
 from .joined import Joined
 from .planning import Failed, Plan
-from .tables import DIRECTIONS, mean_of
+from .tables import mean_of
+from .usual_k import by_k, usual_k
 
 
 def sentences(
@@ -33,7 +34,7 @@ def _sentences(
         rows = [row for row in joined.places if row["matrix"] == matrix]
         if rows:
             yield from _alike(matrix, rows, start_given=plan.start_given)
-    yield from _held(joined.subspace, _usual_rank(plan), start_given=plan.start_given)
+    yield from _held(joined.subspace, plan.usual_rank, start_given=plan.start_given)
     if joined.outlying:
         yield from said_of_far(joined.outlying)
     if (cross := mean_of(joined.merges, "cross_energy")) is not None:
@@ -76,11 +77,6 @@ def _share_a_place(plan: Plan) -> bool:
     return any(len(bases) > 1 for bases in together)
 
 
-def _usual_rank(plan: Plan) -> int:
-    ranks = Counter(piece.rank for task in plan.tasks for piece in task.place.pieces)
-    return ranks.most_common(1)[0][0]
-
-
 def _alike(matrix: str, rows: Sequence[dict[str, Any]], *, start_given: bool) -> Iterator[str]:
     """φ beside its nulls; those that only some places have stand beside φ of these."""
     phi, unrelated = (mean_of(rows, name) for name in ("phi", "gaussian_mean"))
@@ -108,20 +104,11 @@ def _have(nulls: Sequence[tuple[str, str]]) -> str:
 
 def _held(rows: Sequence[dict[str, Any]], rank: int, *, start_given: bool) -> Iterator[str]:
     """What as many directions as the usual rank hold, found by the others, of their mean and of their start."""
-    at: dict[str, dict[int, list[dict[str, Any]]]] = {name: {} for name in DIRECTIONS}
-    for row in rows:
-        if row["side"] == "right" and row["left_out"] is not None:
-            at[row["directions"]].setdefault(row["k"], []).append(row)
-    places = {k: len(some) for k, some in at["shared"].items()}
-    if not places:
+    shared = by_k(rows, "shared")
+    if not shared:
         return
-    # At every place; a mean adapter has fewer directions than all of them together.
-    of_both = {
-        k: count for k, count in places.items() if len(at["mean adapter"].get(k, ())) == count
-    }
-    among = of_both or places
-    k = min((k for k in among if among[k] == max(among.values())), key=lambda k: (abs(k - rank), k))
-    held = mean_of(at["shared"][k], "left_out")
+    k = usual_k(rows, rank)
+    held = mean_of(shared[k], "left_out")
     if held is None:
         return
     said = [
@@ -131,8 +118,8 @@ def _held(rows: Sequence[dict[str, Any]], rank: int, *, start_given: bool) -> It
         ("mean adapter", "the mean adapter"),
         ("start", "their start" if start_given else "their mean A"),
     ):
-        some = at[name].get(k, [])
-        if len(some) == places[k] and (share := mean_of(some, "left_out")) is not None:
+        some = by_k(rows, name).get(k, [])
+        if len(some) == len(shared[k]) and (share := mean_of(some, "left_out")) is not None:
             said.append(f"{k} of {whose} {number(share)}")
-    chance = number(mean_of(at["shared"][k], "chance"))
+    chance = number(mean_of(shared[k], "chance"))
     yield f"{', '.join(said)}, where k/d is {chance}."

@@ -225,7 +225,7 @@ def _part(
     )
     return SurveyResult(
         folder, (said,), len(plan.adapters), len(plan.tasks), missing, failed_lines(failed), (),
-        _files(there), told_of_shard(plan, failed, said, missing), (), (),
+        _files(there), told_of_shard(plan, failed, said, missing), (), (), (),
     )  # fmt: skip
 
 
@@ -251,9 +251,12 @@ def _joined(
         if joined.merges:
             notes += wider(joined.places)
         said = sentences(plan, joined, failed, len(there), copies)
-        shown = tables(joined, failed, start_given=plan.start_given)
+        shown, whole = (
+            tables(joined, failed, start_given=plan.start_given, rank=rank)
+            for rank in (plan.usual_rank, None)
+        )
         numbers = told(plan, joined, failed, " ".join(said), len(there), notes)
-        files = (("survey.md", page(said, shown, notes)), ("survey.json", as_json(numbers)))
+        files = (("survey.md", page(said, whole, notes)), ("survey.json", as_json(numbers)))
         for name, text in files:
             (temporary / name).write_text(text, encoding="utf-8", errors="backslashreplace")
         check_no_others(folder, given)  # that came meanwhile
@@ -265,6 +268,6 @@ def _joined(
         notes.append(f"removed what an earlier survey of other questions left: {', '.join(gone)}")
     result = SurveyResult(
         folder, said, len(plan.adapters), len(plan.tasks), len(plan.tasks) - len(there), failed_lines(failed),
-        joined.files, _files(there), numbers, shown, tuple(notes),
+        joined.files, _files(there), numbers, shown, whole, tuple(notes),
     )  # fmt: skip
     return result, gone

@@ -132,11 +132,14 @@ def test_tables_of_many_places_leave_no_module_out() -> None:
         for name in names for k in range(20)
     ]  # fmt: skip
     pairs = FoundPairs("A and B", tuple(places), 0, [], None, tree.Clustered())
-    by_place, summed = tables(Joined(pairs=(pairs,), merges=tuple(merges)), ())
+    joined = Joined(pairs=(pairs,), merges=tuple(merges))
+    assert [len(table.rows) for table in tables(joined, ())] == [80, 40]
+    by_place, summed = tables(joined, (), rank=8)
     firsts = [row for row in by_place.rows if row[0]]
     assert [row[:4] for row in firsts] == [
         [name, matrix, "least", "20"] for matrix in "AB" for name in names
     ]
+    assert by_place.title.endswith("each column by itself; each is in survey.md")
     assert [row[5] for row in by_place.rows[3:6]] == ["0.0100", "0.1000", "0.2000"]
     assert [row[0] for row in summed.rows] == ["text.q", "", "", "vision.q", "", ""]
     assert summed.rows[-1][-2:] == ["0.190 ± 0.020", "+9.5"]
@@ -300,3 +303,29 @@ def test_bases_that_share_no_place_are_told_first(tmp_path: Path, base: str | No
         "They are at 6 places, none at more than 4. "
     )
     assert said.startswith("6 adapters at 6 places. " if base else told)
+
+
+def test_the_terminal_has_one_k_and_the_page_every(dozen: Path, tmp_path: Path) -> None:
+    """Six k of nine kinds of directions were three screens, `fitted`, which is no measure, first of all numbers."""
+    result = ll.survey(dozen, tmp_path / "out", questions=["subspace"])
+    (short,), (whole,) = result.tables, result.whole_tables
+    assert [*short.head] == [
+        "side", "directions", "k", "places", "left out", "chance", "fitted",
+    ]  # fmt: skip
+    assert {row[2] for row in short.rows} == {"2"}  # of rank 3
+    assert [row for row in whole.rows if row[2] == "2"] == [*short.rows]
+    assert {row[2] for row in whole.rows} >= {"1", "2", "4", "8"}
+    assert result.summary.partition(" input directions")[0].endswith(" 2")
+    assert (tmp_path / "out" / "survey.md").read_text() == result.to_markdown()
+    assert result._repr_markdown_().count("\n") < result.to_markdown().count("\n") - 20
+
+
+def test_what_is_short_has_fewer_rows(tmp_path: Path) -> None:
+    """Three rows a module are more than two layers have."""
+    modules = [f"m{at}" for at in range(8)]
+    for k in range(2):
+        write_adapter(tmp_path / "runs" / f"{k}", seed=k, modules=modules)
+    result = ll.survey(tmp_path / "runs", tmp_path / "out", questions=["pairs", "interference"])
+    assert [(table.title, len(table.rows)) for table in result.tables[:: len(result.tables) - 1]] == [
+        ("φ of all pairs by place", 32), ("Sum of all adapters", 16)
+    ]  # fmt: skip
