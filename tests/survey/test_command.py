@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 
 import lora_lens as ll
 from lora_lens.cli import app
+from lora_lens.survey import reading
 
 
 def run(*arguments: object) -> Result:
@@ -115,6 +116,34 @@ def test_a_folders_name_does_nothing_to_the_terminal(
     assert "\x1b" not in done.output
     (line,) = (one for one in done.stderr.splitlines() if one.startswith("left out: "))
     assert line.count("RED") == 1
+
+
+def test_a_path_of_no_adapter_stands_once_in_its_line(dozen: Path, tmp_path: Path) -> None:
+    (empty := tmp_path / "empty").mkdir()
+    given = [dozen, empty, tmp_path / "none"]
+    done = run(*given, "-o", tmp_path / "out", "--questions", "spectrum")
+    lines = [one for one in done.stderr.splitlines() if one.startswith("left out: ")]
+    assert [line.count(str(path)) for line, path in zip(lines, given[1:], strict=True)] == [1, 1]
+    assert lines[0].startswith(f"left out: {empty}: no adapter in or under it: no folder")
+
+
+def test_a_strangers_error_is_written_as_what_is_seen(
+    dozen: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("no \x1b[31mheader\u202e\nhere")
+
+    (dozen / "bad").mkdir()
+    (dozen / "bad" / "adapter_config.json").touch()
+    load = reading.load_adapter
+    monkeypatch.setattr(
+        reading, "load_adapter", lambda path, base: fail() if "bad" in path else load(path, base)
+    )
+    found = ll.survey(dozen, tmp_path / "out", questions="spectrum")
+    assert [reason for _, reason in found.failed] == ["ValueError: no \ufffd[31mheader\ufffd here"]
+    written = (tmp_path / "out" / "failed.csv").read_text()
+    assert "\x1b" not in written
+    assert "\u202e" not in written
 
 
 def words(text: str) -> str:
