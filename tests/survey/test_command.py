@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 import lora_lens as ll
 from lora_lens.cli import app
 from lora_lens.survey import reading
+from lora_lens.survey.glossary import legend
 
 
 def run(*arguments: object) -> Result:
@@ -51,6 +52,21 @@ def test_tables_are_printed_and_written_as_both_kinds(dozen: Path, tmp_path: Pat
         assert list(written.columns) == list(read.columns)
         assert len(written) == len(read)
     assert "nan" not in done.stdout.lower()
+
+
+def test_words_are_explained_where_that_is_asked(dozen: Path, tmp_path: Path) -> None:
+    done = run(dozen, "-o", tmp_path / "out", "--explain")
+    assert done.exit_code == 0
+    lines = legend(["pairs", "subspace", "outlying", "interference"])
+    assert all(words(line) in words(done.stdout) for line in lines)
+    for table in ll.survey(dozen, tmp_path / "out").tables:
+        for name in {"gaussian", "mean A", "mean adapter", "left out", "fitted"} & {*table.head}:
+            assert any(name in line.partition(": ")[0] or f"{name}:" in line for line in lines)
+    plain = run(dozen, "-o", tmp_path / "out")
+    assert "what the words mean: --explain" in plain.stdout
+    assert words(lines[-1]) not in words(plain.stdout)
+    shard = run(dozen, "-o", tmp_path / "part", "--shard", "1/4", "--explain")
+    assert shard.stdout.count("\n") <= 2
 
 
 def test_what_was_left_out_is_said(dozen: Path, tmp_path: Path) -> None:
