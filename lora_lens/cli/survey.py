@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from ..survey.questions import QUESTIONS
-from ..terminal.options import Base, ConventionChoice, Dtype, DtypeName, Json, Seed
+from ..terminal.options import Base, ConventionChoice, Dtype, DtypeName, Explain, Json, Seed
 
 NAME = "survey"
+_WORDS = "what the words mean: --explain"
 _FAILED = ("failed.csv", "failed.parquet")  # the second alone where there are very many rows
 
 
@@ -91,6 +92,7 @@ def run(
             help="Only every N-th place, beginning with the K-th; without it, later, all are joined.",
         ),
     ] = None,
+    explain: Explain = False,
     as_json: Json = False,
 ) -> None:
     """Any number of adapters, place by place, and what only many of them can tell.
@@ -134,10 +136,16 @@ def run(
         from rich.text import Text
 
         from ..show.console import notes, table
+        from ..survey.glossary import legend
 
-        said = Text(result.summary, style="bold")
+        said = [Text(one, style="bold") for one in result.sentences]
         told = (Text(""), *notes(result.notes)) if result.notes else ()
-        show_text(lambda _: Group(said, *map(table, result.tables), *told))
+        shown = [table(one, wide="members" in one.head) for one in result.tables]
+        words = legend(result.numbers["questions"]) if explain else [_WORDS]
+        below = [Text(line, style="dim") for line in words] if shown else []
+        if below and not told:
+            below.insert(0, Text(""))
+        show_text(lambda _: Group(*said, *shown, *told, *below))
     for name, reason in result.failed[:3]:
         echo(f"left out: {name}: {reason}", err=True)
     if len(result.failed) > 3:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 # PEFT's and loralib's, which are read where their file is named beside a configuration.
-_READ = re.compile(r"\.base_layer\.(weight|bias)$|(^|[._])lora_(embedding_)?[AB]([._]|$)")
+_READ = re.compile(r"\.base_layer\.(weight|bias)$|(^|[._])lora_(embedding_)?[AB](_[a-z])?(\.|$)")
 # DeepSpeed-Chat's, DeepSpeed's OptimizedLinear's, and those of libraries whose adapters lie apart as a rule.
 _OTHERS = re.compile(
     r"(^|[._])lora_([ab]|left_weight|right_weight|weight_[12]|down|up)(\.|$)|\.(hada_w[12]|lokr_w[12])(_[ab])?(\.|$)"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ..printable import printable
+
 
 def escaped(text: str) -> str:
     r"""The text with what UTF-8 does not hold as Python writes it.
@@ -14,10 +16,10 @@ def escaped(text: str) -> str:
 
 
 def escaped_line(text: str) -> str:
-    r"""The same in one line, whose words one blank parts. It may still hold what a terminal obeys.
+    r"""The same in one line, whose words one blank parts and of which all is seen: another library's error may hold anything.
 
     Example:
-        >>> escaped_line("no\n module  q")
-        'no module q'
+        >>> escaped_line("no\n module  q"), escaped_line("no \x1b[31mq")
+        ('no module q', 'no �[31mq')
     """
-    return " ".join(escaped(text).split())
+    return printable(" ".join(escaped(text).split()))

@@ -1,9 +1,9 @@
-"""Who is far from the others, in words: with what would have been seen, and by which assumption."""
+"""Who is far from the others, in words: with what would go unseen, and by which assumption."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +14,6 @@ from .joined_outlying import alone
 
 _SEEN = 10.0  # robust z that enough adapters are to show
 _MANY = 1_000
-HEAVY = (
-    "adapters far from the others: the level is of quantities that are Gaussian among adapters of one law; where they have "
-    "heavier tails, as where one direction of W0 outweighs the rest, more are named"
-)
 
 
 @dataclass(frozen=True)
@@ -81,39 +77,45 @@ def _enough(rows: Sequence[dict[str, Any]]) -> int | None:
     return None
 
 
-def said(found: Outlying) -> str | None:
-    """A part of a survey's sentence; None where nothing can be said."""
-    rows, known = found.rows, found.seen
-    adapters = {row["adapter"] for row in rows}
-    if len(adapters) < 2:
-        return None
+def said(found: Outlying) -> Iterator[str]:
+    """A sentence of who is far, and of what would go unseen; none where nothing can be said."""
+    known = found.seen
+    if _adapters(found) < 2:
+        return
     if not known["comparisons"]:
-        most = max(row["among"] for row in rows)
-        return f"too few adapters to call any far{_enough_said(known)}" if most < FEWEST else None
+        if max(row["among"] for row in found.rows) < FEWEST:
+            yield "There are too few adapters to call any far."
+        return
     names = {row["adapter"] for row in found.far}
-    first = known["least_z"][0]
-    least = f"{number(first['z'], 1)} on among {first['among']}"
-    if (last := known["least_z"][-1]) is not first:
-        least += f", {number(last['z'], 1)} among {last['among']}"
-    if first["z"] > 2 * _SEEN:
-        least += _enough_said(known)
-    who = counted(len(names), "adapter") if names else "no adapter"
-    few = known["by_norm_alone"]
-    left = (
-        f", of whom {few} are compared by the norm alone somewhere, for too few have their rank"
-        if few
-        else ""
-    )
-    return (
-        f"{who} far from the others (Holm at {LEVEL} if quantities are Gaussian, which errs more often where tails are heavier; "
-        f"one alone is seen from a robust z of {least}){left}"
+    least = [known["least_z"][0]]
+    if (last := known["least_z"][-1]) is not least[0]:
+        least.append(last)
+    blind = " or ".join(f"under {number(one['z'], 1)} among {one['among']}" for one in least)
+    who = counted(len(names), "adapter") if names else "No adapter"
+    yield (
+        f"{who} {'are' if len(names) > 1 else 'is'} far from the others; one alone with a robust z {blind} would go unseen."
     )
 
 
-def _enough_said(known: dict[str, Any]) -> str:
-    enough = known["enough"]
-    return (
-        f", {enough['adapters']} are enough for z of {enough['z']:.0f}"
-        if enough["adapters"]
-        else ""
-    )
+def notes_on_far(found: Outlying) -> Iterator[str]:
+    """What the level is of, who is compared by less, and how many adapters would do."""
+    known = found.seen
+    if _adapters(found) < 2:
+        return
+    enough = known["enough"]["adapters"]
+    if enough and (not known["comparisons"] or known["least_z"][0]["z"] > 2 * _SEEN):
+        yield f"{enough} adapters are enough for one with a robust z of {_SEEN:.0f} to be called far"
+    if few := known["by_norm_alone"]:
+        yield (
+            f"{counted(few, 'adapter')} {'is' if few == 1 else 'are'} compared by the norm alone somewhere, for fewer than {FEWEST} there have "
+            f"{'its' if few == 1 else 'their'} rank"
+        )
+    if known["comparisons"]:
+        yield (
+            f"who is far from the others is tested at {LEVEL} over all of {known['comparisons']:,} comparisons (Holm); the level is of quantities that "
+            f"are Gaussian among adapters of one law: where they have heavier tails, as where one direction of W0 outweighs the rest, more are named"
+        )
+
+
+def _adapters(found: Outlying) -> int:
+    return len({row["adapter"] for row in found.rows})

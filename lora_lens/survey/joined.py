@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .all_pairs.phi import FoundPairs
+from .families import Families
 from .far import Outlying
 from .planning import Failed
 
@@ -17,6 +18,7 @@ class Joined:
     Attributes:
         files: Names of the tables' files.
         pairs: Of each matrix.
+        families: Clusters of each matrix of which there is a tree.
         outlying: What lies far, corrected over all; None where nobody was compared.
         subspace: Rows of all places.
         merges: A row a place: the sum of all adapters.
@@ -26,6 +28,7 @@ class Joined:
 
     files: tuple[str, ...] = ()
     pairs: tuple[FoundPairs, ...] = ()
+    families: tuple[Families, ...] = ()
     outlying: Outlying | None = None
     subspace: tuple[dict[str, Any], ...] = ()
     merges: tuple[dict[str, Any], ...] = ()

@@ -12,6 +12,7 @@ from ..core.many_adapters.merging import cosine_sd
 from .all_pairs.phi import MATRICES, FoundPairs, Pairs
 from .all_pairs.tiles import read_tile, tiles
 from .escaped import escaped
+from .families import families_of
 from .far import outlying_of
 from .joined import Joined
 from .joined_outlying import outlying_rows
@@ -68,8 +69,9 @@ def join(plan: Plan, tasks: Sequence[PlaceTask], failed: Sequence[Failed], folde
     if "outlying" in asked:
         outlying = outlying_rows(plan, tasks)
         files += _write(folder, "outlying", [_columns(outlying)])
+    families = tuple(own for one in pairs if (own := families_of(one, plan.names)) is not None)
     return Joined(
-        files, tuple(pairs), outlying_of(outlying), tuple(subspace), tuple(merges), tuple(without), tuple(notes)
+        files, tuple(pairs), families, outlying_of(outlying), tuple(subspace), tuple(merges), tuple(without), tuple(notes)
     )  # fmt: skip
 
 

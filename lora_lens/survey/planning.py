@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -67,6 +68,17 @@ class Plan:
     def count(self) -> int:
         """One more than the largest number of an adapter."""
         return max(self.adapters, default=-1) + 1
+
+    @property
+    def usual_rank(self) -> int:
+        """That of most adapters, place by place."""
+        ranks = Counter(piece.rank for task in self.tasks for piece in task.place.pieces)
+        return ranks.most_common(1)[0][0]
+
+    @property
+    def start_given(self) -> bool:
+        """Whether an adapter saved before any training stands for the common start; of all places or of none."""
+        return any(task.start is not None for task in self.tasks)
 
 
 def read_some(task: ReadTask) -> list[tuple[Known, list[Piece]] | Unread]:

@@ -125,7 +125,7 @@ def read_adapter(
         raise
     except Exception as error:  # whatever a stranger's file makes a reader do, the others go on
         told = str(error) if isinstance(error, LensError) else f"{type(error).__name__}: {error}"
-        return Unread(path, _without(path, escaped_line(told)))
+        return Unread(path, without_path(path, escaped_line(told)))
     known = Known(
         path, adapter.method, adapter.base_model, adapter.base_commit,
         adapter.from_w0, adapter.caveats, of_base, any(one.rescaled for one in layers), adapter.fan_in_fan_out, adapter.origin.placement,
@@ -134,11 +134,12 @@ def read_adapter(
     return known, pieces
 
 
-def _without(path: str, reason: str) -> str:
+def without_path(path: str, reason: str) -> str:
     """A reason that stands beside the path, which it names as it is, by what can be seen of it as our own errors do, or quoted."""
     for shown in dict.fromkeys((escaped_line(path), escaped_line(one_line(path)))):
         reason = reason.removeprefix(f"{shown}: ").removeprefix(f"{shown} ")
         reason = reason.replace(f"{shown}{os.sep}", "")
+        reason = reason.replace(f"in or under {shown}:", "in or under it:")
     return reason.removeprefix(f"the path {path!r} ")
 
 

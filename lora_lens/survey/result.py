@@ -1,4 +1,4 @@
-"""What a survey has found: its folder, one sentence, and tables that are read when they are asked for."""
+"""What a survey has found: its folder, some sentences, and tables that are read when they are asked for."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class SurveyResult:
 
     Attributes:
         out: The folder.
-        summary: What is seen, in one sentence.
+        sentences: What is seen, each thing in one.
         adapters: How many are in the tables.
         places: Modules in layers.
         missing: Of these, how many have no file: another shard's, or failed.
@@ -29,12 +29,13 @@ class SurveyResult:
         files: Names of the tables' files.
         place_files: Place to its file: (module, layer) to a path below `out`.
         numbers: All that the summary's files hold.
-        tables: The same for people.
+        tables: As much for people as a terminal has room for: of many places least, median and most, of shared directions one k.
+        whole_tables: The same with every place and every k.
         notes: What a reader should know.
     """
 
     out: Path
-    summary: str
+    sentences: tuple[str, ...]
     adapters: int
     places: int
     missing: int
@@ -43,7 +44,13 @@ class SurveyResult:
     place_files: dict[tuple[str, int | None], str]
     numbers: dict[str, Any]
     tables: tuple[Table, ...]
+    whole_tables: tuple[Table, ...]
     notes: tuple[str, ...] = ()
+
+    @property
+    def summary(self) -> str:
+        """The sentences, one after the other."""
+        return " ".join(self.sentences)
 
     def __repr__(self) -> str:
         return f"<SurveyResult {self.out}: {self.summary}>"
@@ -67,10 +74,12 @@ class SurveyResult:
         return self.numbers | {"notes": list(self.notes)}
 
     def to_markdown(self) -> str:
-        """The sentence and the tables, as GitHub's Markdown."""
-        from ..show.text import as_markdown
+        """The sentences, the notes and the whole tables, as GitHub's Markdown."""
+        from .page import page
 
-        return as_markdown(self.tables, said=self.summary)
+        return page(self.sentences, self.whole_tables, self.notes)
 
     def _repr_markdown_(self) -> str:
-        return self.to_markdown()
+        from .page import page
+
+        return page(self.sentences, self.tables, self.notes)

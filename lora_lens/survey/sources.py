@@ -13,7 +13,7 @@ from ..files.adapter_folders import find_adapters
 from ..files.locate import user_path
 from ..formats.opening import all_stems, stands_alone
 from .escaped import escaped_line
-from .reading import Unread
+from .reading import Unread, without_path
 
 HUB = "hub:"
 _LIST = ".txt"
@@ -41,7 +41,8 @@ def adapters_meant(typed: Sequence[str | Path]) -> tuple[list[str], list[Unread]
             try:
                 here = find_adapters([name], all_stems(), stands_alone)
             except (AdapterError, FileFormatError) as error:
-                unread.append(Unread(name, escaped_line(str(error))))
+                told = escaped_line(str(error))
+                unread.append(Unread(name, without_path(str(user_path(name)), told)))
                 continue
             for path in here:
                 found.setdefault(path.resolve() if path.exists() else str(path), str(path))

@@ -30,6 +30,7 @@ def told(
             pairs.matrix: [{"one": one, "other": other, "phi": phi, "z": z} for one, other, phi, z in pairs.closest]
             for pairs in joined.pairs
         },
+        "clusters": {one.matrix: one.told() for one in joined.families},
         "subspace": joined.subspace,
         "outlying": joined.outlying.far if joined.outlying else [],
         "outlying_seen": joined.outlying.seen if joined.outlying else None,

@@ -15,15 +15,16 @@ from ..errors import LensError, OutputError
 from ..files.locate import user_path
 from ..plain_torch import in_plain_torch
 from ..several import several
-from ..show.text import as_json, as_markdown
+from ..show.text import as_json
 from ..staging import none_empty, staged
 from .copies import copies_in, copies_said
 from .earlier import check_no_others, check_no_places_of_others, sweep_places, sweep_tables
 from .failing import failed_lines, failure, not_there
-from .far import HEAVY
+from .far import notes_on_far
 from .joining import join
 from .notes import notes_of
 from .one_thread import one_thread
+from .page import page
 from .place import run_place
 from .planning import PLACES, Failed, Plan, make_plan
 from .result import SurveyResult
@@ -31,10 +32,11 @@ from .running import Runner, dask_runner
 from .settings import Settings, check_settings, questions_named
 from .sources import adapters_meant
 from .table import parquet, told_by
+from .tables import tables
 from .task import PlaceTask
 from .told import told, told_of_shard
 from .wider import wider
-from .words import summary, tables
+from .words import sentences
 
 
 @in_plain_torch
@@ -222,8 +224,8 @@ def _part(
         f"them this shard's; the same command without --shard joins them when all are."
     )
     return SurveyResult(
-        folder, said, len(plan.adapters), len(plan.tasks), missing, failed_lines(failed), (),
-        _files(there), told_of_shard(plan, failed, said, missing), (), (),
+        folder, (said,), len(plan.adapters), len(plan.tasks), missing, failed_lines(failed), (),
+        _files(there), told_of_shard(plan, failed, said, missing), (), (), (),
     )  # fmt: skip
 
 
@@ -244,15 +246,18 @@ def _joined(
         failed = [*failed, *joined.without]
         copies = copies_in(plan)
         notes = [*copies_said(copies), *notes_of(plan), *joined.notes]
-        if joined.outlying and joined.outlying.far:
-            notes.append(HEAVY)
+        if joined.outlying:
+            notes += notes_on_far(joined.outlying)
         if joined.merges:
             notes += wider(joined.places)
-        said = summary(plan, joined, failed, len(there), copies)
-        shown = tables(joined, failed)
-        numbers = told(plan, joined, failed, said, len(there), notes)
-        page = as_markdown(shown, said=said)
-        for name, text in (("survey.md", page), ("survey.json", as_json(numbers))):
+        said = sentences(plan, joined, failed, len(there), copies)
+        shown, whole = (
+            tables(joined, failed, start_given=plan.start_given, rank=rank)
+            for rank in (plan.usual_rank, None)
+        )
+        numbers = told(plan, joined, failed, " ".join(said), len(there), notes)
+        files = (("survey.md", page(said, whole, notes)), ("survey.json", as_json(numbers)))
+        for name, text in files:
             (temporary / name).write_text(text, encoding="utf-8", errors="backslashreplace")
         check_no_others(folder, given)  # that came meanwhile
     if len(there) == len(plan.tasks):
@@ -263,6 +268,6 @@ def _joined(
         notes.append(f"removed what an earlier survey of other questions left: {', '.join(gone)}")
     result = SurveyResult(
         folder, said, len(plan.adapters), len(plan.tasks), len(plan.tasks) - len(there), failed_lines(failed),
-        joined.files, _files(there), numbers, shown, tuple(notes),
+        joined.files, _files(there), numbers, shown, whole, tuple(notes),
     )  # fmt: skip
     return result, gone

@@ -68,7 +68,7 @@ def written(folder: Path, *holders: str) -> Path:
     [
         (("llm.", "visual_encoder."), "llm and visual_encoder"),
         (("model.", "ema_model."), "ema_model and model"),
-        (("", "module.teacher."), "module.teacher and nothing"),
+        (("", "module.teacher."), "module.teacher and no name of its own"),
     ],
 )
 def test_two_models_side_by_side_have_not_one_alpha(

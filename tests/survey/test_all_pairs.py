@@ -61,6 +61,7 @@ def test_a_tree_of_parts_leaves_out_who_has_holes() -> None:
         found.add(ONE[at], OTHER[at], phi[at], *moments)
     clustered = found.found()
     assert clustered.adapters == tuple(range(11))
+    assert clustered.outside == (11,)
     assert len(set(clustered.clusters[:5])) == len(set(clustered.clusters[5:])) == 1
     assert len(set(clustered.clusters)) == 2
     assert clustered.notes == (

@@ -14,6 +14,8 @@ from typer.testing import CliRunner, Result
 
 import lora_lens as ll
 from lora_lens.cli import app
+from lora_lens.survey import reading
+from lora_lens.survey.glossary import legend
 
 
 def run(*arguments: object) -> Result:
@@ -28,7 +30,7 @@ def test_json_is_the_functions_and_the_files(dozen: Path, tmp_path: Path) -> Non
     assert json.loads((tmp_path / "out" / "survey.json").read_text()) == found
     assert (found["rank"], found["seed"], found["version"]) == (2, 3, ll.__version__)
     assert found["findings"] == []
-    assert found["summary"].startswith("12 adapters at 4 places; φ of A between two is 0.0")
+    assert found["summary"].startswith("12 adapters at 4 places. φ of A between two is 0.0")
     assert set(found["questions"]) == {"spectrum", "pairs", "subspace", "outlying", "interference"}
     assert max(row["k"] for row in found["subspace"]) == 4
 
@@ -40,12 +42,31 @@ def test_tables_are_printed_and_written_as_both_kinds(dozen: Path, tmp_path: Pat
     for words in ("φ of all pairs by place", "Closest in A", "mean adapter", "Sum of all adapters"):
         assert words in done.stdout
         assert words in (out / "survey.md").read_text()
+    said = ll.survey(dozen, out).sentences
+    assert len(said) == 6
+    assert done.stdout.startswith("\n".join(one.split(":")[0] for one in said[:2]))
+    assert (out / "survey.md").read_text().startswith("\n\n".join(said[:2]))
     assert done.stderr == f"wrote {len(list(out.glob('*.*')))} files to {out}\n"
     for path in out.glob("*.parquet"):
         written, read = pd.read_csv(path.with_suffix(".csv")), pd.read_parquet(path)
         assert list(written.columns) == list(read.columns)
         assert len(written) == len(read)
     assert "nan" not in done.stdout.lower()
+
+
+def test_words_are_explained_where_that_is_asked(dozen: Path, tmp_path: Path) -> None:
+    done = run(dozen, "-o", tmp_path / "out", "--explain")
+    assert done.exit_code == 0
+    lines = legend(["pairs", "subspace", "outlying", "interference"])
+    assert all(words(line) in words(done.stdout) for line in lines)
+    for table in ll.survey(dozen, tmp_path / "out").tables:
+        for name in {"gaussian", "mean A", "mean adapter", "left out", "fitted"} & {*table.head}:
+            assert any(name in line.partition(": ")[0] or f"{name}:" in line for line in lines)
+    plain = run(dozen, "-o", tmp_path / "out")
+    assert "what the words mean: --explain" in plain.stdout
+    assert words(lines[-1]) not in words(plain.stdout)
+    shard = run(dozen, "-o", tmp_path / "part", "--shard", "1/4", "--explain")
+    assert shard.stdout.count("\n") <= 2
 
 
 def test_what_was_left_out_is_said(dozen: Path, tmp_path: Path) -> None:
@@ -56,7 +77,7 @@ def test_what_was_left_out_is_said(dozen: Path, tmp_path: Path) -> None:
     assert done.exit_code == 0
     assert done.stderr.count("left out: ") == 4
     assert "2 more, in failed.csv" in done.stderr
-    assert "5 not read" in done.stdout
+    assert "5 were not read." in done.stdout
 
 
 def test_failures_are_one_line(dozen: Path, tmp_path: Path) -> None:
@@ -113,6 +134,34 @@ def test_a_folders_name_does_nothing_to_the_terminal(
     assert line.count("RED") == 1
 
 
+def test_a_path_of_no_adapter_stands_once_in_its_line(dozen: Path, tmp_path: Path) -> None:
+    (empty := tmp_path / "empty").mkdir()
+    given = [dozen, empty, tmp_path / "none"]
+    done = run(*given, "-o", tmp_path / "out", "--questions", "spectrum")
+    lines = [one for one in done.stderr.splitlines() if one.startswith("left out: ")]
+    assert [line.count(str(path)) for line, path in zip(lines, given[1:], strict=True)] == [1, 1]
+    assert lines[0].startswith(f"left out: {empty}: no adapter in or under it: no folder")
+
+
+def test_a_strangers_error_is_written_as_what_is_seen(
+    dozen: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("no \x1b[31mheader\u202e\nhere")
+
+    (dozen / "bad").mkdir()
+    (dozen / "bad" / "adapter_config.json").touch()
+    load = reading.load_adapter
+    monkeypatch.setattr(
+        reading, "load_adapter", lambda path, base: fail() if "bad" in path else load(path, base)
+    )
+    found = ll.survey(dozen, tmp_path / "out", questions="spectrum")
+    assert [reason for _, reason in found.failed] == ["ValueError: no \ufffd[31mheader\ufffd here"]
+    written = (tmp_path / "out" / "failed.csv").read_text()
+    assert "\x1b" not in written
+    assert "\u202e" not in written
+
+
 def words(text: str) -> str:
     """Without the ends of lines."""
     return " ".join(text.split())
@@ -137,6 +186,11 @@ def test_adapters_of_different_bases_are_noted(dozen: Path, tmp_path: Path) -> N
     write_adapter(dozen / "b", seed=81, base="owner/other")
     done = run(dozen, "-o", tmp_path / "out", "--questions", "pairs")
     assert "note: the adapters name 2 base models (owner/one, owner/other)" in words(done.stdout)
+    told = "14 adapters of 2 bases: numbers are over all of them. They are at 4 places. φ of"
+    assert words(done.stdout).startswith(told)
+    page = (tmp_path / "out" / "survey.md").read_text()
+    notes = json.loads((tmp_path / "out" / "survey.json").read_text())["notes"]
+    assert [line.removeprefix("- ") for line in page.splitlines() if line[:2] == "- "] == notes
 
 
 def test_dora_is_said_to_be_taken_by_its_factors(dozen: Path, tmp_path: Path) -> None:

@@ -256,7 +256,7 @@ def test_of_more_directions_than_there_are_no_share_is_told(tmp_path: Path) -> N
     assert right["left_out"].tolist() == pytest.approx([1] * 4)  # one holds all, and eight do
     for side in ("right", "left"):
         assert held.loc[side, "mean adapter"].index.tolist() == [1]
-    assert "1 input direction shared by the others hold 1.000" in result.summary
+    assert "1 input direction shared by the others holds 1.000" in result.summary
 
 
 def test_a_subspace_that_all_share_is_found_and_told_from_the_mean_adapter(tmp_path: Path) -> None:
@@ -314,7 +314,7 @@ def test_families_are_clusters_and_a_far_one_is_named(tmp_path: Path) -> None:
     assert set(far["adapter"]) == {"5"}
     assert set(far["quantity"]) == {"log10 norm"}
     assert far["module"].isna().sum() == 1  # and over all places
-    assert "1 adapter far from the others" in result.summary
+    assert "1 adapter is far from the others" in result.summary
 
 
 def test_unrelated_adapters_show_nothing(dozen: Path, tmp_path: Path) -> None:

@@ -238,7 +238,7 @@ def test_a_full_disk_leaves_whole_files_and_the_same_call_goes_on(
     assert f"places failed, the others are in {out}; the same" in str(caught.value)
     told = json.loads((out / "survey.json").read_text())
     assert told["failed"][0]["module"] == "query"
-    assert told["summary"].startswith("12 adapters at 3 places; 1 of 4 places failed, and nothing")
+    assert told["summary"].startswith("12 adapters at 3 places. 1 of 4 places failed, and nothing")
     ll.survey(dozen, out)
     assert everything(out) == serial
 

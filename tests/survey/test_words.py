@@ -17,19 +17,20 @@ from lora_lens.survey.all_pairs import kinds, tiles, tree
 from lora_lens.survey.all_pairs.phi import FoundPairs
 from lora_lens.survey.joined import Joined
 from lora_lens.survey.planning import Failed
-from lora_lens.survey.words import _alike, _held, tables
+from lora_lens.survey.tables import tables
+from lora_lens.survey.words import _alike, _held
 
 
 def test_a_null_that_some_places_have_stands_beside_their_own_phi() -> None:
     """φ of all of them beside it would be an excess that is none."""
     some = {"phi": 0.1, "gaussian_mean": 0.1, "mean_adapter_mean": 0.1, "start_mean": 0.1}
     other = {"phi": 0.3, "gaussian_mean": 0.3, "mean_adapter_mean": None, "start_mean": 0.2}
-    assert _alike("B", [some, some, other], start_given=True) == (
-        "φ of B between two is 0.167 (unrelated ones 0.167, 0.133 if alike only in their start), at 2 of 3 places "
-        "0.100 (0.100 if alike only in the mean ΔW's directions)"
-    )
-    estimated = _alike("A", [some, some, other], start_given=False)
-    assert "0.133 if alike only in the span of their mean A, start or learnt" in estimated
+    assert list(_alike("B", [some, some, other], start_given=True)) == [
+        "φ of B between two is 0.167: unrelated ones have 0.167, ones alike only in their start 0.133.",
+        "At 2 of 3 places it is 0.100: ones alike only in the mean ΔW's directions have 0.100.",
+    ]
+    estimated, _ = _alike("A", [some, some, other], start_given=False)
+    assert "ones alike only in their mean A 0.133" in estimated
 
 
 def held(k: int, directions: str, left_out: float, count: int = 1) -> list[dict[str, object]]:
@@ -45,23 +46,22 @@ def held(k: int, directions: str, left_out: float, count: int = 1) -> list[dict[
 
 def test_what_the_others_hold_stands_beside_their_mean_and_start() -> None:
     rows = [*held(4, "shared", 0.9), *held(4, "mean adapter", 0.8), *held(4, "start", 0.7)]
-    assert _held(rows, 4, start_given=True) == [
-        "4 input directions shared by the others hold 0.900 of an adapter's ΔW, the mean adapter's 0.800, "
-        "their start's 0.700, any 0.062"
+    assert list(_held(rows, 4, start_given=True)) == [
+        "4 input directions shared by the others hold 0.900 of an adapter's ΔW, 4 of the mean adapter 0.800, "
+        "4 of their start 0.700, where k/d is 0.062."
     ]
-    assert "their mean A's 0.700" in _held(rows, 4, start_given=False)[0]
+    (said,) = _held(rows, 4, start_given=False)
+    assert "4 of their mean A 0.700" in said
 
 
 def test_the_mean_adapter_of_fewer_directions_is_compared_at_as_many() -> None:
     """One of 30 directions holds no 32, and a dash says nothing."""
     wide = held(32, "shared", 0.5)
     rows = [*wide, *held(16, "shared", 0.3), *held(16, "mean adapter", 0.2)]
-    assert (
-        "16 input directions shared by the others hold 0.300"
-        in _held(rows, 30, start_given=False)[0]
-    )
-    assert _held(wide, 30, start_given=False) == [
-        "32 input directions shared by the others hold 0.500 of an adapter's ΔW, any 0.500"
+    (said,) = _held(rows, 30, start_given=False)
+    assert said.startswith("16 input directions shared by the others hold 0.300")
+    assert list(_held(wide, 30, start_given=False)) == [
+        "32 input directions shared by the others hold 0.500 of an adapter's ΔW, where k/d is 0.500."
     ]
 
 
@@ -79,7 +79,7 @@ def test_a_direction_that_all_have_learnt_is_not_called_their_start(tmp_path: Pa
     said = ll.survey(tmp_path / "runs", tmp_path / "out", questions=["pairs"]).summary
     assert "in their start" not in said
     assert "at least" not in said
-    assert "if alike only in the span of their mean A, start or learnt" in said
+    assert "ones alike only in their mean A" in said
 
 
 def test_one_adapter_has_no_cross_terms(dozen: Path, tmp_path: Path) -> None:
@@ -100,8 +100,8 @@ def test_counts_are_of_what_is_in_the_tables(dozen: Path, tmp_path: Path) -> Non
     done = run_command("survey", str(dozen), "-o", str(tmp_path / "out"), "--questions", "pairs")
     told = json.loads((tmp_path / "out" / "survey.json").read_text())
     assert told["adapters"] == 13
-    assert told["summary"].startswith("13 adapters at 4 places; ")
-    assert told["summary"].endswith("; 1 of another shape everywhere.")
+    assert told["summary"].startswith("13 adapters at 4 places. ")
+    assert told["summary"].endswith(" 1 is of another shape everywhere.")
     for row in told["by_place"]:
         assert row["adapters"] == (13 if row["matrix"] == "A" else 12)
         assert row["pairs"] == row["adapters"] * (row["adapters"] - 1) // 2
@@ -132,11 +132,14 @@ def test_tables_of_many_places_leave_no_module_out() -> None:
         for name in names for k in range(20)
     ]  # fmt: skip
     pairs = FoundPairs("A and B", tuple(places), 0, [], None, tree.Clustered())
-    by_place, summed = tables(Joined(pairs=(pairs,), merges=tuple(merges)), ())
+    joined = Joined(pairs=(pairs,), merges=tuple(merges))
+    assert [len(table.rows) for table in tables(joined, ())] == [80, 40]
+    by_place, summed = tables(joined, (), rank=8)
     firsts = [row for row in by_place.rows if row[0]]
     assert [row[:4] for row in firsts] == [
         [name, matrix, "least", "20"] for matrix in "AB" for name in names
     ]
+    assert by_place.title.endswith("each column by itself; each is in survey.md")
     assert [row[5] for row in by_place.rows[3:6]] == ["0.0100", "0.1000", "0.2000"]
     assert [row[0] for row in summed.rows] == ["text.q", "", "", "vision.q", "", ""]
     assert summed.rows[-1][-2:] == ["0.190 ± 0.020", "+9.5"]
@@ -187,6 +190,9 @@ def test_a_cut_that_is_not_at_chance_is_told(tmp_path: Path, starts: int) -> Non
     result = ll.survey(tmp_path / "runs", tmp_path / "out", questions=["pairs"])
     clusters = result.table("clusters").groupby("matrix")["cluster"].nunique()
     assert clusters["A"] == starts
+    found = result.to_dict()["clusters"]["A"]
+    assert [len(one["members"]) for one in found["clusters"]] == [12 // starts] * starts
+    assert found["in_none"] == found["not_in_the_tree"] == []
     told = [note for note in result.notes if "largest gap, which is arbitrary" in note]
     assert len(told) == (starts > 1)
     assert all(note.startswith("every merge of A's tree is above chance") for note in told)
@@ -212,6 +218,10 @@ def test_z_of_merges_are_no_test_where_a_are_alike(tmp_path: Path, alike: bool) 
         one for one in result.notes if alike and one.startswith("φ of A between two is")
     ]
     assert any("are no test here" in one for one in result.notes) == alike
+    page = (tmp_path / "out" / "survey.md").read_text()
+    assert ("are no test here" in page) == alike
+    (summed,) = [table for table in result.tables if table.title.startswith("Sum of all")]
+    assert all((row[-1] == "–") == alike for row in summed.rows)
     told = json.loads((tmp_path / "out" / "survey.json").read_text())
     z = [row["z"] for row in told["merges"]]
     assert len(z) == 60
@@ -224,7 +234,7 @@ def test_copies_of_an_adapter_are_counted_and_named(tmp_path: Path) -> None:
     for k in range(3):
         write_adapter(runs / f"seed-{k}", seed=k)
     once = ll.survey(runs, tmp_path / "once", questions=["pairs"])
-    assert once.summary.startswith("3 adapters at 4 places; ")
+    assert once.summary.startswith("3 adapters at 4 places. ")
     assert not any("same numbers" in note for note in once.notes)
 
     shutil.copytree(runs / "seed-1", tmp_path / "again" / "renamed")
@@ -235,7 +245,7 @@ def test_copies_of_an_adapter_are_counted_and_named(tmp_path: Path) -> None:
     shutil.copy(runs / "seed-1" / "adapter_config.json", other)
     given = [runs, runs / "seed-1" / "adapter_model.safetensors", tmp_path / "again", other]
     found = ll.survey(given, tmp_path / "out", questions=["pairs"])
-    assert found.summary.startswith("6 adapters, 2 of them copies of others, at 4 places; ")
+    assert found.summary.startswith("6 adapters, 2 of them copies of others, at 4 places. ")
     (said,) = [note for note in found.notes if "same numbers" in note]
     assert said == found.notes[0]
     assert said.startswith("2 adapters have the same numbers as another at every place (seed-1, ")
@@ -255,3 +265,67 @@ def test_too_many_for_a_tree_are_told_once_of_each_matrix(
         f"no clusters of {matrix}: a tree is made of at most 2 adapters, and these are 3"
         for matrix in "AB"
     ]
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_what_stands_for_an_unknown_start_is_called_so(
+    dozen: Path, tmp_path: Path, given: bool
+) -> None:
+    """It was headed as the start, which it is of none where runs of two seeds are in."""
+    start = write_adapter(tmp_path / "start", seed=90) if given else None
+    asked = ["pairs", "subspace"]
+    result = ll.survey(dozen, tmp_path / "out", questions=asked, start=start)
+    told = [note for note in result.notes if note.startswith("runs of one seed begin with the same A")]  # fmt: skip
+    assert len(told) == (not given)
+    shown = (tmp_path / "out" / "survey.md").read_text()
+    own, other = ("start", "mean A") if given else ("mean A", "start")
+    cells = {cell.strip() for line in shown.splitlines() for cell in line.split("|")}
+    assert own in cells
+    assert other not in cells
+    assert "start_mean" in result.table("places")
+    assert "start" in set(result.table("subspace")["directions"])
+
+
+def test_how_many_norms_there_are_says_nothing_of_a_start(dozen: Path, tmp_path: Path) -> None:
+    assert ll.survey(dozen, tmp_path / "out", questions="spectrum").notes == ()
+
+
+@pytest.mark.parametrize("base", [None, "owner/one"])
+def test_bases_that_share_no_place_are_told_first(tmp_path: Path, base: str | None) -> None:
+    """Means were over both, and the sentence said nothing of it; of one base that is as it was asked."""
+    for k in range(3):
+        write_adapter(tmp_path / "runs" / f"a-{k}", seed=k, base="owner/one")
+        other = base or "owner/other"
+        write_adapter(tmp_path / "runs" / f"b-{k}", seed=k, modules=["elsewhere"], base=other)
+    said = ll.survey(tmp_path / "runs", tmp_path / "out", questions="pairs").summary
+    told = (
+        "6 adapters of 2 bases, which share no place: numbers are over all of them; ask each base by itself. "
+        "They are at 6 places, none at more than 4. "
+    )
+    assert said.startswith("6 adapters at 6 places. " if base else told)
+
+
+def test_the_terminal_has_one_k_and_the_page_every(dozen: Path, tmp_path: Path) -> None:
+    """Six k of nine kinds of directions were three screens, `fitted`, which is no measure, first of all numbers."""
+    result = ll.survey(dozen, tmp_path / "out", questions=["subspace"])
+    (short,), (whole,) = result.tables, result.whole_tables
+    assert [*short.head] == [
+        "side", "directions", "k", "places", "left out", "chance", "fitted",
+    ]  # fmt: skip
+    assert {row[2] for row in short.rows} == {"2"}  # of rank 3
+    assert [row for row in whole.rows if row[2] == "2"] == [*short.rows]
+    assert {row[2] for row in whole.rows} >= {"1", "2", "4", "8"}
+    assert result.summary.partition(" input directions")[0].endswith(" 2")
+    assert (tmp_path / "out" / "survey.md").read_text() == result.to_markdown()
+    assert result._repr_markdown_().count("\n") < result.to_markdown().count("\n") - 20
+
+
+def test_what_is_short_has_fewer_rows(tmp_path: Path) -> None:
+    """Three rows a module are more than two layers have."""
+    modules = [f"m{at}" for at in range(8)]
+    for k in range(2):
+        write_adapter(tmp_path / "runs" / f"{k}", seed=k, modules=modules)
+    result = ll.survey(tmp_path / "runs", tmp_path / "out", questions=["pairs", "interference"])
+    assert [(table.title, len(table.rows)) for table in result.tables[:: len(result.tables) - 1]] == [
+        ("φ of all pairs by place", 32), ("Sum of all adapters", 16)
+    ]  # fmt: skip

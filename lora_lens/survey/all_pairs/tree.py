@@ -22,11 +22,13 @@ class Clustered:
     Attributes:
         adapters: Numbers of those that are in it; none where there is no tree.
         clusters: Each one's cluster, in that order.
+        outside: Numbers of those that have a φ, and are not in it.
         notes: Sentences.
     """
 
     adapters: tuple[int, ...] = ()
     clusters: tuple[int, ...] = ()
+    outside: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -60,13 +62,14 @@ class Tree:
         grids, self._grids = self._grids, []
         notes = []
         kept = _complete(grids[0])
-        known = int(np.isfinite(grids[0]).any(1).sum())
-        if len(kept) < known:
+        known = np.flatnonzero(np.isfinite(grids[0]).any(1)).tolist()
+        if len(kept) < len(known):
             notes.append(
-                f"clusters of {self._matrix} are of {len(kept)} of {known} adapters: the others share no place with some of these"
+                f"clusters of {self._matrix} are of {len(kept)} of {len(known)} adapters: the others share no place with some of these"
             )
+        outside = tuple(sorted({*known} - {*kept}))
         if len(kept) < 2:
-            return Clustered(notes=tuple(notes))
+            return Clustered(outside=outside, notes=tuple(notes))
         phi, mean, sd = (
             _whole(grid, kept, own) for grid, own in zip(grids, (1.0, None, None), strict=True)
         )
@@ -78,7 +81,7 @@ class Tree:
                 f"every merge of {self._matrix}'s tree is above chance, so that it is cut at its largest gap, which is arbitrary: adapters of "
                 f"different clusters are alike, too"
             )
-        return Clustered(tuple(kept), found.clusters, tuple(notes))
+        return Clustered(tuple(kept), found.clusters, outside, tuple(notes))
 
 
 def _whole(grid: NDArray[np.float32], kept: Sequence[int], own: float | None) -> Array:

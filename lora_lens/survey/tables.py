@@ -1,0 +1,191 @@
+"""The tables of a survey, for people."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import PurePath
+from typing import Any
+
+import numpy as np
+
+from ..show.elided import elided
+from ..show.layout import NONE, Table, beside, counted, layer_number, number, p_value
+from ..show.many_rows import condensed
+from ..show.wording import few
+from .families import Families
+from .joined import Joined
+from .planning import Failed
+from .usual_k import usual_k
+from .wider import wider
+
+_MOST = 12  # rows of a table for people
+_MEMBERS = 6  # names of a cluster
+DIRECTIONS = ("shared", "mean adapter", "shared beside the mean", "start", "random adapters")
+
+
+def mean_of(rows: Sequence[dict[str, Any]], name: str) -> float | None:
+    """Over the rows that have a number of that name; None where none has."""
+    known = [row[name] for row in rows if row.get(name) is not None and np.isfinite(row[name])]
+    return float(np.mean(known)) if known else None
+
+
+def tables(
+    joined: Joined, failed: Sequence[Failed], *, start_given: bool = False, rank: int | None = None
+) -> tuple[Table, ...]:
+    """For people.
+
+    Args:
+        joined: What the last step has made.
+        failed: What is left out, and why.
+        start_given: Whether ``start`` is of an adapter saved before any training, and not of a mean A.
+        rank: The adapters' usual one, for as much as a terminal has room for: of many places least, median and most, and of shared
+            directions the k that is nearest below it. Without it there is a row for every place and every k.
+    """
+    return tuple(_tables(joined, failed, "start" if start_given else "mean A", rank))
+
+
+def _among(pairs: int, by_chance: float | None) -> str:
+    if pairs < 2 or by_chance is None:
+        return f" ({counted(pairs, 'pair')})"
+    return f" ({pairs:,} pairs; unrelated, the closest has z {by_chance:+.1f})"
+
+
+def _tables(
+    joined: Joined, failed: Sequence[Failed], start: str, rank: int | None
+) -> Iterator[Table]:
+    of_places = _in_short if rank is not None else _in_full
+    if joined.places:
+        yield of_places(_place_table(joined.places, start))
+    for pairs in joined.pairs:
+        if pairs.closest:
+            rows = [
+                [one, other, number(phi), number(z, 1, plus=True)]
+                for one, other, phi, z in pairs.closest
+            ]
+            among = _among(pairs.count, pairs.by_chance)
+            title = f"Closest in {pairs.matrix}, mean over the places{among}"
+            yield Table(title, ["one", "other", "φ", "z"], rows)
+    if joined.families:
+        yield _cluster_table(joined.families)
+    if joined.subspace:
+        k = None if rank is None else usual_k(joined.subspace, rank)
+        yield _subspace_table(joined.subspace, start, k)
+    if joined.outlying and (outlying := joined.outlying.far):
+        head = ["adapter", "module", "layer", "what", "value", "median", "z", "p (Holm)"]
+        rows = [
+            [
+                row["adapter"], row["module"] or "all", layer_number(row["layer"]), row["quantity"],
+                number(row["value"]), number(row["expected"]), number(row["z"], 1, plus=True),
+                p_value(row["p_holm"]),
+            ]
+            for row in outlying[:_MOST]
+        ]  # fmt: skip
+        yield Table(f"Far from the others{_of(len(outlying))}", head, rows)
+    if joined.merges:
+        tested = not any(wider(joined.places))
+        rows = [
+            [
+                row["module"], layer_number(row["layer"]), beside(row["cross_energy"], row["sd"]),
+                number(row["z"], 1, plus=True) if tested else NONE,
+            ]
+            for row in joined.merges
+        ]  # fmt: skip
+        head = ["module", "layer", "cross energy ± sd of unrelated ones", "z"]
+        yield of_places(Table("Sum of all adapters", head, rows))
+    if failed:
+        rows = [
+            [
+                PurePath(one.adapter).name or NONE,
+                one.module or "all",
+                layer_number(one.layer),
+                one.reason,
+            ]
+            for one in _each_first(failed)[:_MOST]
+        ]
+        yield Table(f"Left out{_of(len(failed))}", ["adapter", "module", "layer", "why"], rows)
+
+
+def _each_first(failed: Sequence[Failed]) -> list[Failed]:
+    """Every adapter's first line before any one's second: one of many places would hide the others."""
+    seen: Counter[str] = Counter()
+    turns = []
+    for one in failed:
+        turns.append(seen[one.adapter])
+        seen[one.adapter] += 1
+    return [failed[k] for k in sorted(range(len(failed)), key=turns.__getitem__)]
+
+
+def _of(count: int) -> str:
+    return f", {_MOST} of {count:,}" if count > _MOST else ""
+
+
+def _place_table(rows: Sequence[dict[str, Any]], start: str) -> Table:
+    nulls = [
+        name for name in ("start", "mean_adapter", "propagated")
+        if any(row.get(f"{name}_mean") is not None for row in rows)
+    ]  # fmt: skip
+    head = ["module", "layer", "matrix", "adapters", "φ", "gaussian", "z"]
+    body = [
+        [
+            row["module"], layer_number(row["layer"]), row["matrix"], str(row["adapters"]), number(row["phi"], 4),
+            number(row["gaussian_mean"], 4), number(row["gaussian_z"], 1, plus=True),
+            *(number(row.get(f"{name}_mean"), 4) for name in nulls),
+        ]
+        for row in rows
+    ]  # fmt: skip
+    head += [start if name == "start" else name.replace("_", " ") for name in nulls]
+    return Table("φ of all pairs by place", head, body)
+
+
+def _cluster_table(families: Sequence[Families]) -> Table:
+    rows = []
+    for one in families:
+        among = f"{one.count} of {one.count + len(one.outside)}"
+        groups = [(str(number), members) for number, members in one.clusters.items()]
+        groups += [("in none", one.alone)] if one.alone else []
+        groups += [("not in the tree", one.outside)] if one.outside else []
+        names = [name for _, members in groups for name in members]
+        known = dict(zip(names, elided(names), strict=True))
+        for at, (cluster, members) in enumerate(groups):
+            first = ["", ""] if at else [one.matrix, among]
+            rows.append(
+                [*first, cluster, str(len(members)), few(map(known.__getitem__, members), _MEMBERS)]
+            )
+    return Table(
+        "Clusters of φ's mean over the places, taken as independent",
+        ["matrix", "in the tree", "cluster", "adapters", "members"],
+        rows,
+    )
+
+
+def _in_full(by_place: Table) -> Table:
+    return by_place
+
+
+def _in_short(by_place: Table) -> Table:
+    """Of many rows, places in layers, least, median and most."""
+    short = condensed(by_place, most=_MOST, counted="places")
+    if len(short.rows) >= len(by_place.rows):
+        return by_place
+    return short._replace(title=f"{short.title}; each is in survey.md")
+
+
+def _subspace_table(rows: Sequence[dict[str, Any]], start: str, k: int | None) -> Table:
+    """Of one k, or of every."""
+    body = []
+    for side in ("right", "left"):
+        for name in DIRECTIONS:
+            for own in sorted({row["k"] for row in rows} if k is None else {k}):
+                some = [
+                    r for r in rows if (r["side"], r["directions"], r["k"]) == (side, name, own)
+                ]
+                if some:
+                    called = start if name == "start" else name
+                    values = [
+                        number(mean_of(some, what)) for what in ("left_out", "chance", "fitted")
+                    ]
+                    body.append([side, called, str(own), str(len(some)), *values])
+    title = "Share of all adapters' ΔW that k directions hold, mean over the places"
+    head = ["side", "directions", "k", "places", "left out", "chance", "fitted"]
+    return Table(title if k is None else f"{title}; other k are in survey.md", head, body)
