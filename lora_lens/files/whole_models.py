@@ -91,8 +91,8 @@ def _tensors_in(folder: Path) -> Mapping[str, str]:
 
 
 def _model_files() -> Iterator[str]:
-    for stem in WHOLE:
-        for ending in ENDINGS:
+    for ending in ENDINGS:  # in the order of `open_tensors`
+        for stem in WHOLE:
             yield f"{stem}{ending}"
             yield f"{stem}{ending}{_INDEX}"
 
