@@ -16,6 +16,7 @@ from .left_out import LeftOut, as_left_out
 
 # How a sentence about an s of 0 goes on that begins with what says so.
 ZERO_FOR = "for {of}, and so is their s·B·A: with that nothing is trained. Where it was trained with another, put that there"
+_ZERO = f"α is 0 in adapter_config.json {ZERO_FOR}"
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def of_factors(
     notes: tuple[str, ...] = (),
     placement: Placement | None = None,
     caveats: tuple[str, ...] = (),
-    zero: str = f"α is 0 in adapter_config.json {ZERO_FOR}",
+    zero: str = _ZERO,
 ) -> Checkpoint:
     """The checkpoint of a format whose layers have factors of their own: what is not used is left out.
 
