@@ -13,12 +13,12 @@ from ..files.peft_names import plain
 from ..updates import LowRank
 from .adapter_files import AdapterFiles
 from .factors.factor_pairs import check_not_empty
+from .factors.one_model import check_one_model
 from .format import Checkpoint, Format
 from .peft.as_trained import patterns_said, scale_said
 from .peft.known import unknown_said
 from .peft.methods import METHODS, contents
 from .peft.names import reason_left_out
-from .peft.one_model import check_one_model
 
 # VB-LoRA's weights of all its vectors but the last, and the rotation of PSOFT: their names, and what says how many.
 _NONE_AT_1 = {"_topk_weights": "topk", ".psoft_R": "r"}

@@ -118,7 +118,15 @@ def check_not_rounding(
 
 
 def check_above_rounding(rank: int, k: int, name: str) -> None:
-    """Raise RankError where fewer than `k` singular values of a product are more than rounding: `rank` in some layer."""
+    """Raise RankError where fewer than `k` singular values of a product are more than rounding: `rank` in some layer.
+
+    Example:
+        >>> check_above_rounding(4, 4, "BA of query")
+        >>> check_above_rounding(0, 4, "BA of query")
+        Traceback (most recent call last):
+        ...
+        lora_lens.errors.RankError: BA of query is zero but for rounding in one layer: its factors cancel
+    """
     if rank < k:
         raise RankError(
             f"asked for {k} singular vectors of {name}, but in one layer all but {rank} of its singular "

@@ -9,7 +9,7 @@ from ...bases.quantised.float8 import scales_of
 from ...errors import AdapterError
 from ...files.peft_names import plain
 from ..adapter_files import AdapterFiles
-from ..peft.one_model import check_one_model
+from .one_model import check_one_model
 
 OF_A_TABLE = "factor of an embedding, whose W0 is a table of tokens"
 _TABLES = frozenset(
