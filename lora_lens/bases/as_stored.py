@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from jaxtyping import Float
 
 from ..arrays import Tensor
+from ..core.numbers.either import is_finite
 from ..errors import BaseModelError
 
 _FLOATS = ("float64", "float32", "bfloat16", "float16")
@@ -87,11 +88,6 @@ def checked(w0: Tensor, name: str, source: str) -> Tensor:
             f"{name} of {source} is a {w0.ndim}-dimensional {dtype} tensor; "
             f"expected a matrix of floats. Pass --base with the unquantised model"
         )
-    if not _is_finite(w0):
+    if not is_finite(w0):
         raise BaseModelError(f"{name} of {source} holds NaN or infinite values")
     return w0
-
-
-def _is_finite(w0: Tensor) -> bool:
-    """Whether all entries are; the sum, one pass without a mask, settles it but for an overflow."""
-    return bool(w0.sum().isfinite()) or bool(w0.isfinite().all())

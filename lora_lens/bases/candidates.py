@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
+from ..arrays import Tensor
 from ..files.tensors import TensorStore
 from .as_stored import can_be
 from .towers import towers_in
@@ -28,10 +29,14 @@ def fitting(
     return [name for name in names if can_be(tensors.shape(name), expected)] or names
 
 
-def all_equal(names: Sequence[str], tensors: TensorStore) -> bool:
-    """Whether the tensors of these names are one and the same, as tied weights are."""
-    first = tensors.get(names[0]) if len(names) > 1 else None
-    return first is None or all(
-        first.shape == (other := tensors.get(name)).shape and bool((first == other).all())
-        for name in names[1:]
-    )
+def all_equal(candidates: Iterable[Tensor]) -> bool:
+    """Whether tensors, of which no more than two are read at once, are one and the same, as tied weights are.
+
+    Example:
+        >>> import torch
+        >>> all_equal([torch.ones(2), torch.ones(2)]), all_equal([torch.ones(2), torch.ones(2, 1)])
+        (True, False)
+    """
+    others = iter(candidates)
+    first = next(others)
+    return all(first.shape == one.shape and bool((first == one).all()) for one in others)

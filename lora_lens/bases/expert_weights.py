@@ -9,12 +9,27 @@ from ..errors import BaseModelError
 from ..files.tensors import TensorStore
 from .as_stored import checked
 from .configuration import BaseConfiguration
-from .experts import Slice, is_input_first
+from .experts import is_input_first
+from .pieces import Slice
 from .quantised.float8 import unscaled
 
 
+def is_held(one: Slice, tensors: TensorStore) -> bool:
+    """Whether a stack is of matrices, and has this one."""
+    shape = tensors.shape(one.name)
+    return len(shape) == 3 and one.expert < shape[0]
+
+
+def why_not_held(one: Slice, tensors: TensorStore, source: str) -> str:
+    """What a stack is that has no such expert."""
+    return (
+        f"{one.name} of {source} has shape {tensors.shape(one.name)}, expected experts with a matrix each, "
+        f"and {one.expert + 1} of them at least"
+    )
+
+
 def expert_w0(
-    found: Slice,
+    one: Slice,
     expected: tuple[int, int] | None,
     tensors: TensorStore,
     configuration: BaseConfiguration,
@@ -23,27 +38,24 @@ def expert_w0(
     """W0 of one expert, whichever way round the stack has it.
 
     Args:
-        found: Where it is.
+        one: Where it is, in a stack that has it.
         expected: Its (out, in), where it is known.
         tensors: The base's.
         configuration: The base's.
         source: Of the base.
 
     Raises:
-        BaseModelError: The stack has no such expert, or nothing tells which axis is the output.
+        BaseModelError: Nothing tells which axis is the output.
     """
-    stack, expert = found
-    shape = tensors.shape(stack)
-    if len(shape) != 3 or expert >= shape[0]:
-        raise BaseModelError(
-            f"{stack} of {source} has shape {shape}, expected experts with a matrix each, and {expert + 1} of them at least"
-        )
-    turned = is_input_first(shape[1:], expected, configuration)
+    _, *shape = tensors.shape(one.name)
+    turned = is_input_first((shape[0], shape[1]), expected, configuration)
     if turned is None:
         raise BaseModelError(
-            f"{stack} of {source} has square matrices, and nothing tells whether they are stored (out, in) or (in, out); "
+            f"{one.name} of {source} has square matrices, and nothing tells whether they are stored (out, in) or (in, out); "
             f"put a config.json with the base's model_type beside its weights"
         )
-    w0 = unscaled(tensors.get(stack)[expert], stack, tensors, configuration.settings, source)
-    w0 = checked(w0, stack, source)
+    w0 = unscaled(
+        tensors.get(one.name)[one.expert], one.name, tensors, configuration.settings, source
+    )
+    w0 = checked(w0, one.name, source)
     return w0.T if turned else w0

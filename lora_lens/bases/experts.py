@@ -7,9 +7,9 @@ them so, or expert by expert, ``experts.3.gate_proj``.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import NamedTuple
 
 from .configuration import BaseConfiguration
+from .pieces import Slice
 
 # By transformers' model_type, the models whose stacks are (expert, in, out); all others' are (expert, out, in).
 INPUT_FIRST = frozenset(
@@ -30,18 +30,6 @@ UNSAID = frozenset({"llama4", "llama4_text"})
 
 # Modules whose ``weight`` is a stack, JetMoE's; those of all others that have three axes are convolutions'.
 WHOLE_STACKS = ("input_linear", "output_linear")
-
-
-class Slice(NamedTuple):
-    """Where an expert's matrix is.
-
-    Attributes:
-        stack: Name of the tensor of all experts.
-        expert: Which.
-    """
-
-    stack: str
-    expert: int
 
 
 def path_of_expert(stack: str, expert: int) -> str:
@@ -73,9 +61,9 @@ def slice_of(path: str, names: Collection[str]) -> Slice | None:
 
     Example:
         >>> slice_of("model.layers.0.mlp.experts.3.down_proj", ["layers.0.mlp.experts.down_proj"])
-        Slice(stack='layers.0.mlp.experts.down_proj', expert=3)
+        Slice(name='layers.0.mlp.experts.down_proj', expert=3)
         >>> slice_of("model.layers.0.mlp.3.input_linear", ["model.layers.0.mlp.input_linear.weight"])
-        Slice(stack='model.layers.0.mlp.input_linear.weight', expert=3)
+        Slice(name='model.layers.0.mlp.input_linear.weight', expert=3)
     """
     module, _, name = path.rpartition(".")
     parent, _, number = module.rpartition(".")

@@ -14,17 +14,10 @@ from typing import NamedTuple
 from .image_located import Located, located, may_be
 from .image_rules import Place, by_rule
 from .image_unet import diffusers_path
+from .pieces import Piece
 
 _IN_PROJ = ".in_proj_weight"  # torch's own attention
 _WEIGHT = ".weight"
-
-
-class Piece(NamedTuple):
-    """Rows of one tensor; all of them where `stop` is None."""
-
-    name: str
-    start: int = 0
-    stop: int | None = None
 
 
 class _Held(NamedTuple):

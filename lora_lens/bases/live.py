@@ -95,13 +95,26 @@ class LiveWeights(BaseWeights):
         return self.layers[path]
 
 
+def why_merged(path: str, layer: Any) -> str | None:
+    """What has been merged into a layer's W0, and what to do about it; None where nothing has.
+
+    Args:
+        path: Of the layer.
+        layer: PEFT's, or any other.
+    """
+    merged = getattr(layer, "merged_adapters", ())
+    if not merged:
+        return None
+    return (
+        f"{path} has {', '.join(merged)} merged into W0, so that W0 is not the base model's any more; "
+        f"call unmerge_adapter() first"
+    )
+
+
 def _check_not_merged(path: str, layer: Any) -> None:
     while layer is not None:  # one around another: a parameter each, or of several methods
-        if getattr(layer, "merged_adapters", ()):
-            raise BaseModelError(
-                f"{path} has {', '.join(layer.merged_adapters)} merged into W0, so that W0 is not the base "
-                f"model's any more; call unmerge_adapter() first"
-            )
+        if why := why_merged(path, layer):
+            raise BaseModelError(why)
         layer = getattr(layer, "base_layer", None)
 
 

@@ -9,10 +9,11 @@ from typing import Any
 
 from ..files.names import ROLES, split_layer
 from ..files.peft_names import WRAPPERS
-from .experts import Slice, slice_of
+from .experts import slice_of
 from .families import PREFIX_WORDS, PREFIXES
 from .matching import by_end, match_in_base
 from .newest import model_types, newest, rules_of
+from .pieces import Slice
 from .towers import taken_by, towers_in
 
 _WEIGHT = ".weight"
@@ -100,7 +101,7 @@ class BaseNames:
         if found is not None or not self._rules:
             return found
         newer = slice_of(newest(path, self._rules), self._by_newest)
-        stacks = self._by_newest[newer.stack] if newer else []
+        stacks = self._by_newest[newer.name] if newer else []
         return Slice(stacks[0], newer.expert) if newer and len(stacks) == 1 else None
 
     def joined(self, path: str) -> str | None:

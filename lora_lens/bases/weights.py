@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
@@ -14,20 +14,15 @@ from ..arrays import Tensor
 from ..errors import BaseModelError
 from ..files.tensors import TensorStore
 from .as_stored import checked, is_convolution, joined_rows, rounded_to
-from .candidates import all_equal, fitting
+from .candidates import all_equal
 from .configuration import BaseConfiguration
 from .expert_weights import expert_w0
-from .experts import WHOLE_STACKS, halves_of
-from .image_names import ImageNames, Piece
-from .image_weights import image_w0
-from .names import BaseNames
-from .not_found import why_no_weight
+from .image_pieces import ImagePieces
+from .model_pieces import ModelPieces
 from .orientation import is_conv1d
+from .pieces import Piece, Pieces, Slice, whole_tensor
 from .quantised.float8 import unscaled
-from .quantised.unquantised import instead
 from .renaming import Said, renamed, said
-from .tied import tied_to
-from .towers import of_tower
 
 
 @dataclass(frozen=True)
@@ -67,12 +62,14 @@ class BaseWeights:
         return f"<BaseWeights: {self.source}, {len(self.tensors.files):,} tensors>"
 
     @cached_property
-    def _names(self) -> BaseNames:
-        return BaseNames(self.tensors.files, self.configuration.settings)
+    def _kind(self) -> ImagePieces | ModelPieces:
+        return ImagePieces(self.source, self.tensors) if self.image else self._of_model
 
     @cached_property
-    def _image_names(self) -> ImageNames:
-        return ImageNames(self.tensors.files, self.tensors.shape)
+    def _of_model(self) -> ModelPieces:
+        return ModelPieces(
+            self.source, self.tensors, self.configuration, self.model_class, self.named
+        )
 
     @property
     def model_type(self) -> str | None:
@@ -94,124 +91,56 @@ class BaseWeights:
                 transformers 5, or several do that differ; it is quantised, or holds NaN or infinite
                 values; or nothing tells which axis is the output.
         """
-        return self._found(self._path(path), expected, table=path in self.placement.tables)
+        pieces = self._pieces(path, expected)
+        if len(pieces) > 1:
+            expected = None
+        table = path in self.placement.tables
+        return self._joined(pieces, [self._oriented(one, expected, table=table) for one in pieces])
 
-    def _path(self, path: str) -> str:
-        """What the base calls a module."""
-        return renamed(self.placement.copies.get(path, path), self.renaming)
+    def find(self, path: str) -> Sequence[Pieces]:
+        """Every W0 that the module at `path` can mean, as pieces below each other; it is right where this is one.
 
-    def _found(
-        self, path: str, expected: tuple[int, int] | None = None, *, table: bool = False
-    ) -> Float[Tensor, "out in"]:
-        """W0 by the base's own path."""
-        if self.image:
-            return self._of_image(path)
-        if self._is_of_experts(path):
-            return self._of_expert(path, expected)
-        name = self._name(path, expected)
-        w0 = self.tensors.get(name)
-        convolution = is_convolution(tuple(w0.shape), expected)
-        if convolution:
-            w0 = w0.flatten(1)
-        w0 = self._checked(w0, name)
-        if table:
-            return w0.T
-        return w0.T if not convolution and self._is_conv1d(name, expected) else w0
+        Raises:
+            BaseModelError: A stack may have an expert at `path`, and is of a kind that is not read.
+        """
+        return self._kind.find(self._path(path))
+
+    def holds(self, path: str) -> bool:
+        """Whether there is a W0 of the module at `path`, its own, an expert's, or one that it is tied to.
+
+        Raises:
+            BaseModelError: As `find`.
+        """
+        return bool(self.find(path))
 
     def release(self, path: str) -> None:
         """Give back the memory that reading the module's W0 has taken; it can be asked for again."""
-        self._release(self._path(path))
-
-    def _release(self, path: str) -> None:
-        if self.image:
-            for piece in chain.from_iterable(self._image_names.find(path)):
-                self.tensors.release(piece.name)
-        elif not self._is_of_experts(path):
-            for name in self._all_names(path):
-                self.tensors.release(name)
-        elif found := self._names.slice_of(path):
-            self.tensors.release(found.stack)
-        else:
-            for half in halves_of(path) or ():
-                self._release(half)
-
-    def _is_of_experts(self, path: str) -> bool:
-        if ".experts." in path:
-            return not self._names.find(path)
-        if not path.endswith(WHOLE_STACKS) or self._names.find(path):
-            return False
-        return self._names.slice_of(path) is not None
-
-    def _of_expert(self, path: str, expected: tuple[int, int] | None) -> Float[Tensor, "out in"]:
-        """W0 of one expert of a stack, or of two matrices of which it is made."""
-        halves, found = halves_of(path), self._names.slice_of(path)
-        if halves and all(self._names.find(half) for half in halves):
-            return joined_rows(halves, [self._found(half) for half in halves], self.source)
-        if found is None:
-            raise BaseModelError(self._why_none(path))
-        return expert_w0(found, expected, self.tensors, self.configuration, self.source)
-
-    def stored_shape(self, path: str) -> tuple[int, ...]:
-        """Shape of W0 of the module at `path`, as it is stored; it is not read.
-
-        Raises:
-            BaseModelError: As `weight`.
-        """
-        path = self._path(path)
-        if not self.image:
-            return self.tensors.shape(self._name(path))
-        found = self._image_names.find(path)
-        if len(found) == 1 and found[0] == (Piece(found[0][0].name),):
-            return self.tensors.shape(found[0][0].name)
-        return tuple(self._of_image(path).shape)
-
-    def holds(self, path: str) -> bool:
-        """Whether a tensor answers to the module at `path`, its own or one that it is tied to."""
-        path = self._path(path)
-        if self.image:
-            return bool(self._image_names.find(path))
-        return bool(self._all_names(path))
-
-    def is_tied(self, path: str) -> bool:
-        """Whether W0 of the module at `path` is that of another, a head's of the embeddings."""
-        path = self._path(path)
-        if self.image or self._names.find(path):
-            return False
-        return bool(tied_to(path, self.tensors.files, self.configuration.settings))
-
-    def holds_expert(self, path: str) -> bool:
-        """Whether there is a W0 of ``….experts.3.down_proj``, in a stack or apart."""
-        path = self._path(path)
-        halves = halves_of(path)
-        if self._names.find(path) or (halves and all(map(self._names.find, halves))):
-            return True
-        found = self._names.slice_of(path)
-        shape = self.tensors.shape(found.stack) if found else ()
-        return found is not None and len(shape) == 3 and found.expert < shape[0]
+        for piece in chain.from_iterable(self.find(path)):
+            self.tensors.release(piece.name)
 
     def stored(self, path: str) -> Float[Tensor, "rows columns"]:
         """W0 of the module at `path` as it lies, whichever axis is its output; a convolution's unfolded.
 
+        What is not one whole tensor, an expert's of a stack or rows of several, is (out, in).
+
         Raises:
-            BaseModelError: As `weight`, but that nothing has to tell which axis is the output.
+            BaseModelError: As `weight`, but that nothing has to tell which axis of a whole tensor is the output.
         """
-        return self._matrix(self._name(self._path(path)))
+        return self._lying(self._pieces(path))
 
-    def release_stored(self, path: str) -> None:
-        """Give back the memory that `stored` has taken."""
-        self.tensors.release(self._name(self._path(path)))
+    def stored_shape(self, path: str) -> tuple[int, ...]:
+        """Shape of W0 of the module at `path`, as it is stored; it is read only where it is not one whole tensor.
 
-    def _of_image(self, path: str) -> Float[Tensor, "out in"]:
-        return image_w0(path, self._image_names, self._matrix, self.source)
+        Raises:
+            BaseModelError: As `stored`.
+        """
+        pieces = self._pieces(path)
+        name = whole_tensor(pieces)
+        return self.tensors.shape(name) if name else tuple(self._lying(pieces).shape)
 
-    def _matrix(self, name: str) -> Float[Tensor, "rows columns"]:
-        """A tensor as it lies, a convolution's unfolded."""
-        w0 = self.tensors.get(name)
-        return self._checked(w0.flatten(1) if w0.ndim > 2 else w0, name)
-
-    def _checked(self, w0: Tensor, name: str) -> Float[Tensor, "rows columns"]:
-        w0 = unscaled(w0, name, self.tensors, self.configuration.settings, self.source)
-        return checked(w0, name, self.source)
+    def is_tied(self, path: str) -> bool:
+        """Whether W0 of the module at `path` is that of another, a head's of the embeddings."""
+        return not self.image and self._of_model.is_tied(self._path(path))
 
     def is_conv1d(self, path: str) -> bool:
         """Whether W0 of the module at `path` is stored (in, out).
@@ -219,7 +148,64 @@ class BaseWeights:
         Raises:
             BaseModelError: As `weight`.
         """
-        return not self.image and self._is_conv1d(self._name(self._path(path)), None)
+        name = None if self.image else whole_tensor(self._pieces(path))
+        return name is not None and self._is_conv1d(name, None)
+
+    def _path(self, path: str) -> str:
+        """What the base calls a module."""
+        return renamed(self.placement.copies.get(path, path), self.renaming)
+
+    def _pieces(self, path: str, expected: tuple[int, int] | None = None) -> Pieces:
+        """Of the W0 that is meant; where several can be they are equal."""
+        path = self._path(path)
+        found = self._kind.find(path, expected)
+        if not found:
+            raise BaseModelError(self._kind.why_none(path))
+        if len(found) > 1 and not all_equal(map(self._compared, found)):
+            names = dict.fromkeys(piece.name for piece in chain.from_iterable(found))
+            raise BaseModelError(
+                f"{path} could be any of {', '.join(names)} in {self.source}, expected one: say which by --rename OLD=NEW"
+            )
+        return found[0]
+
+    def _oriented(
+        self, piece: Piece | Slice, expected: tuple[int, int] | None, *, table: bool
+    ) -> Float[Tensor, "out in"]:
+        if self.image or isinstance(piece, Slice):
+            return self._read(piece, expected)
+        w0 = self.tensors.get(piece.name)
+        convolution = is_convolution(tuple(w0.shape), expected)
+        w0 = self._checked(w0.flatten(1) if convolution else w0, piece.name)
+        if table:
+            return w0.T
+        return w0.T if not convolution and self._is_conv1d(piece.name, expected) else w0
+
+    def _read(
+        self, piece: Piece | Slice, expected: tuple[int, int] | None = None
+    ) -> Float[Tensor, "rows columns"]:
+        """A piece as it lies, a convolution's unfolded; an expert's as (out, in)."""
+        if isinstance(piece, Slice):
+            return expert_w0(piece, expected, self.tensors, self.configuration, self.source)
+        w0 = self.tensors.get(piece.name)
+        w0 = self._checked(w0.flatten(1) if w0.ndim > 2 else w0, piece.name)
+        return w0[piece.start : piece.stop]
+
+    def _lying(self, pieces: Pieces) -> Float[Tensor, "rows columns"]:
+        return self._joined(pieces, [self._read(one) for one in pieces])
+
+    def _joined(
+        self, pieces: Pieces, rows: Sequence[Float[Tensor, "_ columns"]]
+    ) -> Float[Tensor, "rows columns"]:
+        return joined_rows([one.name for one in pieces], rows, self.source)
+
+    def _compared(self, pieces: Pieces) -> Tensor:
+        """By which one of several is told from the others: a whole tensor need be no matrix for that."""
+        name = whole_tensor(pieces)
+        return self.tensors.get(name) if name and not self.image else self._lying(pieces)
+
+    def _checked(self, w0: Tensor, name: str) -> Float[Tensor, "rows columns"]:
+        w0 = unscaled(w0, name, self.tensors, self.configuration.settings, self.source)
+        return checked(w0, name, self.source)
 
     def _is_conv1d(self, name: str, expected: tuple[int, int] | None) -> bool:
         return is_conv1d(
@@ -229,36 +215,6 @@ class BaseWeights:
             expected=expected,
             claimed=self.fan_in_fan_out,
         )
-
-    def _name(self, path: str, expected: tuple[int, int] | None = None) -> str:
-        found = self._all_names(path)
-        if expected is not None:
-            found = fitting(found, self.tensors, expected, own=self.named)
-        if not found:
-            raise BaseModelError(self._why_none(path))
-        if not all_equal(found, self.tensors):
-            raise BaseModelError(
-                f"{path} could be any of {', '.join(found)} in {self.source}, expected one: say which by --rename OLD=NEW"
-            )
-        return found[0]
-
-    def _all_names(self, path: str) -> list[str]:
-        """Every tensor that can be meant."""
-        fused = f"{path}.in_proj_weight"  # torch's own attention, which is one module
-        found = [fused] if fused in self.tensors.files else self._names.find(path)
-        found = of_tower(found, self.model_class)
-        return found or tied_to(path, self.tensors.files, self.configuration.settings)
-
-    def _why_none(self, path: str) -> str:
-        joined, names = self._names.joined(path), self.tensors.files
-        settings = self.configuration.settings
-        said = settings.get("quantization_config")
-        by = said.get("quant_method") if isinstance(said, Mapping) else None
-        way_out = instead(self.source, settings, self.tensors.find)
-        return why_no_weight(
-            path, names, self.source, joined=joined, model_type=self.model_type,
-            quantised=f"{by}, whose numbers are not unpacked here; {way_out}" if isinstance(by, str) else None,
-        )  # fmt: skip
 
     def w0(self, factors: ModuleFactors, position: int) -> Float[Tensor, "out in"]:
         """W0 of a module's layer at a position, checked against its factors, in its stored dtype.

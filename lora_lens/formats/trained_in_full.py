@@ -183,7 +183,7 @@ def _eye(rank: int) -> Tensor:
 
 def _release(files: AdapterFiles, base: BaseWeights, path: str, name: str) -> None:
     files.tensors.release(name)
-    base.release_stored(path)
+    base.release(path)
 
 
 def _difference(

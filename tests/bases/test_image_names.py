@@ -14,7 +14,8 @@ from safetensors.torch import save_file
 
 from lora_lens import load_adapter, open_base
 from lora_lens.bases.image_located import T5, located
-from lora_lens.bases.image_names import ImageNames, Piece, place
+from lora_lens.bases.image_names import ImageNames, place
+from lora_lens.bases.pieces import Piece
 from lora_lens.errors import BaseModelError, LensError
 
 KEPT = image_traced.kept()

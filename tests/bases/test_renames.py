@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from lora_lens import load_adapter, open_base, renaming
 from lora_lens.bases.names import BaseNames
 from lora_lens.bases.newest import newest, rules_of
+from lora_lens.bases.pieces import Piece
 from lora_lens.bases.renames import FAMILIES
 from lora_lens.cli import app
 from lora_lens.errors import BaseModelError
@@ -170,11 +171,11 @@ def test_the_other_way_round(
     (tmp_path / "config.json").write_text((folder / "base" / "config.json").read_text())
     new, old = open_base(str(tmp_path)), open_base(str(folder / "base"))
     paths = [path for path, _ in linear(tuned)]
-    olds = [old._names.find(path)[0].removesuffix(".weight") for path in paths]
+    olds = [old.find(path)[0][0].name.removesuffix(".weight") for path in paths]
     assert len(set(olds)) == len(paths)
     for path, before in zip(paths, olds, strict=True):
         assert torch.equal(new.weight(before), memory[f"{path}.weight"])
-        assert new._names.find(path) == [f"{path}.weight"]
+        assert new.find(path) == [(Piece(f"{path}.weight"),)]
 
 
 @in_transformers_5

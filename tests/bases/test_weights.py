@@ -385,7 +385,10 @@ EXPERT = "model.layers.0.mlp.experts.1"
     ("halves", "why"),
     [
         (((3, 4), (5, 4)), None),
-        (((3, 4), (3, 5)), r"gate_proj with 4, .*up_proj with 5 columns; expected as many of each"),
+        (
+            ((3, 4), (3, 5)),
+            r"gate_proj.weight with 4, .*up_proj.weight with 5 columns; expected as many of each",
+        ),
         (((3, 4), (3,)), "up_proj.* 1-dimensional"),
     ],
 )

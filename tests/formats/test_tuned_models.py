@@ -489,3 +489,20 @@ def test_a_tower_is_that_of_its_own_class(tmp_path: Path) -> None:
     expected = saved[f"{path}.weight"].double() - w0
     np.testing.assert_allclose(deltas(adapter)[path], expected.numpy(), atol=1e-6)
     assert not any("could be any of" in why for why in adapter.left_out.values())
+
+
+def test_an_expert_apart_is_compared_with_its_slice_of_the_bases_stack(tmp_path: Path) -> None:
+    stack, experts = random(2, 4, 3, seed=1), "model.layers.0.mlp.experts"
+    changed = 0.01 * random(2, 4, 3, seed=2)
+    for name, tensors in {
+        "base": {f"{experts}.down_proj": stack},
+        "tuned": {f"{experts}.{k}.down_proj.weight": stack[k] + changed[k] for k in (0, 1)},
+    }.items():
+        (tmp_path / name).mkdir()
+        save_file(tensors, tmp_path / name / "model.safetensors")
+        (tmp_path / name / "config.json").write_text('{"model_type": "qwen3_moe"}')
+    adapter = ll.load_adapter(tmp_path / "tuned", tmp_path / "base")
+    found = deltas(adapter)
+    assert found.keys() == {f"{experts}.{k}.down_proj" for k in (0, 1)}
+    for k, delta in enumerate(found.values()):
+        np.testing.assert_allclose(delta, changed[k], atol=1e-6)

@@ -82,3 +82,16 @@ def as_torch(x: Shaped[Any, "*dims"], device: Any) -> Shaped[Any, "*dims"]:
     import torch
 
     return torch.as_tensor(x, device=device)
+
+
+def is_finite(x: Shaped[Any, "*dims"]) -> bool:
+    """Whether all entries are; the sum, one pass without a mask, settles it but for an overflow.
+
+    Example:
+        >>> is_finite(np.full(3, 3e38, np.float32)), is_finite(np.array([1.0, np.inf]))
+        (True, False)
+    """
+    wide = x.float() if x.itemsize == 1 else x
+    xp = namespace(wide)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(xp.isfinite(wide.sum())) or bool(xp.isfinite(wide).all())

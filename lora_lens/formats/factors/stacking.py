@@ -6,11 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from weakref import WeakValueDictionary
 
-import numpy as np
-
 from ...adapter import FusedRows, LayerFactors, ModuleFactors, is_numbered
 from ...arrays import Either, Stored, Tensor
-from ...core.numbers.either import namespace
+from ...core.numbers.either import is_finite
 from ...errors import AdapterError
 from ...plain_torch import in_plain_torch
 from ...updates import Factor, LowRank
@@ -97,17 +95,9 @@ def check_factor(what: str, factor: Factor) -> None:
     kind = str(numbers.dtype).removeprefix("torch.")
     if "float" not in kind:
         raise AdapterError(f"{what} holds {kind}, expected floats")
-    if not _is_finite(numbers):
+    if not is_finite(numbers):
         raise AdapterError(f"{what} holds NaN or infinite values")
     factor.release()
-
-
-def _is_finite(numbers: Either) -> bool:
-    """Whether all entries are; the sum, one pass without a mask, settles it but for an overflow."""
-    wide = numbers.float() if numbers.itemsize == 1 else numbers
-    xp = namespace(wide)
-    with np.errstate(over="ignore", invalid="ignore"):
-        return bool(xp.isfinite(wide.sum())) or bool(xp.isfinite(wide).all())
 
 
 def _layer(group: Group, member: Member) -> LayerFactors:

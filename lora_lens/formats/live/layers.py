@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...bases.experts import path_of_expert
+from ...bases.live import why_merged
 from ...errors import AdapterError
 from ...files.peft_names import plain
 from ..peft.methods import METHODS
@@ -154,8 +155,5 @@ def check_live(model: Any, layers: Mapping[str, Any], name: str) -> None:
             if kind.startswith(_READ_VARIANTS):
                 continue
             raise AdapterError(f"{path} is PEFT's {kind}, whose update is not s·B·A")
-        if getattr(layer, "merged_adapters", ()):
-            raise AdapterError(
-                f"{path} has {', '.join(layer.merged_adapters)} merged into W0, so that W0 is not the base "
-                f"model's any more; call unmerge_adapter() first"
-            )
+        if why := why_merged(path, layer):
+            raise AdapterError(why)

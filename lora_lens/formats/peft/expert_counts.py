@@ -98,7 +98,7 @@ def _base_here(files: AdapterFiles) -> BaseWeights | None:
 
 def _as_in_base(base: BaseWeights, parameter: str, count: int) -> bool | None:
     """Whether the base's stack has so many experts; None where it has no such stack."""
-    if not base.holds_expert(path_of_expert(parameter, 0)):
+    if not base.holds(path_of_expert(parameter, 0)):
         return None
-    last, more = (base.holds_expert(path_of_expert(parameter, k)) for k in (count - 1, count))
+    last, more = (base.holds(path_of_expert(parameter, k)) for k in (count - 1, count))
     return last and not more
