@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...show.against_chance import columns_legend, nulls_table, resolution
+from ...show.against_chance import columns_legend, few_draws, nulls_table, resolution
 from ...show.layout import (
     LABELS,
     Table,
@@ -67,7 +67,15 @@ def layer_table(result: ComparisonResult) -> Table:
 def chance_table(result: ComparisonResult) -> Table:
     """The mean over the layers against each null: a row a matrix and null."""
     tested = ((matrix, series.mean, series.tests) for matrix, series in result.items())
-    return nulls_table("Mean φ over the layers, against what chance gives", "layers", tested)
+    return nulls_table(
+        "Mean φ over the layers, against what chance gives", "layers", tested, result.draws
+    )
+
+
+def chance_notes(result: ComparisonResult) -> list[str]:
+    """Why that table counts no layers, where it is for want of draws."""
+    tests = (test for series in result.values() for test in series.tests.values())
+    return few_draws(result.draws, tests, "layers")
 
 
 def legend(result: ComparisonResult) -> list[str]:
