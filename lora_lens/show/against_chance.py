@@ -24,26 +24,36 @@ def nulls_table(
     cells: str,
     of: Iterable[tuple[str, float, Mapping[str, Significance]]],
     draws: int | None,
+    *,
+    two_sided: bool = False,
 ) -> Table:
-    """A row a matrix and null, from each matrix's name, mean φ and tests by so many draws; what the cells are heads their count."""
+    """A row a matrix and null.
+
+    Args:
+        title: Of the table.
+        cells: What is counted, for the head.
+        of: Each matrix's name, mean φ and tests.
+        draws: Of each null.
+        two_sided: Whether p is, as it is where a verdict is made of it; else of the upper tail.
+    """
     rows = []
     for matrix, mean, tests in of:
         labels = [LABELS[matrix], number(mean)]
         for name, test in tests.items():
-            rows.append([*labels, name, *tested(test, draws)])
+            rows.append([*labels, name, *tested(test, draws, two_sided=two_sided)])
             labels = [""] * 2
     head = ["matrix", "mean φ", "null", "null mean", "z", "p", "excess", cells]
     return Table(title, head, rows)
 
 
-def tested(test: Significance, draws: int | None) -> list[str]:
+def tested(test: Significance, draws: int | None, *, two_sided: bool) -> list[str]:
     """Null mean, z, p, excess, and how many cells are above the null, where so many draws can count them."""
     mean = test.of_mean
     counts = test.findable and not _uncounted(test, draws)
     return [
         beside(mean.mean, mean.sd) if test.tests else NONE,
         signed(mean.z, 1 if abs(mean.z) < 100 else 0),
-        p_value(mean.p),
+        p_value(mean.p_two_sided if two_sided else mean.p),
         signed(mean.excess, 3),
         f"{test.discoveries} of {test.tests}" if counts else NONE,
     ]
@@ -81,10 +91,11 @@ def few_draws(draws: int | None, tests: Iterable[Significance], what: str) -> li
     ]
 
 
-def columns_legend(what: str) -> str:
+def columns_legend(what: str, *, two_sided: bool = False) -> str:
     """What those columns mean, where the cells are `what`."""
+    share = "are as far from their middle as φ, on either side" if two_sided else "reach φ"
     return (
-        f"± sd of that mean; p: share of draws that reach φ; excess: (φ − null)/(1 − null); {what}: "
+        f"± sd of that mean; p: share of draws that {share}; excess: (φ − null)/(1 − null); {what}: "
         "those above the null at a false discovery rate of 0.05 (Benjamini-Hochberg)."
     )
 

@@ -67,9 +67,8 @@ def layer_table(result: ComparisonResult) -> Table:
 def chance_table(result: ComparisonResult) -> Table:
     """The mean over the layers against each null: a row a matrix and null."""
     tested = ((matrix, series.mean, series.tests) for matrix, series in result.items())
-    return nulls_table(
-        "Mean φ over the layers, against what chance gives", "layers", tested, result.draws
-    )
+    title = "Mean φ over the layers, against what chance gives; p: two-sided, uncorrected"
+    return nulls_table(title, "layers", tested, result.draws, two_sided=True)
 
 
 def chance_notes(result: ComparisonResult) -> list[str]:
@@ -85,6 +84,6 @@ def legend(result: ComparisonResult) -> list[str]:
     return [
         f"{names}.",
         _INDEPENDENT,
-        columns_legend("layers"),
+        columns_legend("layers", two_sided=True),
         *resolution(series.tests, "layers"),
     ]

@@ -17,10 +17,11 @@ def test_comparison_has_its_tests_below(bert: BertLike, tmp_path: Path) -> None:
             first = null == "gaussian"
             label = "ΔW" if matrix == "delta" else matrix
             assert row[:3] == ([label, f"{series.mean:.3f}"] if first else ["", ""]) + [null]
-            assert row[5] == f"{test.of_mean.p:.3f}"
+            assert row[5] == f"{test.of_mean.p_two_sided:.3f}"  # as the sentence's
             # Three layers have two null values each by mismatching: no count of them could be found.
             assert row[7] == (f"{test.discoveries} of 3" if first else "–")
     assert next(rows, None) is None
+    assert "p: two-sided, uncorrected" in table.title
     assert "more than there are (mismatched)" in legend(result)[-1]
     # Five orders of three layers find nothing however many draws there are: not tested, not claimed.
     assert [one.claim.null for one in result.findings] == ["gaussian"] * 2

@@ -71,7 +71,7 @@ def test_none_is_no_count_where_nearly_all_pairs_would_have_to_be_found(
         values=np.ones((3, 3)),
         baselines={"gaussian": Baseline(0.2, 0.1, 0.1, 20, np.linspace(0.1, 0.3, 20).repeat(9).reshape(-1, 3, 3))},
     )  # fmt: skip
-    assert against_chance.tested(alike.significance["gaussian"], 20)[4] == "3 of 3"
+    assert against_chance.tested(alike.significance["gaussian"], 20, two_sided=False)[4] == "3 of 3"
 
 
 def test_counts_that_cannot_be_found_are_said(bert: BertLike, tmp_path: Path) -> None:
