@@ -60,6 +60,18 @@ def test_what_is_left_out_is_listed_with_why(tmp_path: Path) -> None:
     }
 
 
+def test_a_left_out_classifier_alone_is_called_the_tasks_head(tmp_path: Path) -> None:
+    head = {f"base_model.model.classifier.{of}": random(2, 24, seed=1) for of in ("a", "b")}
+    said = {"modules_to_save": ["classifier"]}
+    write_lora(tmp_path / "lora", BertLike(), extra=head, config=said)
+    assert ", 1,152 parameters; 2 of 14 tensors are left out: the task's head." in (
+        inspect(load_adapter(tmp_path / "lora")).summary
+    )
+    more = head | {"base_model.model.encoder.strange": random(2, 24, seed=1)}
+    write_lora(tmp_path / "more", BertLike(), extra=more, config=said)
+    assert "; 3 of 15 tensors are left out." in inspect(load_adapter(tmp_path / "more")).summary
+
+
 @pytest.mark.parametrize("alpha", [1e150, 1e250, 1e-200, 1e290])
 def test_a_scale_of_any_size_is_right_or_refused(alpha: float, tmp_path: Path) -> None:
     shape = BertLike(layers=1)
