@@ -38,10 +38,8 @@ def summary(result: DynamicsResult) -> str:
         parts.append(f"{listed(never)} at no checkpoint but the end point")
     still = f"{listed(unmoved)} did not move" if unmoved else ""
     if not parts:
-        said = [still] * bool(still) + [f"{_all_of(whole)}, so that φ is 1 throughout"] * bool(
-            whole
-        )
-        return f"{result.module}: {'; '.join(said)}."
+        full = f"{_all_of(whole)}, so that φ is 1 throughout" if whole else ""
+        return f"{result.module}: {'; '.join(filter(None, [still, full]))}."
     said = (
         f"{result.module}: {f'{still}; ' * bool(still)}φ to the end point, mean over the layers, comes over half of the way "
         f"from chance to 1 and stays there: {'; '.join(parts)}"
