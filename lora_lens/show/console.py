@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
-from rich.table import Table as RichTable
 from rich.text import Text
 
 from ..labelled import Array
 from .console_table import FittedTable
 from .layout import Table
+from .prose_table import ProseTable
 
 # φ from 0 to 1, pale to dark: lightness falls evenly, so it reads in grey and by colour-blind eyes.
 _SHADES = ((247, 251, 255), (198, 219, 239), (107, 174, 214), (33, 113, 181), (8, 48, 107))
@@ -22,18 +22,8 @@ _NUMBER = 4  # width of a cell, or of a row's head, that holds a number
 
 def table(content: Table, *, wide: bool = False) -> RenderableType:
     """A table of text under its title; numbers to the right, in columns that fit, unless it is prose."""
-    shown = _prose(content) if wide else FittedTable(content)
+    shown = ProseTable(content) if wide else FittedTable(content)
     return Padding(Group(Text(content.title, style="bold"), shown), (1, 0, 0, 0))
-
-
-def _prose(content: Table) -> RichTable:
-    """Text to the left, broken where the terminal ends."""
-    shown = RichTable(box=None, pad_edge=False, header_style="dim")
-    for head in content.head:
-        shown.add_column(Text(head), overflow="fold")
-    for row in content.rows:
-        shown.add_row(*map(Text, row))
-    return shown
 
 
 def notes(lines: Iterable[str]) -> Iterator[RenderableType]:

@@ -25,11 +25,15 @@ def short(value: float) -> str:
 
 @dataclass(frozen=True)
 class Scale:
-    """What numbers up to 1 are called, what each size of them means, the largest first, and how one is written."""
+    """What numbers up to 1 are called, what each size of them means, the largest first, and how one is written.
+
+    `alike` gives one way to write several, where `written` has more digits of some than of others.
+    """
 
     symbol: str
     words: tuple[tuple[float, str], ...]
     written: Callable[[float], str] = short
+    alike: Callable[[Sequence[float]], Callable[[float], str]] | None = None
 
     def word(self, value: float) -> str:
         """What a number of this size means."""
@@ -179,16 +183,29 @@ def told(*kinds: tuple[Sequence[Finding], str]) -> str:
         for one in findings:
             groups.setdefault(one.degree, []).append(one)
         hopeless += groups.pop("", [])
-        parts += [_clause(degree, some, pattern) for degree, some in groups.items()]
+        written = _written(findings)
+        parts += [_clause(degree, some, pattern, written) for degree, some in groups.items()]
     return "; ".join([*parts, *([too_few(hopeless)] if hopeless else [])])
 
 
-def _clause(degree: str, some: Sequence[Finding], pattern: str) -> str:
+def _written(some: Sequence[Finding]) -> Callable[[float], str]:
+    """How their numbers are written, those beside chance and chance's own alike."""
+    if not some:
+        return short
+    scale = some[0].claim.scale
+    if scale.alike is None:
+        return scale.written
+    return scale.alike([n for one in some for n in (one.claim.trial.value, one.claim.trial.mean)])
+
+
+def _clause(
+    degree: str, some: Sequence[Finding], pattern: str, written: Callable[[float], str]
+) -> str:
     names = listed([one.label for one in some])
     one = len(some) == 1
     words = {"are": "is" if one else "are", "its": "its" if one else "their"}
     text = pattern.format(names=names, degree=degree, **words)
-    return f"{text} ({_numbers(degree, some)})"
+    return f"{text} ({_numbers(degree, some, written)})"
 
 
 def too_few(some: Sequence[Finding], what: str = "") -> str:
@@ -207,12 +224,12 @@ def too_few(some: Sequence[Finding], what: str = "") -> str:
     )
 
 
-def _numbers(degree: str, some: Sequence[Finding]) -> str:
-    symbol, written = some[0].claim.scale.symbol, some[0].claim.scale.written
+def _numbers(degree: str, some: Sequence[Finding], written: Callable[[float], str]) -> str:
+    symbol = some[0].claim.scale.symbol
     values = listed([written(one.claim.trial.value) for one in some])
     chance = each([written(one.claim.trial.mean) for one in some])
     if degree == "no more":
-        return f"{symbol} {values}, by chance {chance}; {would_be_seen(some)}"
+        return f"{symbol} {values}, by chance {chance}; {would_be_seen(some, written)}"
     sizes = list(dict.fromkeys(one.size.partition(": ")[2] for one in some))
     what = listed(sizes) if len(sizes) == 1 else "; ".join(
         f"{one.label}: {one.size.partition(': ')[2]}" for one in some
@@ -223,16 +240,17 @@ def _numbers(degree: str, some: Sequence[Finding]) -> str:
     return f"{symbol} = {values} of 1, by chance {chance}: {what}, {p}{of}"
 
 
-def would_be_seen(some: Sequence[Finding]) -> str:
+def would_be_seen(some: Sequence[Finding], written: Callable[[float], str] | None = None) -> str:
     """What “no more” never stands without: the excess over chance that the test would have found.
 
     Args:
         some: Findings that are no more than chance, in the order in which they are named; of more than three the
             least and the largest excess are said. Of correlations it is between what it would have
             seen nothing, of more than three the widest.
+        written: How correlations are; by default as these are written alike.
     """
     if ends := [one for one in some if one.verdict.below is not None]:
-        return _outside(ends)
+        return _outside(ends, written or _written(ends))
     able = [one for one in some if _possible(one)]
     hidden = [one.label for one in some if not _possible(one)]
     if not able:
@@ -250,17 +268,16 @@ def would_be_seen(some: Sequence[Finding]) -> str:
     return seen_in_80(said) + of_hidden
 
 
-def _outside(some: Sequence[Finding]) -> str:
+def _outside(some: Sequence[Finding], written: Callable[[float], str]) -> str:
     """Of correlations, which have no excess that is one on either side."""
-    scale = some[0].claim.scale
     means = [one.claim.trial.mean for one in some]
     low = [mean - (one.verdict.below or 0.0) for mean, one in zip(means, some, strict=True)]
     high = [mean + (one.verdict.detectable or 0.0) for mean, one in zip(means, some, strict=True)]
     if len(some) > _MOST_EXCESSES:
         low, high = [min(low)], [max(high)]
-    ends = zip(map(scale.written, low), map(scale.written, high), strict=True)
+    ends = zip(map(written, low), map(written, high), strict=True)
     said = listed([span(*pair) for pair in ends])
-    return f"{scale.symbol} outside {said} would have been seen in 80 of 100 cases"
+    return f"{some[0].claim.scale.symbol} outside {said} would have been seen in 80 of 100 cases"
 
 
 def seen_in_80(excess: str) -> str:

@@ -57,10 +57,9 @@ WORDS = {
         f"An excess below {TRACE}, told from chance all the same: there is something, and it is little."
     ),
     "p": (
-        "(b + 1)/(n + 1), b of n draws of the null being at least as high. In the tables uncorrected, unless it is called "
-        "otherwise: “corrected” and “p (BH)”: after Benjamini and Hochberg over all pairs; “p (Holm)”: over layers and tests; “p (max)”: the chance that "
-        "any pair is so many deviations high. The verdicts are made of another: two-sided, b draws being at least as far from "
-        "the middle, and corrected by Holm's method over all that one command or one report tests."
+        "(b + 1)/(n + 1), b of n draws of the null being at least as high, or, where it is called two-sided, at least as far from the middle. In the "
+        "tables uncorrected, unless it is called otherwise: “corrected” and “p (BH)”: after Benjamini and Hochberg over all pairs; “p (Holm)”: over layers and tests; “p (max)”: the chance that "
+        "any pair is so many deviations high. The verdicts are made of the two-sided one, corrected by Holm's method over all that one command or one report tests."
     ),
     "More, less, no more": (
         f"More or less than chance: the corrected p is at most {LEVEL}. No more than chance: it is not, which is no proof of "

@@ -99,6 +99,36 @@ def test_spectrum_ends_with_a_pattern_to_paste(bert: BertLike, tmp_path: Path) -
         assert word in result.stdout
 
 
+def test_spectrum_of_many_modules_says_where_its_pattern_is(tmp_path: Path) -> None:
+    """A page and a half of it was printed below the tables; with --out it is in a file, of however few."""
+    shape = BertLike(layers=5)
+    write_base(tmp_path / "base", shape)
+    write_lora(tmp_path / "lora", shape, base=str(tmp_path / "base"))
+    many = run("spectrum", tmp_path / "lora", "--no-w0").stdout
+    assert "rank_pattern={" not in many
+    assert "of 10 modules: --out writes them, and ll.suggest_ranks(…).snippet()" in " ".join(
+        many.split()
+    )
+    few = ("spectrum", tmp_path / "lora", "--module", "value", "--no-w0")
+    assert "rank_pattern={" in run(*few).stdout
+    written = run(*few, "--out", tmp_path / "out").stdout
+    assert "rank_pattern={" not in written
+    name = "spectrum-value-rank-pattern.txt"
+    assert f"of 5 modules: {name} of --out has them" in " ".join(written.split())
+    assert "rank_pattern={" in (tmp_path / "out" / name).read_text()
+
+
+def test_no_line_of_words_is_wider_than_the_terminal(
+    bert: BertLike, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "50")
+    shown, _, _ = run("spectrum", tmp_path / "lora", "--module", "value").stdout.partition(
+        "rank_pattern={"
+    )
+    assert "Smallest ranks" in shown
+    assert max(map(len, shown.splitlines())) <= 50
+
+
 def test_spectrum_without_w0_needs_no_base(bert: BertLike, tmp_path: Path) -> None:
     write_lora(tmp_path / "far", BertLike(), base="nobody/nothing-here")
     result = run("spectrum", tmp_path / "far")

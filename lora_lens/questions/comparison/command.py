@@ -63,7 +63,7 @@ def run(
     The form of the paper's Table 3, with the mean and deviation for unrelated subspaces beside it, and
     tests against where both lie on their W0's own singular directions (flipped; the verdict comes from
     it), against unrelated subspaces (gaussian) and against the layers of ONE with other layers of OTHER
-    (mismatched): p is the share of draws that reach φ, and the excess (φ - null)/(1 - null). Without
+    (mismatched): p is the share of draws as far from their middle as φ, and the excess (φ - null)/(1 - null). Without
     the base model, and with --no-w0, flipped is left out.
 
     A model that was tuned in full is taken as either, beside the one that it was tuned from, --base, by its ΔW alone.

@@ -39,7 +39,7 @@ def part(result: ComparisonResult, findings: Sequence[Finding], name: str) -> Pa
         figures=shown,
         tables=[tables.chance_table(result), series_table(result)],
         details=[tables.layer_table(result)],
-        legend=[columns_legend("layers")],
+        legend=[columns_legend("layers", two_sided=True)],
         chance=_CHANCE,
         notes=result.notes,
     )
@@ -66,4 +66,8 @@ def series_table(result: ComparisonResult) -> Table:
         ]
         for k, layer in enumerate(result.layers)
     ]
-    return Table(f"φ between the two adapters by layer, against {tables.NULLS[null]}", head, rows)
+    return Table(
+        f"φ between the two adapters by layer, against {tables.NULLS[null]}; p: upper tail",
+        head,
+        rows,
+    )

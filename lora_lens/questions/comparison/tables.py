@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...show.against_chance import columns_legend, nulls_table, resolution
+from ...show.against_chance import columns_legend, few_draws, nulls_table, resolution
 from ...show.layout import (
     LABELS,
     Table,
@@ -67,7 +67,14 @@ def layer_table(result: ComparisonResult) -> Table:
 def chance_table(result: ComparisonResult) -> Table:
     """The mean over the layers against each null: a row a matrix and null."""
     tested = ((matrix, series.mean, series.tests) for matrix, series in result.items())
-    return nulls_table("Mean φ over the layers, against what chance gives", "layers", tested)
+    title = "Mean φ over the layers, against what chance gives; p: two-sided, uncorrected"
+    return nulls_table(title, "layers", tested, result.draws, two_sided=True)
+
+
+def chance_notes(result: ComparisonResult) -> list[str]:
+    """Why that table counts no layers, where it is for want of draws."""
+    tests = (test for series in result.values() for test in series.tests.values())
+    return few_draws(result.draws, tests, "layers")
 
 
 def legend(result: ComparisonResult) -> list[str]:
@@ -77,6 +84,6 @@ def legend(result: ComparisonResult) -> list[str]:
     return [
         f"{names}.",
         _INDEPENDENT,
-        columns_legend("layers"),
+        columns_legend("layers", two_sided=True),
         *resolution(series.tests, "layers"),
     ]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from ...show.console import table
+from ...show.console import notes, table
 from ...show.layout import (
     called_apart,
 )
 from .result import ComparisonResult
-from .tables import chance_table, layer_table
+from .tables import chance_notes, chance_table, layer_table
 
 
 def terminal(result: ComparisonResult, _: Console) -> RenderableType:
@@ -19,5 +19,6 @@ def terminal(result: ComparisonResult, _: Console) -> RenderableType:
     return Group(
         Text(f"one:   {one}\nother: {other}", style="dim"),
         table(chance_table(result)),
+        *notes(chance_notes(result)),
         table(layer_table(result)),
     )

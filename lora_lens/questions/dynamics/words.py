@@ -13,31 +13,36 @@ from .result import DynamicsResult, over_layers
 
 
 def summary(result: DynamicsResult) -> str:
-    """From where on each subspace is over half of the way from chance to its end. A description: nothing is tested.
+    """From where on each subspace is over half of the way from chance to its end, and which is there throughout. A description: nothing is tested.
 
     To the last checkpoint, though the end point, which is as near as can be and tells nothing, may be one before. A checkpoint at which φ does not exist in every
     layer is not near.
     """
     of_its_own = np.isin(result.names, [result.end, *result.twins])
-    parts, never, whole = [], [], []
+    parts, never, whole, unmoved = [], [], [], []
     for space, grid in result.to_end.items():
         what, chance = sided(*SPACES[space]), result.baselines[space].mean
         if chance > ONE:
             whole.append(what)
             continue
-        near = over_layers(grid) > (1 + chance) / 2
+        means = over_layers(grid)
+        near = means > (1 + chance) / 2
         on = np.logical_and.accumulate((near | of_its_own)[::-1])[::-1] & ~of_its_own
-        if on.any():
+        if (means > ONE).all() and not of_its_own.all():
+            unmoved.append(what)
+        elif on.any():
             parts.append(f"{what} from step {result.label(int(np.argmax(on)))} on")
         else:
             never.append(what)
     if never:
-        parts.append(f"{listed(never)} from no other checkpoint on")
+        parts.append(f"{listed(never)} at no checkpoint but the end point")
+    still = f"{listed(unmoved)} did not move" if unmoved else ""
     if not parts:
-        return f"{result.module}: {_all_of(whole)}, so that φ is 1 throughout."
+        full = f"{_all_of(whole)}, so that φ is 1 throughout" if whole else ""
+        return f"{result.module}: {'; '.join(filter(None, [still, full]))}."
     said = (
-        f"{result.module}: φ to the end point, mean over the layers, is over half of the way from chance to 1 for "
-        f"{'; '.join(parts)}"
+        f"{result.module}: {f'{still}; ' * bool(still)}φ to the end point, mean over the layers, comes over half of the way "
+        f"from chance to 1 and stays there: {'; '.join(parts)}"
     )
     return f"{said} ({_all_of(whole)})." if whole else f"{said}."
 

@@ -10,6 +10,7 @@ from typing import Literal, overload
 import numpy as np
 
 from ...chance.baseline import Baseline
+from ...chance.p_values import two_sided_p
 from ...chance.significance import Significance, significance
 from ...core.similarity.layers_together import AS_INDEPENDENT
 from ...labelled import Array, Brief, Row, Tidy, html_table, plain
@@ -176,15 +177,21 @@ class RankGrids(Answer, Sequence[RankGrid]):
         return found
 
     def whole(self) -> list[Row]:
-        """The tests of φ(r1, r2), a row a grid."""
+        """The tests of φ(r1, r2), a row a grid; ``p_two_sided`` is made as the sentence's is, and not corrected."""
         return [
-            {
-                name: plain(float(numbers[k]))
-                for name, numbers in self.significance[kind].cells().items()
-            }
+            {name: plain(float(numbers[k])) for name, numbers in cells.items()}
             for kind in self.kinds
+            for cells in [self.significance[kind].cells() | {"p_two_sided": self._two_sided(kind)}]
             for k in range(len(self.of(*kind)))
         ]
+
+    def _two_sided(self, kind: tuple[str, str]) -> Array:
+        """Layer by layer; NaN without draws."""
+        baseline = self.baselines[kind]
+        values = np.array([grid.values[-1, -1] for grid in self.of(*kind)])
+        if baseline.drawn is None:
+            return np.full(len(values), np.nan)
+        return two_sided_p(values, baseline.drawn.astype(np.float64), sd=baseline.sd)
 
     def angles(self) -> list[Row]:
         """One row a principal angle between the whole subspaces of every grid, in degrees."""

@@ -19,7 +19,7 @@ from ...show.text import as_csv
 from .result import RankGrid, RankGrids
 
 _SHOWN = 12  # rows or columns of a grid up to which all are shown
-_P = "of one layer, one-sided, uncorrected"
+_P = "of one layer, two-sided, uncorrected"
 
 
 def tables(result: RankGrids) -> list[Table]:
@@ -64,7 +64,7 @@ def corner_table(result: RankGrids) -> Table:
             kind_named(grid), str(grid.layer), f"{grid.shape[0]}×{grid.shape[1]}",
             number(grid.values[0, 0]), number(grid.values[-1, -1]),
             beside(grid.gaussian_mean[-1, -1], grid.gaussian_sd[-1, -1]),
-            signed(grid.z[-1, -1], 1), p_value(tests["p"]),
+            signed(grid.z[-1, -1], 1), p_value(tests["p_two_sided"]),
             *(f"{angle:.1f}°" for angle in np.quantile(grid.angles, (0, 0.5, 1))),
         ]
         for grid, tests in zip(result, result.whole(), strict=True)
@@ -79,8 +79,8 @@ def corner_table(result: RankGrids) -> Table:
 def legend(result: RankGrids) -> list[str]:
     """What chance is, and in how many layers the largest subspaces are above it."""
     lines = [
-        "by chance: unrelated subspaces, max(i, j)/d; z: deviations above it; p: share of draws that "
-        f"reach φ(r1, r2), {_P}"
+        "by chance: unrelated subspaces, max(i, j)/d; z: deviations above it; p: share of draws as far "
+        f"from their middle as φ(r1, r2), {_P}"
     ]
     tests = {sided(*kind): one for kind, one in result.significance.items()}
     found = [

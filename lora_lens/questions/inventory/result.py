@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from ...labelled import Brief, Row
 from ...show.delta_named import Matrix
@@ -54,6 +54,9 @@ class DenseSummary(Brief):
     out_features: int
 
 
+_COLUMNS = tuple(one.name for one in fields(LayerSummary) if one.name != "singular_values")
+
+
 @dataclass(frozen=True, repr=False, eq=False)
 class Inventory(Answer):
     """What is in an adapter: its modules layer by layer, and what was left out, with why.
@@ -81,11 +84,10 @@ class Inventory(Answer):
         return "inspect"
 
     def rows(self) -> list[Row]:
-        """One row a module and layer, without the singular values."""
-        return [
-            {key: value for key, value in vars(summary).items() if key != "singular_values"}
-            for summary in self.modules
-        ]
+        """One row a module and layer, without the singular values; what was trained in full last, whose spectrum is not read."""
+        analysed = [{name: getattr(one, name) for name in _COLUMNS} for one in self.modules]
+        nothing = dict.fromkeys(_COLUMNS)
+        return [*analysed, *(nothing | vars(one) | {"matrix": "ΔW"} for one in self.dense)]
 
     def numbers(self) -> Row:
         """For JSON."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -23,10 +23,34 @@ def written(r: float) -> str:
         >>> written(-0.625), written(0.9874), written(0.99987), written(1.0)
         ('-0.62', '0.987', '0.99987', '1')
     """
+    return _in_decimals(_decimals(r))(r)
+
+
+def alike(several: Sequence[float]) -> Callable[[float], str]:
+    """Correlations in as many decimals as the one of `several` that takes the most; what rounds to 1 is 1.
+
+    Example:
+        >>> one = alike([0.9874, 0.89])
+        >>> one(0.9874), one(0.89), one(0.99987)
+        ('0.987', '0.890', '1')
+    """
+    return _in_decimals(max(map(_decimals, several)))
+
+
+def _decimals(r: float) -> int:
+    """Where two digits of the distance from 1 end; of what is 1 to six decimals the least."""
     left = 1 - abs(r)
     if left < 10.0**-_MOST_DECIMALS:
-        return "1" if r > 0 else "-1"
-    return number(r, max(_LEAST_DECIMALS, 1 - math.floor(math.log10(left))))
+        return _LEAST_DECIMALS
+    return max(_LEAST_DECIMALS, 1 - math.floor(math.log10(left)))
+
+
+def _in_decimals(decimals: int) -> Callable[[float], str]:
+    def shown(r: float) -> str:
+        text = number(r, decimals)
+        return f"{float(text):.0f}" if abs(float(text)) == 1 else text
+
+    return shown
 
 
 CORRELATION = Scale(
@@ -41,6 +65,7 @@ CORRELATION = Scale(
         (-1.0, "nearly on a falling line"),
     ),
     written,
+    alike,
 )
 
 
@@ -79,7 +104,10 @@ def summary(result: MagnitudeAndDirection, findings: Sequence[Finding]) -> str:
     if not known:
         why = "layers that are all alike have no" if result.together else "too few layers for a"
         return f"{said}; {why} correlation."
-    r = listed([f"{written(one.r)} over the layers of {one.label}{_beside(one)}" for one in known])
+    shown = alike([r for one in known for r in (one.r, one.mean) if math.isfinite(r)])
+    r = listed(
+        [f"{shown(one.r)} over the layers of {one.label}{_beside(one, shown)}" for one in known]
+    )
     return f"{said}; their correlation is {r}, and nothing was tested."
 
 
@@ -95,5 +123,5 @@ def _sizes(layers: Sequence[LayerChange]) -> str:
     return f"ΔM is {significant(magnitude)} and ΔD {significant(direction)}"
 
 
-def _beside(one: ChangesTogether) -> str:
-    return f" ({written(one.mean)} of random ΔW)" if math.isfinite(one.mean) else ""
+def _beside(one: ChangesTogether, shown: Callable[[float], str]) -> str:
+    return f" ({shown(one.mean)} of random ΔW)" if math.isfinite(one.mean) else ""

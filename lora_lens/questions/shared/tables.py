@@ -27,6 +27,7 @@ from .predicted import DESCRIBING, Predicted
 from .result import SharedNull, SharedResult, SharedSubspace
 
 _SHOWN = ("captured", "left out")
+_P = "p: two-sided, uncorrected"  # as the sentence's is before it is corrected
 _STRIKING = 10  # rows of more layers than are shown
 
 
@@ -68,7 +69,7 @@ def predicted_tables(
     )
     if carried:
         first = predicted_table(carried)._replace(
-            title="Share of the other adapter's factor that this one's θ predicts, mean"
+            title=f"Share of the other adapter's factor that this one's θ predicts, mean; {_P}"
         )
         layers = [predicted_layers(one, tests, "carried over") for one in _determined(carried)]
         found = [first, *layers, *found]
@@ -89,12 +90,14 @@ def predicted_table(asked: Sequence[Predicted]) -> Table:
             if (test := one.nulls.get(name)) is not None:
                 rows.append([
                     *labels, name, drawn(one.draws[name]), beside(test.mean, test.sd),
-                    number(test.z, 1, plus=True), p_value(test.p), number(test.excess),
+                    number(test.z, 1, plus=True), p_value(test.p_two_sided), number(test.excess),
                 ])  # fmt: skip
                 labels = [""] * 2
         if not one.nulls:
             rows.append([*labels, "uniform", "–", number(one.chance), "–", "–", "–"])
-    return Table("Share of a layer's factor that the other layers' θ predicts, mean", head, rows)
+    return Table(
+        f"Share of a layer's factor that the other layers' θ predicts, mean; {_P}", head, rows
+    )
 
 
 def predicted_layers(one: Predicted, tests: int, what: str = "predicted") -> Table:
@@ -203,7 +206,7 @@ def legend(result: SharedResult) -> list[str]:
         f"is more than chance the sentence names the layers where it is at most {LEVEL}",
         f"captured: by the best layer of width {result.width} fitted to all layers, {least} at least; "
         f"left out: by the best one of the other layers",
-        "gaussian: unrelated subspaces; propagated: random factors through the same W0; p: upper tail, "
-        "uncorrected, 1/(draws + 1) at least. Nulls that only describe (uniform, mismatched, gaussian) "
+        "gaussian: unrelated subspaces; propagated: random factors through the same W0; p of their shares: "
+        "upper tail, uncorrected, 1/(draws + 1) at least. Nulls that only describe (uniform, mismatched, gaussian) "
         f"have {DESCRIBING} draws at most, whatever is asked for; – is closed form alone",
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...show.against_chance import columns_legend, nulls_table, resolution
+from ...show.against_chance import columns_legend, few_draws, nulls_table, resolution
 from ...show.layout import LABELS, Table, called, number, significant
 from ...show.wording import ridge_words
 from .neighbours import neighbours
@@ -53,7 +53,15 @@ def title(result: SimilarityResult) -> str:
 def chance_table(result: SimilarityResult) -> Table:
     """Mean φ off the diagonal beside each null: a row a matrix and null."""
     tested = ((matrix, grid.mean, grid.significance) for matrix, grid in result.items())
-    return nulls_table("Mean φ off the diagonal, beside what chance gives", "pairs", tested)
+    return nulls_table(
+        "Mean φ off the diagonal, beside what chance gives", "pairs", tested, result.draws
+    )
+
+
+def chance_notes(result: SimilarityResult) -> list[str]:
+    """Why that table counts no pairs, where it is for want of draws."""
+    tests = (test for grid in result.values() for test in grid.significance.values())
+    return few_draws(result.draws, tests, "pairs")
 
 
 def legend(result: SimilarityResult) -> list[str]:

@@ -7,12 +7,12 @@ from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from ...show.console import numbers_in, shaded_grid, table
+from ...show.console import notes, numbers_in, shaded_grid, table
 from ...show.layout import LABELS
 from ...show.whose import headed
 from .neighbours import neighbours
 from .result import LayerGrid, SimilarityResult
-from .tables import MOST_BLOCKS, MOST_LAYERS, chance_table, highest_pairs, title
+from .tables import MOST_BLOCKS, MOST_LAYERS, chance_notes, chance_table, highest_pairs, title
 from .words import distinct
 
 _NARROWER = (2, 1)  # cells of shades alone, where their numbers do not fit
@@ -25,6 +25,7 @@ def terminal(result: SimilarityResult, console: Console) -> RenderableType:
         Text(f"{title(result)}; {headed(result.adapter, result.base, result.method)}", style="dim"),
         Text(f"convention {result.convention}, {result.convention_why}", style="dim"),
         table(chance_table(result)),
+        *notes(chance_notes(result)),
         Padding(grids, (1, 0, 0, 0)),
         Text(f"\n{highest_pairs(result)}"),
         *(Text(line, style="dim") for line in _left_out(result)),

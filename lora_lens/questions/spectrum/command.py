@@ -70,13 +70,15 @@ def run(
     """How is ΔW made, and what does it do to W0? Spectra, ranks, norms, intruder dimensions.
 
     Ends with the smallest ranks that keep a share of ΔW's energy, as PEFT's rank_pattern and
-    alpha_pattern, ready to paste into a LoraConfig.
+    alpha_pattern, ready to paste into a LoraConfig; of many modules with --out, in a file.
 
     A model that was tuned in full is taken beside the one that it was tuned from, --base, in its place.
 
     Example: lora-lens spectrum ckpt/ --module value --energy 0.95
     """
-    from ...terminal.printing import echo, progress, report
+    from rich.text import Text
+
+    from ...terminal.printing import echo, progress, report, show_text
 
     made: list[Spectrum] = []
 
@@ -104,7 +106,12 @@ def run(
         return found
 
     report(make, QUESTION, as_json=as_json, out=out, explain=explain)
-    suggestion = made[0].suggestion
-    if not as_json and suggestion.layers:
+    if not as_json and made[0].suggestion.layers:
+        from .terminal import suggested
+
+        said, pasted = suggested(made[0], written=out is not None)
+        echo("")
+        show_text(lambda _: Text(said))
         # Not through rich, which would fold long names: it is to be pasted.
-        echo(f"\n{suggestion.summary}\n{suggestion.snippet()}".removesuffix("\n"))
+        if pasted:
+            echo(pasted.removesuffix("\n"))

@@ -17,6 +17,8 @@ from .result import Spectrum
 from .suggestion_tables import suggestion_table
 from .words import named, random_of
 
+RANK_PATTERN = "-rank-pattern.txt"  # what follows the files' stem, of PEFT's patterns
+
 
 def tables(result: Spectrum) -> list[Table]:
     """ΔW alone; where W0 is at hand ΔW beside it and intruder dimensions; the ranks suggested."""
@@ -53,7 +55,7 @@ def texts(result: Spectrum) -> dict[str, str]:
         "-singular-values.csv": as_csv(result.singular_values()),
     }
     if snippet := result.suggestion.snippet():
-        found["-rank-pattern.txt"] = snippet
+        found[RANK_PATTERN] = snippet
     if intruders := result.intruders():
         found["-intruders.csv"] = as_csv(intruders)
     return found

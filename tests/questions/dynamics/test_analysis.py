@@ -164,7 +164,7 @@ def test_the_runs_own_adapter_is_the_end_point_though_it_is_an_earlier_step(run:
 
 def test_the_end_point_itself_is_no_step_from_which_it_is_near(run: Path) -> None:
     """Of unrelated checkpoints none is near, whichever is the end point, by its name or by its factors."""
-    said = " for A (right), B (left), ΔW (left) and ΔW (right) from no other checkpoint on."
+    said = ": A (right), B (left), ΔW (left) and ΔW (right) at no checkpoint but the end point."
     assert dynamics(run, "value", 2).summary.endswith(said)
     write_lora(run, SHAPE, seed=10, config={"lora_alpha": 3})
     result = dynamics(run, "value", 2)
@@ -189,7 +189,7 @@ def test_near_is_what_stays_near(run: Path) -> None:
     assert result.steps == (2, 10, 20, 30)
     assert over_layers(result.to_end["A"])[[0, 2]] == pytest.approx(1)
     assert over_layers(result.to_end["A"])[1] < 0.7
-    said = "for A (right) from step 20 on; B (left) from step 20 on; ΔW (left) from step 20 on; "
+    said = ": A (right) from step 20 on; B (left) from step 20 on; ΔW (left) from step 20 on; "
     assert said in result.summary
 
 
@@ -200,17 +200,38 @@ def test_near_is_of_every_layer_and_beside_chance(run: Path) -> None:
     assert "B (left) from step 10 on" in result.summary
     grids = {space: grid.copy() for space, grid in result.to_end.items()}
     grids["B"][1, 0] = np.nan
-    assert "B (left) from no other checkpoint on" in replace(result, to_end=grids).summary
+    assert "B (left) at no checkpoint but the end point" in replace(result, to_end=grids).summary
     most = {space: replace(one, mean=0.7) for space, one in result.baselines.items()}
     grids["B"][1] = 0.8
     assert (
-        "B (left) from no other checkpoint on"
+        "B (left) at no checkpoint but the end point"
         in replace(result, to_end=grids, baselines=most).summary
     )
     whole = result.baselines | {"A": replace(most["A"], mean=1.0)}
     assert "(A (right) has all directions)" in replace(result, baselines=whole).summary
     every = dict.fromkeys(most, whole["A"])
     assert replace(result, baselines=every).summary.endswith("so that φ is 1 throughout.")
+
+
+def test_what_is_at_its_end_throughout_did_not_move(run: Path) -> None:
+    """As A of a run that holds it fixed; the rest of the sentence is about what moved."""
+    result = dynamics(run, "value", 2)
+    grids = {space: grid.copy() for space, grid in result.to_end.items()}
+    grids["A"][:] = 1.0
+    said = replace(result, to_end=grids).summary
+    assert said.startswith(
+        "value: A (right) did not move; φ to the end point, mean over the layers, "
+    )
+    assert said.endswith(": B (left), ΔW (left) and ΔW (right) at no checkpoint but the end point.")
+    still = replace(result, to_end={"A": grids["A"]})
+    assert still.summary == "value: A (right) did not move."
+    whole = still.baselines | {"B": replace(still.baselines["B"], mean=1.0)}
+    both = replace(still, to_end={"A": grids["A"], "B": grids["B"]}, baselines=whole)
+    assert both.summary == (
+        "value: A (right) did not move; B (left) has all directions, so that φ is 1 throughout."
+    )
+    alone = replace(still, names=("end",), steps=(None,), end="end", to_end={"A": grids["A"][:1]})
+    assert "did not move" not in alone.summary  # there is nothing that it could have moved from
 
 
 def test_b_that_is_zero_at_the_start_is_absent_and_not_0(run: Path) -> None:

@@ -116,7 +116,7 @@ def test_what_it_has_not_is_said_in_one_line_and_shown_nowhere(run: Path, tmp_pa
     assert [said in note for note in result.notes] == [True]
     assert "‖A‖" not in result._repr_html_()
     assert "A (right)" not in result.summary
-    assert result.summary.endswith("for ΔW (left) and ΔW (right) from no other checkpoint on.")
+    assert result.summary.endswith(": ΔW (left) and ΔW (right) at no checkpoint but the end point.")
     assert (tmp_path / "o" / "dynamics-value.png").stat().st_size > 0
     assert set(result.to_frame().columns) >= {"phi_delta_left_to_end", "norm_delta"}
     assert not {"norm_A", "phi_A_to_end"} & set(result.to_frame().columns)

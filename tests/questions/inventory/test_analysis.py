@@ -1,3 +1,4 @@
+import csv
 from dataclasses import replace
 from pathlib import Path
 
@@ -60,6 +61,18 @@ def test_what_is_left_out_is_listed_with_why(tmp_path: Path) -> None:
     }
 
 
+def test_a_left_out_classifier_alone_is_called_the_tasks_head(tmp_path: Path) -> None:
+    head = {f"base_model.model.classifier.{of}": random(2, 24, seed=1) for of in ("a", "b")}
+    said = {"modules_to_save": ["classifier"]}
+    write_lora(tmp_path / "lora", BertLike(), extra=head, config=said)
+    assert ", 1,152 parameters; 2 of 14 tensors are left out: the task's head." in (
+        inspect(load_adapter(tmp_path / "lora")).summary
+    )
+    more = head | {"base_model.model.encoder.strange": random(2, 24, seed=1)}
+    write_lora(tmp_path / "more", BertLike(), extra=more, config=said)
+    assert "; 3 of 15 tensors are left out." in inspect(load_adapter(tmp_path / "more")).summary
+
+
 @pytest.mark.parametrize("alpha", [1e150, 1e250, 1e-200, 1e290])
 def test_a_scale_of_any_size_is_right_or_refused(alpha: float, tmp_path: Path) -> None:
     shape = BertLike(layers=1)
@@ -87,13 +100,23 @@ def test_what_is_left_out_for_one_reason_is_a_few_lines(tmp_path: Path) -> None:
 
 
 def test_what_was_trained_in_full_alone_is_saved_without_a_figure(tmp_path: Path) -> None:
-    """It has no row of a low-rank part, and no singular value to draw."""
+    """Its rows have no rank and no norm, for its ΔW is not read, and there is no singular value to draw."""
     write_lora(tmp_path / "lora", BertLike())
     adapter = load_adapter(tmp_path / "lora")
     found = inspect(replace(adapter, modules={}, dense=dict(adapter.modules)))
     names = found.save(tmp_path / "out")
     assert names == [f"inspect.{ending}" for ending in ("json", "md", "tex", "csv")]
-    assert (tmp_path / "out" / "inspect.csv").read_text() == ""
+    lines = list(
+        csv.DictReader((tmp_path / "out" / "inspect.csv").read_text(encoding="utf-8").splitlines())
+    )
+    assert [
+        (one["name"], one["in_features"], one["out_features"], one["rank"], one["matrix"])
+        for one in lines
+    ] == [(one.name, str(one.in_features), str(one.out_features), "", "ΔW") for one in found.dense]
+    both = inspect(replace(adapter, dense=dict(adapter.modules))).rows()
+    assert both[: len(found.dense)] == inspect(adapter).rows()
+    assert both[len(found.dense) :] == found.rows()
+    assert list(found.rows()[0]) == list(inspect(adapter).rows()[0])
     assert "Trained in full" in (tmp_path / "out" / "inspect.md").read_text(encoding="utf-8")
     with pytest.raises(LensError, match="nothing here is drawn"):
         found.plot()

@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +14,10 @@ from safetensors.torch import load_file, save_file
 from scipy import stats
 
 import lora_lens as ll
-from lora_lens import LensError, RankError, magnitude_and_direction
+from lora_lens import LensError, RankError, demo_adapter, load_adapter, magnitude_and_direction
 from lora_lens.errors import ModuleLookupError
 from lora_lens.questions.magnitude.result import MagnitudeAndDirection
+from lora_lens.questions.magnitude.words import alike
 from lora_lens.subspaces.delta import rescaled_delta
 
 Array = NDArray[np.float64]
@@ -119,6 +121,18 @@ def test_unequal_norms_alone_make_the_papers_positive_correlation(tmp_path: Path
     assert finding.word == "not seen"
     assert "ΔM and ΔD are no more correlated than those of random ΔW" in result.summary
     assert "r outside " in result.summary
+
+
+def test_correlations_have_the_same_digits_throughout_a_sentence() -> None:
+    """Each had as many as two digits of its distance from 1 take: 0.975 to 0.999904, 0.81 to 0.929."""
+    demo = load_adapter(demo_adapter("lora"))
+    for draws in (0, 99):
+        _, said = magnitude_and_direction(demo, draws=draws).summary.split("; ", 1)
+        decimals = {len(one) for one in re.findall(r"\b[01]\.(\d+)", said)}
+        assert len(decimals) == 1, said
+    assert [alike([0.99987, 0.5])(r) for r in (0.99987, 0.5, 0.999999)] == [
+        "0.99987", "0.50000", "1",
+    ]  # fmt: skip
 
 
 def test_a_negative_correlation_is_found(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typer.testing import CliRunner, Result
 
 from lora_lens import demo_adapter, load_adapter, shared_subspace
 from lora_lens.cli import app
+from lora_lens.questions.shared.tables import predicted_tables
 
 
 def run(*arguments: object) -> Result:
@@ -42,6 +43,9 @@ def test_table_shows_shares_nulls_and_layers(bert: BertLike, tmp_path: Path) -> 
     assert ["A", f"{one.mean:.3f}", "flipped", "9", f"{flipped.mean:.3f}"] in [
         line[:5] for line in lines
     ]
+    mean_of_layers = predicted_tables(expected)[0]
+    assert "p: two-sided, uncorrected" in mean_of_layers.title
+    assert mean_of_layers.rows[0][6] == f"{flipped.p_two_sided:.3f}"  # as the sentence's
     alone = one.by_layer
     assert [
         "2", f"{one.share[2]:.3f}", f"{alone.mean[2]:.3f}", "±", f"{alone.sd[2]:.3f}",

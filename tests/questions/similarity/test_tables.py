@@ -7,15 +7,18 @@ from checkpoints import BertLike, write_base, write_lora
 from rich.console import Console
 
 from lora_lens import conversion_similarity, load_adapter
+from lora_lens.chance.baseline import Baseline
 from lora_lens.chance.null_names import NULLS
-from lora_lens.questions.similarity.result import SimilarityResult
+from lora_lens.questions.similarity.result import LayerGrid, SimilarityResult
 from lora_lens.questions.similarity.tables import (
+    chance_notes,
     chance_table,
     grid_table,
     highest_pairs,
     null_legend,
 )
 from lora_lens.questions.similarity.terminal import terminal
+from lora_lens.show import against_chance
 from lora_lens.show.console import table
 
 
@@ -33,7 +36,9 @@ def test_summary_has_a_row_a_matrix_and_null(result: SimilarityResult) -> None:
             assert row[4:7] == [
                 f"{test.of_mean.z:+.1f}", f"{test.of_mean.p:.3f}", f"{test.of_mean.excess:+.3f}"
             ]  # fmt: skip
-            assert row[7] == f"{test.discoveries} of 3"
+            assert row[7] == (
+                f"{test.discoveries} of 3" if test.discoveries else "–"
+            )  # of 30 draws
     assert next(rows, None) is None
     assert grid_table(result["A"]).rows[1][2] == "1.000"
 
@@ -48,6 +53,27 @@ def test_the_highest_pair_is_named(result: SimilarityResult) -> None:
     assert "BA" not in line  # its numbers are B's
 
 
+def test_none_is_no_count_where_nearly_all_pairs_would_have_to_be_found(
+    bert: BertLike, tmp_path: Path
+) -> None:
+    """Three pairs: 20 draws give p ≥ 1/21, which all three would have to have, and 38 let two of them be found."""
+    adapter = load_adapter(tmp_path / "lora")
+    for draws, said in ((20, "unless 3 of 3 have it at once"), (38, "unless 2 of 3"), (59, "")):
+        result = conversion_similarity(adapter, "value", draws=draws)
+        assert [row[7] for row in chance_table(result).rows] == ["–" if said else "0 of 3"] * 6
+        console = Console(file=io.StringIO(), width=200)
+        console.print(terminal(result, console))
+        shown = console.file.getvalue()  # type: ignore[attr-defined]
+        assert (f"note: {draws} draws are too few to count pairs" in shown) == bool(said)
+        assert said in shown
+    alike = LayerGrid(
+        matrix="A", module="value", side="left", i=2, j=2, convention="stored", layers=(0, 1, 2),
+        values=np.ones((3, 3)),
+        baselines={"gaussian": Baseline(0.2, 0.1, 0.1, 20, np.linspace(0.1, 0.3, 20).repeat(9).reshape(-1, 3, 3))},
+    )  # fmt: skip
+    assert against_chance.tested(alike.significance["gaussian"], 20, two_sided=False)[4] == "3 of 3"
+
+
 def test_counts_that_cannot_be_found_are_said(bert: BertLike, tmp_path: Path) -> None:
     """Three pairs: 5 draws give p ≥ 1/6, and 3/(3·6) is above 0.05."""
     adapter = load_adapter(tmp_path / "lora")
@@ -55,7 +81,13 @@ def test_counts_that_cannot_be_found_are_said(bert: BertLike, tmp_path: Path) ->
     assert [row[7] for row in chance_table(result).rows] == ["–"] * 16
     line = next(line for line in null_legend(result) if line.startswith("p is at least"))
     assert "more than there are (gaussian, propagated, mismatched, initialisation, flipped)" in line
+    (said,) = chance_notes(result)
+    assert said.startswith(
+        "5 draws are too few to count pairs above chance: p is at least 1/6, too much"
+    )
+    assert said.endswith("even where all 3 have it at once (for one alone 59 are needed)")
     enough = conversion_similarity(adapter, "value", draws=60)
+    assert not chance_notes(enough)
     assert [row[7] for row in chance_table(enough).rows] == ["0 of 3"] * 6
     assert not any("p is at least" in line for line in null_legend(enough))
 
