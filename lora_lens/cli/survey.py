@@ -142,7 +142,7 @@ def run(
         told = (Text(""), *notes(result.notes)) if result.notes else ()
         shown = [table(one, wide="members" in one.head) for one in result.tables]
         words = legend(result.numbers["questions"]) if explain else [_WORDS]
-        below = [Text(line, style="dim") for line in words] if shown else []
+        below = [Text(line, style="dim") for line in words] if shown or explain else []
         if below and not told:
             below.insert(0, Text(""))
         show_text(lambda _: Group(*said, *shown, *told, *below))

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 _PHI = "φ: the mean squared cosine of the principal angles between two adapters' subspaces. 1: one holds the other; 0: orthogonal."
 _CLUSTERS = (
-    "clusters: average linkage of 1 − φ, or of 1 − excess where chance differs from pair to pair, cut where chance begins. In none: no other adapter was joined to it before the cut. "
+    "clusters: average linkage of 1 − φ, or of 1 − excess where chance differs from pair to pair, cut where chance begins, or where a note says so at its largest gap. In none: no other adapter was joined to it before the cut. "
     "Not in the tree: it shares no place with some that are."
 )
 # By question, in the order of the tables.
@@ -42,7 +42,7 @@ _WORDS = {
     ),
     "interference": (
         "cross energy: (‖ΣΔW‖² − Σ‖ΔW‖²)/Σ‖ΔW‖² of the sum of all. 0: no one meets another; negative: they cancel. sd and z are of unrelated "
-        "adapters.",
+        "adapters; no z stands where these are more alike than that.",
     ),
 }  # fmt: skip
 

@@ -21,6 +21,7 @@ from .wider import wider
 
 _MOST = 12  # rows of a table for people
 _MEMBERS = 6  # names of a cluster
+_ON_A_PAGE = 200  # of either in survey.md
 DIRECTIONS = ("shared", "mean adapter", "shared beside the mean", "start", "random adapters")
 
 
@@ -67,7 +68,7 @@ def _tables(
             title = f"Closest in {pairs.matrix}, mean over the places{among}"
             yield Table(title, ["one", "other", "φ", "z"], rows)
     if joined.families:
-        yield _cluster_table(joined.families)
+        yield _cluster_table(joined.families, whole=rank is None)
     if joined.subspace:
         k = None if rank is None else usual_k(joined.subspace, rank)
         yield _subspace_table(joined.subspace, start, k)
@@ -79,19 +80,25 @@ def _tables(
                 number(row["value"]), number(row["expected"]), number(row["z"], 1, plus=True),
                 p_value(row["p_holm"]),
             ]
-            for row in outlying[:_MOST]
+            for row in outlying[: _MOST if rank is not None else _ON_A_PAGE]
         ]  # fmt: skip
-        yield Table(f"Far from the others{_of(len(outlying))}", head, rows)
+        where = "survey.md" if len(rows) == _MOST else "outlying.csv"
+        yield Table(f"Far from the others{_of(len(outlying), len(rows), where)}", head, rows)
     if joined.merges:
         tested = not any(wider(joined.places))
         rows = [
             [
                 row["module"], layer_number(row["layer"]), beside(row["cross_energy"], row["sd"]),
-                number(row["z"], 1, plus=True) if tested else NONE,
+                *([number(row["z"], 1, plus=True)] if tested else []),
             ]
             for row in joined.merges
         ]  # fmt: skip
-        head = ["module", "layer", "cross energy ± sd of unrelated ones", "z"]
+        head = [
+            "module",
+            "layer",
+            "cross energy ± sd of unrelated ones",
+            *(["z"] if tested else []),
+        ]
         yield of_places(Table("Sum of all adapters", head, rows))
     if failed:
         rows = [
@@ -103,7 +110,11 @@ def _tables(
             ]
             for one in _each_first(failed)[:_MOST]
         ]
-        yield Table(f"Left out{_of(len(failed))}", ["adapter", "module", "layer", "why"], rows)
+        yield Table(
+            f"Left out{_of(len(failed), len(rows), 'failed.csv')}",
+            ["adapter", "module", "layer", "why"],
+            rows,
+        )
 
 
 def _each_first(failed: Sequence[Failed]) -> list[Failed]:
@@ -116,8 +127,8 @@ def _each_first(failed: Sequence[Failed]) -> list[Failed]:
     return [failed[k] for k in sorted(range(len(failed)), key=turns.__getitem__)]
 
 
-def _of(count: int) -> str:
-    return f", {_MOST} of {count:,}" if count > _MOST else ""
+def _of(count: int, shown: int, where: str) -> str:
+    return f", {shown} of {count:,}; each is in {where}" if count > shown else ""
 
 
 def _place_table(rows: Sequence[dict[str, Any]], start: str) -> Table:
@@ -138,8 +149,8 @@ def _place_table(rows: Sequence[dict[str, Any]], start: str) -> Table:
     return Table("φ of all pairs by place", head, body)
 
 
-def _cluster_table(families: Sequence[Families]) -> Table:
-    rows = []
+def _cluster_table(families: Sequence[Families], *, whole: bool) -> Table:
+    rows, most, cut = [], _ON_A_PAGE if whole else _MEMBERS, False
     for one in families:
         among = f"{one.count} of {one.count + len(one.outside)}"
         groups = [(str(number), members) for number, members in one.clusters.items()]
@@ -149,11 +160,13 @@ def _cluster_table(families: Sequence[Families]) -> Table:
         known = dict(zip(names, elided(names), strict=True))
         for at, (cluster, members) in enumerate(groups):
             first = ["", ""] if at else [one.matrix, among]
+            cut = cut or len(members) > most
             rows.append(
-                [*first, cluster, str(len(members)), few(map(known.__getitem__, members), _MEMBERS)]
+                [*first, cluster, str(len(members)), few(map(known.__getitem__, members), most)]
             )
+    where = f"; each is in {'clusters.csv' if whole else 'survey.md'}" if cut else ""
     return Table(
-        "Clusters of φ's mean over the places, taken as independent",
+        f"Clusters of φ's mean over the places, taken as independent{where}",
         ["matrix", "in the tree", "cluster", "adapters", "members"],
         rows,
     )

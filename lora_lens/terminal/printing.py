@@ -87,6 +87,8 @@ def report(
     with ExitStack() as stack:
         folder = stack.enter_context(staged(out.folder)) if out else None
         stack.enter_context(warnings_as_lines())
+        # Said whatever PYTHONWARNINGS is, which silences libraries in many jobs.
+        warnings.simplefilter("always", UserWarning)
         result = make()
         if out and folder:
             files = question.write(result, folder, paper=out.paper)

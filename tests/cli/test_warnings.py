@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import run
 
 import lora_lens as ll
 from lora_lens import LensError, RankDeficientWarning
 from lora_lens.report.asked import Asked
-from tests.commands import run
 
 SPECTRUM = ("spectrum", str(ll.demo_adapter("lora")), "--module", "value")
 
@@ -31,6 +31,19 @@ def test_a_warning_before_an_error_is_said(monkeypatch: pytest.MonkeyPatch) -> N
     result = run(*SPECTRUM)
     assert result.exit_code == 1
     assert result.stderr == "warning: W0 is singular\nlora-lens: no such thing\n"
+
+
+def test_a_warning_is_said_where_python_is_told_to_be_quiet(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def warn(*_: Any, **__: Any) -> None:
+        warnings.warn("W0 is singular", RankDeficientWarning, stacklevel=1)
+        raise LensError("no such thing")
+
+    monkeypatch.setattr("lora_lens.questions.spectrum.analysis.spectrum", warn)
+    for quiet in ("ignore", "error"):  # as of PYTHONWARNINGS
+        warnings.simplefilter(quiet)
+        assert run(*SPECTRUM).stderr == "warning: W0 is singular\nlora-lens: no such thing\n"
 
 
 def test_of_files_that_cannot_be_written_too(

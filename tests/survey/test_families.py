@@ -52,6 +52,10 @@ def test_members_are_named(found: SurveyResult) -> None:
 
 def test_many_members_are_told_by_the_first_few() -> None:
     members = tuple(f"run-{k}" for k in range(100))
-    (shown,) = tables(Joined(families=(Families("B", {3: members}, (), ()),)), ())
+    joined = Joined(families=(Families("B", {3: members}, (), ()),))
+    (shown,), (whole,) = tables(joined, (), rank=4), tables(joined, ())
     first = ", ".join(members[:6])
     assert [*shown.rows] == [["B", "100 of 100", "3", "100", f"{first} and 94 more"]]
+    assert shown.title.endswith("; each is in survey.md")
+    assert whole.rows[0][-1].endswith("run-98 and run-99")
+    assert "each is in" not in whole.title

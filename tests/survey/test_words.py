@@ -117,7 +117,7 @@ def test_one_of_many_places_does_not_hide_who_else_is_left_out() -> None:
     failed += [Failed("zero", "query", k, "B is all zero here") for k in range(2)]
     (table,) = tables(Joined(), failed)
     assert [row[0] for row in table.rows[:4]] == ["wide", "zero", "wide", "zero"]
-    assert table.title == "Left out, 12 of 22"
+    assert table.title == "Left out, 12 of 22; each is in failed.csv"
 
 
 def test_tables_of_many_places_leave_no_module_out() -> None:
@@ -221,7 +221,7 @@ def test_z_of_merges_are_no_test_where_a_are_alike(tmp_path: Path, alike: bool) 
     page = (tmp_path / "out" / "survey.md").read_text()
     assert ("are no test here" in page) == alike
     (summed,) = [table for table in result.tables if table.title.startswith("Sum of all")]
-    assert all((row[-1] == "–") == alike for row in summed.rows)
+    assert ("z" in summed.head) != alike
     told = json.loads((tmp_path / "out" / "survey.json").read_text())
     z = [row["z"] for row in told["merges"]]
     assert len(z) == 60
