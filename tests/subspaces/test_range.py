@@ -20,7 +20,7 @@ from lora_lens.subspaces.device import select_device
 LIMIT = 3.4e38
 ASKED: dict[str, Callable[..., Any]] = {
     "spectrum": ll.spectrum,
-    "suggest_ranks": ll.suggest_ranks,
+    "suggest_ranks": lambda adapter, **_: ll.suggest_ranks(adapter),  # its spectra are in float64
     "conversion_similarity": partial(ll.conversion_similarity, module="value", rank=2, draws=5),
     "shared_subspace": partial(ll.shared_subspace, module="value", draws=5),
     "compare": lambda adapter, **how: ll.compare(adapter, adapter, "value", **how),

@@ -30,7 +30,7 @@ from lora_lens.files.locate import DEMO_BASE
 from lora_lens.training import ownership
 from lora_lens.training import search as module
 from lora_lens.training.alone import BusyError
-from lora_lens.training.damage import DamagedRunError
+from lora_lens.training.damage import DamagedRunError, why_unfinished
 from lora_lens.training.data import open_data
 from lora_lens.training.search import search
 from lora_lens.training.settings import RunSettings
@@ -613,7 +613,11 @@ def test_a_killed_search_goes_on_with_the_trial_it_was_at(data: Path, tmp_path: 
         command(data, killed, "--trials", "1"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     deadline = time.monotonic() + 300
-    while not list(killed.glob("trials/0/checkpoints/checkpoint-*/trainer_state.json")):
+    # Whole: one that was being written is warned of, and the trial begins anew.
+    while not any(
+        why_unfinished(checkpoint) is None
+        for checkpoint in killed.glob("trials/0/checkpoints/checkpoint-*")
+    ):
         assert first.poll() is None, "the search ended before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.01)
