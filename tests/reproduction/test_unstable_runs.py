@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -420,6 +421,36 @@ def test_what_the_readme_says_of_mpnet() -> None:
         in readme
     )
     assert f"in value {told['v', 'share']} for {told['v', 'flipped']}." in readme
+
+
+def test_what_the_readme_says_first() -> None:
+    """Of conversions beside random factors through the same W0, and of B in all runs of both bases."""
+    readme = " ".join((DOCS.parent / "README.md").read_text(encoding="utf-8").split())
+    excesses: dict[tuple[str, str], list[float]] = {}
+    for path in RESULTS.glob("*/tables/conversions-*.csv"):
+        with path.open(encoding="utf-8") as stream:
+            for row in csv.DictReader(stream):
+                if "-lora-" in row["adapter"] and row["matrix"] in "AB":
+                    excess = float(row["mean_phi"]) - float(row["propagated_mean"])
+                    excesses.setdefault((str(path), row["matrix"]), []).append(excess)
+    assert len(excesses) == 3 * 2 * 2
+    mean, single = max(map(fmean, excesses.values())), max(map(max, excesses.values()))
+    assert f"by {mean:.3f} of φ at most" in readme
+    assert f"single ones by {single:.3f})" in readme
+    demo = [
+        line for line in readme.split("LoRA ") if line.startswith(("query: share", "value: share"))
+    ]
+    told = [tuple(map(float, re.findall(r"B ([\d.]+) \(([\d.]+)\)", line)[0])) for line in demo]
+    for name in ("mpnet", "adalora"):
+        with (RESULTS / name / "tables" / "shared.csv").open(encoding="utf-8") as stream:
+            told += [
+                (100 * float(row["share"]), 100 * float(row["flipped"]))
+                for row in csv.DictReader(stream)
+                if (row["method"], row["matrix"]) == ("lora", "B")
+            ]
+    shares, flips = zip(*told, strict=True)
+    ends = [f"{end(of):.0f}" for of in (shares, flips) for end in (min, max)]
+    assert "{} to {} % of B where {} to {} % are chance".format(*ends) in readme
 
 
 def test_what_the_readme_says_of_minilm() -> None:

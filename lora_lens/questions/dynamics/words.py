@@ -36,7 +36,8 @@ def summary(result: DynamicsResult) -> str:
             never.append(what)
     if never:
         parts.append(f"{listed(never)} at no checkpoint but the end point")
-    still = f"{listed(unmoved)} did not move" if unmoved else ""
+    of = f"the subspace{'s' * (len(unmoved) > 1)} of {listed(unmoved)}"
+    still = f"{of} did not move" if unmoved else ""
     if not parts:
         full = f"{_all_of(whole)}, so that φ is 1 throughout" if whole else ""
         return f"{result.module}: {'; '.join(filter(None, [still, full]))}."

@@ -220,15 +220,15 @@ def test_what_is_at_its_end_throughout_did_not_move(run: Path) -> None:
     grids["A"][:] = 1.0
     said = replace(result, to_end=grids).summary
     assert said.startswith(
-        "value: A (right) did not move; φ to the end point, mean over the layers, "
+        "value: the subspace of A (right) did not move; φ to the end point, mean over the layers, "
     )
     assert said.endswith(": B (left), ΔW (left) and ΔW (right) at no checkpoint but the end point.")
     still = replace(result, to_end={"A": grids["A"]})
-    assert still.summary == "value: A (right) did not move."
+    assert still.summary == "value: the subspace of A (right) did not move."
     whole = still.baselines | {"B": replace(still.baselines["B"], mean=1.0)}
     both = replace(still, to_end={"A": grids["A"], "B": grids["B"]}, baselines=whole)
     assert both.summary == (
-        "value: A (right) did not move; B (left) has all directions, so that φ is 1 throughout."
+        "value: the subspace of A (right) did not move; B (left) has all directions, so that φ is 1 throughout."
     )
     alone = replace(still, names=("end",), steps=(None,), end="end", to_end={"A": grids["A"][:1]})
     assert "did not move" not in alone.summary  # there is nothing that it could have moved from
