@@ -6,9 +6,7 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from ...show.console import notes, table
-from ...show.layout import (
-    called_apart,
-)
+from ...show.layout import called_apart
 from .result import ComparisonResult
 from .tables import chance_notes, chance_table, layer_table
 
