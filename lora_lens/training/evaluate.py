@@ -59,7 +59,8 @@ class Evaluation:
         adapter, base, task, part: What was scored, and on which rows.
         metric: The task's.
         score: Its value; larger is better.
-        majority_score: Its value when every row gets the commonest training label (or mean).
+        majority_score: Its value when every row gets the commonest label (or mean) of the rows that it was trained on; of all
+            training rows where its record does not say which.
         rows: How many.
         device: Where it was computed.
     """
@@ -146,7 +147,7 @@ def answer(
         part=part,
         metric=known.metric.__name__,
         score=known.metric(predicted, labels),
-        majority_score=majority_score(known, splits.train, examples),
+        majority_score=majority_score(known, splits.train[: _trained_rows(record, task)], examples),
         rows=len(examples),
         device=device_name(device),
     )
@@ -211,6 +212,14 @@ def _trained_length(record: dict[str, Any]) -> int:
     """The run's own `max_length`, where its record says it."""
     settings = record.get("settings")
     return int(settings.get("max_length", LONGEST)) if isinstance(settings, dict) else LONGEST
+
+
+def _trained_rows(record: dict[str, Any], task: str) -> int | None:
+    """How many of the task's training rows the run saw, where its record says fewer than all."""
+    settings = record.get("settings")
+    if not isinstance(settings, dict) or settings.get("task") != task:
+        return None
+    return settings.get("train_rows")
 
 
 def _predict(

@@ -36,6 +36,7 @@ from .callbacks import (
 from .data import (
     Splits,
     Task,
+    check_varied,
     majority_score,
     mean_loss,
     open_data,
@@ -94,7 +95,7 @@ def train(
         What ``run.json`` holds: settings, versions, data checksums, scores, parameters, speed.
 
     Raises:
-        DataError: The data do not fit the task.
+        DataError: The data do not fit the task, or all labels to learn from are one.
         BaseModelError: The base model is not found.
         SettingsError: The batch cannot be shared out over the processes, rows cannot be cut to that
             length, or the run to go on with was begun with other settings.
@@ -104,6 +105,7 @@ def train(
     task, splits = open_data(settings.task, settings.data, settings.own)
     settings = settings.resolved()
     splits = splits._replace(train=splits.train[: settings.train_rows])
+    check_varied(task, splits)
     if resume:
         made = resuming.ended(out, settings, splits.checksums, test=test, keep=keep_checkpoints)
         if made is not None:

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from lora_lens.cli import app
 from lora_lens.errors import AdapterError, BaseModelError, FileFormatError
 from lora_lens.files.locate import DEMO_BASE
-from lora_lens.training.data import open_data
+from lora_lens.training.data import OwnData, open_data
 from lora_lens.training.evaluate import evaluate
 from lora_lens.training.models import open_classifier
 from lora_lens.training.run import train
@@ -101,6 +101,23 @@ def test_the_constants_score_is_that_of_the_rows_that_were_scored(runs: Path) ->
         found = evaluate(runs / "lora", "rte", str(runs / "glue"), part=part, use_cpu=True)
         share = sum(row.label == common for row in rows) / len(rows)
         assert found.majority_score == pytest.approx(share)
+
+
+def test_the_constant_is_of_the_rows_that_the_run_saw(tmp_path: Path) -> None:
+    """The first 6 of 20 training rows are mostly good, all of them mostly bad."""
+    kinds = ["good", "good", "bad", "good", "good", "bad", *["bad"] * 14]
+    csv = tmp_path / "films.csv"
+    csv.write_text("text,kind\n" + "".join(f"A {kind} film.,{kind}\n" for kind in kinds))
+    own = OwnData(str(csv), str(csv), ("text",), "kind", development=str(csv))
+    settings = RunSettings(
+        task="films", method="lora", base=DEMO_BASE, own=own, epochs=1, max_length=16,
+        learning_rate=1e-3, train_rows=6,
+    )  # fmt: skip
+    record = train(settings, tmp_path / "few", use_cpu=True)
+    found = evaluate(tmp_path / "few", "films", own=own, use_cpu=True)
+    assert found.majority_score == record["majority_score"] == 4 / 20
+    whole = evaluate(tmp_path / "few", "other", own=own, use_cpu=True)  # not the run's task
+    assert whole.majority_score == 16 / 20
 
 
 def test_what_cannot_be_scored(runs: Path, tmp_path: Path) -> None:

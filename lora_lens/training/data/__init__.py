@@ -17,6 +17,7 @@ from .tasks import (
     Task,
     paper_learning_rate,
 )
+from .varied import check_varied
 
 __all__ = [
     "TASKS",
@@ -25,6 +26,7 @@ __all__ = [
     "OwnData",
     "Splits",
     "Task",
+    "check_varied",
     "majority_score",
     "mean_loss",
     "open_data",

@@ -31,7 +31,7 @@ class OwnData:
     .jsonl or .json (one object a line) file in UTF-8, or a data set of the hub, written ``ID#split``
     or ``ID:config#split``.
 
-    An empty cell of a CSV or TSV file, null and NaN are missing values, and an error. Classes are
+    An empty cell of a CSV or TSV file, null and NaN, also as the text of a class, are missing values, and an error. Classes are
     the distinct labels of `train` in alphabetical order, in that of their numbers if all are
     integers, or in the hub's own order where the data set declares class names. F1 is the last one's.
 
@@ -154,6 +154,11 @@ def _class_name(record: Record, source: Source) -> str:
     if isinstance(label, float) and label.is_integer():
         label = int(label)
     if isinstance(label, str):
+        if label.strip().lower() == "nan" and source.class_names is None:
+            raise DataError(
+                f"{source.name}, row {record.row}: the label is {label!r}, as data frames write a missing value; "
+                f"leave the row out, or call the class by another name"
+            )
         return label
     if isinstance(label, int):
         return str(label).lower() if isinstance(label, bool) else str(label)

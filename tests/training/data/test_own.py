@@ -162,6 +162,8 @@ GOOD_CSV = "text,label\na,0\nb,1\n" + "c,1\n" * 10
         ("t.csv", "text,label\na,0\n\nb,1\n", "t.csv, row 3: 0 cells, expected 2"),
         ("t.csv", "text,label\n,0\n", "t.csv, row 2: 'text' is empty"),
         ("t.csv", "text,label\na,\n", "t.csv, row 2: 'label' is empty"),
+        ("t.csv", GOOD_CSV + "d,NaN\n", "t.csv, row 14: the label is 'NaN', as data frames write"),
+        ("t.jsonl", '{"text": "a", "label": "nan"}\n', "t.jsonl, row 1: the label is 'nan', as data"),
         ("t.csv", "text,label\na,0\n\"b,1\nc,1\n", "t.csv, row 3: unexpected end of data; double"),
         ("t.csv", "text,label\n\"a\"b,0\n", "t.csv, row 2: .* double the quotes"),
         ("t.csv", "text,label\n" + "a" * 200_000 + ",0\n", "t.csv, row 2: field larger .* as .jsonl"),
