@@ -137,7 +137,9 @@ def run(
             if not any(chosen.values()) and not (folder / RECORD_NAME).exists():
                 watcher("training speed, side by side")
                 measure_speed(found, folder, use_cpu=cpu)
-    tables = write_report(found, folder, drawn_for, from_records=print_only)
+    tables = write_report(
+        found, folder, drawn_for, margin_given=margin is not None, from_records=print_only
+    )
     if as_json:
         print_json({"name": found.name, "out": str(folder), "tables": tables})
     else:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from lora_lens.errors import SettingsError
+from lora_lens.reproduction.experiment import setup
 from lora_lens.reproduction.experiment.config import (
     Analysis,
     Config,
@@ -284,6 +285,35 @@ def test_a_task_may_be_searched_in_its_own_way(tmp_path: Path) -> None:
     rows = dict(row[:2] for row in setup_table(config).rows)
     assert rows["trials of a search"] == "3, 4 (MRPC)"
     assert rows["seeds of a trial"] == "1, 2 (MRPC)"
+
+
+def test_every_setting_that_is_not_the_papers_is_told(tmp_path: Path) -> None:
+    (tmp_path / "x.toml").write_text(
+        'name = "x"\nbase = "b"\n[training]\ntrain_rows = 1600\n[tasks.rte]\n[tasks.mrpc]\n'
+        "[tasks.mrpc.condlora]\ntrain_rows = 90\n"
+        '[search.tasks.rte]\nlearning_rate = [1e-5, 1e-4]\nsampler = "qmc"\nprune = false\n'
+    )
+    rows = {row[0]: row[1:] for row in setup_table(read_config(str(tmp_path / "x.toml"))).rows}
+    assert rows["rows of RTE"] == ["1,600", "all"]
+    assert rows["rows of MRPC"] == ["1,600, 90 (CondLoRA)", "all"]
+    assert rows["learning rates searched"][0] == "5e-05 to 0.005, 1e-05 to 0.0001 (RTE)"
+    assert rows["sampler"][0] == "tpe, qmc (RTE)"
+    assert rows["pruning"][0] == "yes, no (RTE)"
+
+
+# What is said elsewhere on the page, or decides no score.
+SAID_ELSEWHERE = {
+    *("task", "method", "base", "data", "own", "seed", "learning_rate", "epochs", "train_rows"),
+    "gradient_checkpointing",
+}
+
+
+def test_no_setting_of_a_run_is_forgotten_by_the_page() -> None:
+    told = {*setup._SETTINGS, *SAID_ELSEWHERE}
+    assert {one.name for one in fields(RunSettings)} == told
+    assert {one.name for one in fields(Search)} == {
+        *("trials", "seeds", "learning_rate", "sampler", "prune", "epochs", "cut", "tasks"),
+    }  # a new one needs a row
 
 
 def test_trials_may_be_the_beginning_of_a_runs_own_schedule(tmp_path: Path) -> None:

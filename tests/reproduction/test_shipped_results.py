@@ -139,6 +139,19 @@ def test_no_record_names_a_machine() -> None:
         assert "../" not in text, f"{path} holds a relative path"
 
 
+def test_the_pages_command_makes_it_again_with_a_margin_of_ones_own(tmp_path: Path) -> None:
+    out = tmp_path / "minilm"
+    shutil.copytree(RESULTS / "minilm", out)
+    made = CliRunner().invoke(
+        app, ["reproduce", "minilm", "--out", str(out), "--print", "--margin", "2.5"]
+    )
+    assert made.exit_code == 0, made.stderr
+    page = (out / "results.md").read_text()
+    assert "    lora-lens reproduce minilm --out FOLDER --print --margin 2.5\n" in page
+    assert "equivalent within 2.5" in page or "within 2.5 points" in page
+    assert "--margin" not in (RESULTS / "minilm" / "results.md").read_text()
+
+
 def test_what_cannot_be_printed_again(tmp_path: Path) -> None:
     def said(folder: Path, *more: str) -> str:
         result = CliRunner().invoke(

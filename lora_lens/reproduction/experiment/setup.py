@@ -29,6 +29,7 @@ _SETTINGS = {
     "warmup": "warm-up",
     "weight_decay": "weight decay",
     "patience": "patience, evaluations",
+    "stop_after": "ends before its schedule, after epochs",
 }
 
 
@@ -43,9 +44,8 @@ def setup_table(config: Config) -> Table:
             for name in config.tasks
         ),
         *(
-            (f"rows of {TASK_NAMES[name]}", f"{own['train_rows']:,}", "all")
-            for name, own in config.tasks.items()
-            if own.get("train_rows")
+            (f"rows of {TASK_NAMES[name]}", *_of_runs(config, paper, "train_rows", name))
+            for name in config.tasks
         ),
         *((label, *_of_runs(config, paper, key)) for key, label in _SETTINGS.items()),
         ("learning rates that were given", _given(config), _given(paper)),
@@ -56,9 +56,12 @@ def setup_table(config: Config) -> Table:
             "… of a run's own schedule",
             *_searched(config, paper, lambda search: search.cut or search.epochs is None),
         ),
-        ("learning rates searched", config.search.learning_rate, paper.search.learning_rate),
-        ("sampler", config.search.sampler, paper.search.sampler),
-        ("pruning", config.search.prune, paper.search.prune),
+        (
+            "learning rates searched",
+            *_searched(config, paper, lambda search: search.learning_rate),
+        ),
+        ("sampler", *_searched(config, paper, lambda search: search.sampler)),
+        ("pruning", *_searched(config, paper, lambda search: search.prune)),
     ]
     return Table(
         "What was not as in the paper; every other setting is the same",
@@ -99,6 +102,8 @@ def _of_runs(config: Config, paper: Config, key: str, task: str | None = None) -
 def _setting(config: Config, key: str, task: str, method: Method) -> Any:
     """As the configuration says; the paper's epochs where it does not, or has no such task."""
     found = getattr(config.settings(task, method), key) if task in config.tasks else None
+    if key == "train_rows":
+        return "all" if found is None else f"{found:,}"
     return TASKS[task].epochs if key == "epochs" and found is None else found
 
 

@@ -20,7 +20,12 @@ from .sheet import NOTHING, pictures, shown
 
 
 def results_page(
-    config: Config, found: Found, tables: Mapping[str, Table], figures: Sequence[str]
+    config: Config,
+    found: Found,
+    tables: Mapping[str, Table],
+    figures: Sequence[str],
+    *,
+    margin_given: bool = False,
 ) -> str:
     """The page: what is finished, every table with what it says, and what agrees with the paper.
 
@@ -29,10 +34,11 @@ def results_page(
         found: What is done of it.
         tables: By name, as in ``tables/``.
         figures: Names of the files in ``figures/``.
+        margin_given: Whether the margin of equivalence was given beside the configuration.
     """
     parts = [
         f"# The paper's experiment on {config.base}: {config.name}",
-        _opening(config),
+        _opening(config, margin_given=margin_given),
         *([config.remarks.strip()] if config.remarks.strip() else []),
         finished_sentence(found.steps, found.unpaired),
         shown(finished_table(found.steps)),
@@ -69,15 +75,16 @@ _SPEED = (
 )
 
 
-def _opening(config: Config) -> str:
+def _opening(config: Config, *, margin_given: bool) -> str:
     methods = ", ".join(NAMES[method] for method in config.methods)
     tasks = ", ".join(TASK_NAMES[task] for task in config.tasks)
     shipped = config.name in SHIPPED
+    given = f" --margin {config.equivalence.margin:g}" if margin_given else ""
     return (
         f"{methods} on {tasks}; a learning rate {_how_found(config)}, then a run with each of "
         f"{len(config.seeds)} seed{'s' if len(config.seeds) != 1 else ''}. Every table and sentence of this page is made from the "
         "records beside it (settings, checksums, scores over time, answers, grids), without data or base model, by\n\n"
-        f"    lora-lens reproduce {config.name if shipped else 'CONFIG.toml'} --out FOLDER --print\n\n"
+        f"    lora-lens reproduce {config.name if shipped else 'CONFIG.toml'} --out FOLDER --print{given}\n\n"
         f"where FOLDER is the one that holds this page{'' if shipped else f', and CONFIG.toml the configuration {config.name}'}. With GLUE's files, `--data glue/` and an empty folder "
         "the same command without `--print` makes the experiment anew."
     )

@@ -47,11 +47,17 @@ _OF_ADAPTERS = ("figure1-", "table3-compare-")
 
 
 def write_report(
-    config: Config, out: Path, paper: Paper = PLAIN, *, from_records: bool = False
+    config: Config,
+    out: Path,
+    paper: Paper = PLAIN,
+    *,
+    margin_given: bool = False,
+    from_records: bool = False,
 ) -> dict[str, _Rows]:
     """Write ``results.md``, ``tables/`` (Markdown, LaTeX, CSV) and ``figures/``; every table's rows.
 
-    `paper` says how wide the figures are, and in which style. Figure 1 and Table 3 are drawn of the adapters, with their
+    `paper` says how wide the figures are, and in which style; `margin_given` that the margin of equivalence was given beside
+    the configuration, which the page's command has then. Figure 1 and Table 3 are drawn of the adapters, with their
     base model; `from_records` draws them of what is written down.
     Tasks that are not finished are left out, and so are tables for which nothing is there yet.
     """
@@ -76,9 +82,8 @@ def write_report(
         for path in (out / "figures").glob("*.png")
         if analysed or not path.name.startswith(_OF_ADAPTERS)
     ]
-    page = results_page(
-        config, found, {name: table for name, (table, _) in tables.items()}, figures
-    )
+    shown = {name: table for name, (table, _) in tables.items()}
+    page = results_page(config, found, shown, figures, margin_given=margin_given)
     with staged(out) as folder:
         (folder / PAGE_NAME).write_text(page, encoding="utf-8")
     return {name: rows for name, (_, rows) in tables.items()}
