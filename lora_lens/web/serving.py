@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import LensError, MissingExtraError
-from ..report.page import check_libraries
+from ..report.libraries import check_libraries
 from .guard import Guard
 from .kept import Uploads
 from .listening import check_listening, not_listening
