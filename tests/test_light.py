@@ -53,6 +53,11 @@ def test_an_analysis_imports_no_training_or_plotting_library() -> None:
     }
 
 
+def test_the_page_says_that_a_port_is_taken_before_it_loads_what_computes() -> None:
+    loaded = modules_after("import lora_lens.web.serving")
+    assert not loaded & {"torch", "numpy", "scipy", "plotly", "jinja2"}
+
+
 def test_phi_and_what_is_said_of_it_load_no_algebra_and_no_optimiser() -> None:
     """Two thirds of a second of every process; what torch itself brings differs by its version."""
     code = (

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from ..terminal.comma_lists import names
+
 
 class MetricName(StrEnum):
     """Of data of one's own."""
@@ -118,7 +120,7 @@ def data_fields(
         train=str(train),
         test=str(test),
         development=development,
-        text=tuple(str(text).split(",")),
+        text=names(str(text)),
         label=str(label),
         metric=metric.value if metric else None,
         regression=regression,

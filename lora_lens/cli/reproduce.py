@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..terminal.comma_lists import names
 from ..terminal.options import Json, Style, Width
 from ..terminal.printing import echo, print_json, say, warnings_as_lines
 from .training_extra import training_libraries
@@ -124,7 +125,7 @@ def run(
     if margin is not None:
         found = replace(found, equivalence=replace(found.equivalence, margin=margin))
     folder = out or Path("reproduction") / found.name
-    chosen = {"tasks": _names(tasks), "methods": _names(methods)}
+    chosen: dict[str, Any] = {"tasks": names(tasks), "methods": names(methods)}
     watcher = _Watcher()
     if print_only:
         check_there(found, folder)
@@ -147,7 +148,3 @@ def run(
             echo((folder / "tables" / f"{name}.md").read_text(encoding="utf-8"))
     folders = [path for name in ("tables", "figures") if (path := folder / name).is_dir()]
     say(f"wrote {listed([str(path) for path in (folder / PAGE_NAME, *folders)])}")
-
-
-def _names(listed: str) -> tuple[Any, ...]:
-    return tuple(name.strip() for name in listed.split(",") if name.strip())

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..terminal.comma_lists import numbers
 from ..terminal.option_groups import with_options
 from ..terminal.options import Json
 from ..terminal.printing import echo, print_json, say, warnings_as_lines
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from transformers import TrainerCallback
 
 NAME = "search"
-Number = TypeVar("Number", int, float)
 
 
 @with_options(data=data_fields, fields=run_fields)
@@ -100,8 +99,8 @@ def run(
 
     space = Space(
         learning_rate=(low, high),
-        ranks=_numbers(ranks, int, "--ranks"),
-        alphas=_numbers(alphas, float, "--alphas"),
+        ranks=numbers(ranks, int, "--ranks"),
+        alphas=numbers(alphas, float, "--alphas"),
         dropout=(0.0, max_dropout) if max_dropout else None,
     )
 
@@ -113,7 +112,7 @@ def run(
             RunSettings(**data, **fields),
             out,
             trials=trials,
-            seeds=_numbers(seeds, int, "--seeds"),
+            seeds=numbers(seeds, int, "--seeds"),
             space=space,
             storage=storage,
             name=name,
@@ -146,12 +145,3 @@ def _say(trial: FrozenTrial) -> None:
         for key, value in trial.params.items()
     )
     say(f"trial {trial.number} {trial.state.name.lower()} ({tried}){score}{error}")
-
-
-def _numbers(text: str, kind: Callable[[str], Number], option: str) -> tuple[Number, ...]:
-    try:
-        return tuple(kind(part) for part in text.split(",") if part.strip())
-    except ValueError:
-        raise typer.BadParameter(
-            f"{text!r} is no list of numbers separated by commas", param_hint=option
-        ) from None

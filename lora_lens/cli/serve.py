@@ -48,7 +48,7 @@ def run(
     from ..terminal.printing import echo
     from ..web.serving import serving
 
-    with serving(host=host, port=port, limit=limit, folders=folders) as address:
+    with serving(host=host, port=port, megabytes=limit, folders=folders) as address:
         echo(f"lora-lens is at {address} (Ctrl-C ends it)", err=True)
         _wait()
     with suppress(OSError):  # nobody reads it, as where the terminal has gone

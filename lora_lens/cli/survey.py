@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ..survey.questions import QUESTIONS
+from ..terminal.comma_lists import names
 from ..terminal.options import Base, ConventionChoice, Dtype, DtypeName, Explain, Json, Seed
 
 NAME = "survey"
@@ -18,10 +19,10 @@ _FAILED = ("failed.csv", "failed.parquet")  # the second alone where there are v
 def _questions(given: str | None) -> list[str] | None:
     if given is None:
         return None
-    names = [name.strip() for name in given.split(",") if name.strip()]
-    if unknown := [name for name in names if name not in QUESTIONS]:
+    asked = names(given)
+    if unknown := [name for name in asked if name not in QUESTIONS]:
         raise typer.BadParameter(f"{', '.join(unknown)}; expected some of {', '.join(QUESTIONS)}")
-    return names
+    return list(asked)
 
 
 def run(

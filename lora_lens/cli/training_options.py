@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ..terminal.comma_lists import names
 from ..terminal.options import Convention
 
 
@@ -143,7 +144,7 @@ def run_fields(
         "method": method.value,
         "base": base,
         "convention": convention.value,
-        "target_modules": tuple(name.strip() for name in target.split(",") if name.strip()),
+        "target_modules": names(target),
         "rank": rank,
         "alpha": alpha,
         "dropout": dropout,

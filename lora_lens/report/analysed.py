@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..adapter import Adapter
 from ..bases.weights import BaseWeights
-from ..errors import LensError
 from ..files.adapter_folders import distinguishing_names
 from ..show.findings import Finding
 from ..show.wording import listed
 from ..subspaces.convention import SettledConvention
-from .asked import Asked
+from .asked import Asked, Unanswered
+from .module_sizes import ModuleSizes
 from .request import Request
 from .rows import NotThere
 from .training_told import TrainingTold
@@ -56,17 +56,19 @@ class ModuleAnalysis:
 
     Attributes:
         module: Its name, as the first of these adapters has it.
-        answers: What was found.
-        left_out: Why others could not be asked, by what they are about.
         of: Which adapters, by their place in the report: one, or two that are compared.
+        sizes: The module's, in each of them.
+        answers: What was found.
+        left_out: What was not, and why.
         convention: Of an adapter's conversion matrices; None between two.
     """
 
     module: str
+    of: tuple[int, ...]
+    sizes: tuple[ModuleSizes, ...]
     answers: tuple[Answered, ...]
-    left_out: Mapping[str, LensError] = field(default_factory=dict)
-    of: tuple[int, ...] = (0,)
-    convention: SettledConvention | None = None
+    left_out: tuple[Unanswered, ...]
+    convention: SettledConvention | None
 
     def answer(self, name: str) -> Answered | None:
         """The answer to a question, by its name."""
@@ -106,6 +108,10 @@ class Analysed:
         """The modules of one adapter by itself."""
         return [one.module for one in self.modules if one.of == (k,)]
 
+    def sizes_of(self, k: int) -> list[ModuleSizes]:
+        """Theirs."""
+        return [one.sizes[0] for one in self.modules if one.of == (k,)]
+
     def label(self, of: Sequence[int]) -> str:
         """What adapters are called where there are several; nothing where there is one."""
         return listed([self.names[k] for k in of]) if len(self.adapters) > 1 else ""
@@ -129,9 +135,9 @@ class Analysed:
     def left_out(self) -> list[LeftOut]:
         """What was not analysed and why, adapter by adapter."""
         found = [
-            LeftOut(self.label(one.of), one.module, what, str(error))
+            LeftOut(self.label(one.of), one.module, left.what, str(left.error))
             for one in self.modules
-            for what, error in one.left_out.items()
+            for left in one.left_out
         ]
         absent = [LeftOut(self.label([k]), name, "all", why) for k, name, why in self.not_there]
         return absent + found

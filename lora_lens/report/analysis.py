@@ -15,10 +15,11 @@ from ..errors import BaseModelError, LensError
 from ..show.findings import found
 from ..show.time_left import TimeLeft
 from .analysed import Analysed, Answered, ModuleAnalysis
-from .asked import ASKED
+from .asked import Unanswered
+from .draws import enough_draws
 from .least import check_memory
 from .options import options_of
-from .request import Request, enough_draws
+from .request import Request
 from .rows import rows_of
 from .training_told import training_told
 from .units import Unit, forecast_of, units_of
@@ -52,16 +53,16 @@ def analyse(
     """
     request = request or Request()
     rows, not_there = rows_of(adapters, request.modules)
-    if request.draws is None:
-        request = replace(request, draws=enough_draws(adapters, rows))
     opened = [_open(adapter) for adapter in adapters]
     units = list(units_of(adapters, opened, rows))
-    check_memory(adapters, units, request)
+    if request.draws is None:
+        request = replace(request, draws=enough_draws(units))
+    check_memory(units, request)
     trained = tuple(map(training_told, adapters))
-    listener = _listener(adapters, units, request, watch) if watch else None
+    listener = _listener(units, request, watch) if watch else None
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
-        modules = [_answered(adapters, unit, request, listener) for unit in units]
+        modules = [_answered(unit, request, listener) for unit in units]
     said = {str(warning.message): warning for warning in caught}
     try:
         _check_any(modules)
@@ -80,34 +81,31 @@ def analyse(
     )
 
 
-def _listener(
-    adapters: Sequence[Adapter], units: Sequence[Unit], request: Request, watch: Watch
-) -> Listener:
+def _listener(units: Sequence[Unit], request: Request, watch: Watch) -> Listener:
     """Tell what is ahead; what is given back does so again as each question goes on."""
-    forecast = forecast_of(adapters, units, request)
+    forecast = forecast_of(units, request)
     watch(forecast.ahead)
     return Listener(
         lambda done, total: watch(forecast.within(done, total)), lambda: watch(forecast.next())
     )
 
 
-def _answered(
-    adapters: Sequence[Adapter], unit: Unit, request: Request, listener: Listener | None
-) -> ModuleAnalysis:
+def _answered(unit: Unit, request: Request, listener: Listener | None) -> ModuleAnalysis:
     """Every question's result, and the errors of those that have none."""
-    chosen = [adapters[k] for k in unit.of]
-    options, settled = options_of(chosen, unit, request)
+    options, settled = options_of(unit, request)
     options["progress"] = listener.within if listener else None
     answers: list[Answered] = []
-    errors = dict(unit.errors)
+    left_out = list(unit.not_asked)
     for asked in unit.asked:
         try:
-            answers.append(Answered(asked, asked.ask(chosen, unit.module, options)))
+            answers.append(Answered(asked, asked.ask(unit.adapters, unit.module, options)))
         except LensError as error:
-            errors[asked.question.asks] = _alone(error)
+            left_out.append(Unanswered(asked.question.asks, _alone(error), asked))
         if listener:
             listener.ended()
-    return ModuleAnalysis(unit.module, tuple(answers), errors, unit.of, settled)
+    return ModuleAnalysis(
+        unit.module, unit.of, unit.sizes, tuple(answers), tuple(left_out), settled
+    )
 
 
 def _alone(error: LensError) -> LensError:
@@ -151,9 +149,7 @@ def _check_any(modules: Sequence[ModuleAnalysis]) -> None:
 
     Adapters that cannot be compared can still be read beside each other, and why they cannot is said.
     """
-    answered = {answer.asked.question.asks for module in modules for answer in module.answers}
-    asks = {one.question.asks for one in ASKED if one.needs != "other"}
-    for module in modules:
-        for what, error in module.left_out.items():
-            if what in asks and what not in answered:
-                raise error
+    answered = {answer.asked.question.name for module in modules for answer in module.answers}
+    for _, error, asked in (left for module in modules for left in module.left_out):
+        if asked and asked.needs != "other" and asked.question.name not in answered:
+            raise error

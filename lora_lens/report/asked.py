@@ -5,11 +5,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from ..adapter import Adapter
 from ..chance.null_names import WITHOUT_SVD
 from ..core.computing.work import Size, Work
+from ..errors import LensError
 from ..questions import comparison, grid, shared, similarity, spectrum
 from ..questions.question import Question
 from ..subspaces.memory import Least
@@ -53,6 +54,20 @@ class Asked:
         """The result of one adapter, or of two; of the options, those that its function has."""
         ask = self.question.ask
         return ask(*adapters, module=module, **_known(ask, options) | self.options)
+
+
+class Unanswered(NamedTuple):
+    """What there is no answer to, of a module.
+
+    Attributes:
+        what: In words.
+        error: Why.
+        asked: The question that was asked and failed; None where it was not asked.
+    """
+
+    what: str
+    error: LensError
+    asked: Asked | None = None
 
 
 def _known(function: Callable[..., Any], options: Mapping[str, Any]) -> dict[str, Any]:

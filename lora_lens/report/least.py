@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..adapter import Adapter
 from ..errors import LensError
 from ..subspaces.memory import Least, memory_budget
 from .options import options_of
@@ -12,24 +11,21 @@ from .request import Request
 from .units import Unit
 
 
-def check_memory(adapters: Sequence[Adapter], units: Sequence[Unit], request: Request) -> None:
+def check_memory(units: Sequence[Unit], request: Request) -> None:
     """Nothing where none was asked for, or it is enough.
 
     Raises:
         LensError: No such size, or less than some part of it takes, which is said.
     """
     if request.memory is not None:
-        memory_budget(request.memory, *_leasts(adapters, units, request))
+        memory_budget(request.memory, *_leasts(units, request))
 
 
-def _leasts(
-    adapters: Sequence[Adapter], units: Sequence[Unit], request: Request
-) -> Iterator[Least]:
+def _leasts(units: Sequence[Unit], request: Request) -> Iterator[Least]:
     for unit in units:
-        chosen = [adapters[k] for k in unit.of]
-        options, _ = options_of(chosen, unit, request)
+        options, _ = options_of(unit, request)
         for asked in unit.asked:
             try:
-                yield from asked.least(chosen, unit.module, options)
+                yield from asked.least(unit.adapters, unit.module, options)
             except LensError:  # what cannot be asked takes nothing; why is said when it is asked
                 continue

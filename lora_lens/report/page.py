@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from importlib import resources
 from typing import Any
 
-from ..errors import MissingExtraError
 from ..show.glossary import WORDS
 from ..show.layout import Table
 from . import provenance
@@ -20,22 +19,6 @@ from .summary import glance_table, groups, hedged
 from .tables import page_table
 
 _SCRIPTS = ("theme.js", "heatmaps.js", "figures.js", "tables.js")
-
-
-def check_libraries(what: str = "a report", extra: str = "report") -> None:
-    """Find out early that the extra is there, of whoever makes a report.
-
-    Raises:
-        MissingExtraError: plotly or jinja2 is not installed.
-    """
-    try:
-        import jinja2
-        import plotly
-    except ImportError as error:
-        raise MissingExtraError(
-            f'{what} needs the extra: pip install "lora-lens[{extra}]" ({error})'
-        ) from error
-    del jinja2, plotly
 
 
 def render(

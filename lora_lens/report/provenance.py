@@ -18,7 +18,7 @@ from ..show.wording import listed, span
 from ..subspaces.device import select_device
 from .analysed import Analysed
 from .conventions import convention_lines, convention_of, conventions
-from .module_sizes import sizes_of
+from .module_sizes import ModuleSizes
 
 LARGEST_HASHED = 4 << 30  # bytes: about ten seconds of reading
 
@@ -89,8 +89,8 @@ def adapters_table(analysed: Analysed) -> Table:
     head = [what, "method", "base", "rank", "parameters", "convention", "task and score"]
     rows = []
     for k, adapter in enumerate(analysed.adapters):
-        shapes = [sizes_of(adapter, name) for name in analysed.modules_of(k)]
-        ranks = sorted({r for shape in shapes if not shape.in_full for r in shape.ranks})
+        every = analysed.sizes_of(k)
+        ranks = sorted({r for sizes in every if not sizes.in_full for r in sizes.ranks})
         told = analysed.trained[k]
         rows.append(
             [
@@ -133,7 +133,7 @@ def choices(analysed: Analysed, command: str | None, made: str) -> list[tuple[st
         if told := analysed.trained[k]:
             rows.append(("Trained on", f"{told.words}, says its {told.file}"))
         base = f"{base_named(analysed, k)}{'' if analysed.bases[k] else ' (not on this machine)'}"
-        modules = "; ".join(_module_line(adapter, name) for name in analysed.modules_of(k))
+        modules = "; ".join(map(_module_line, analysed.sizes_of(k)))
         rows += [
             ("Base model", base),
             ("Modules", modules),
@@ -191,22 +191,21 @@ def method(adapter: Adapter) -> str:
     return adapter.title + convention
 
 
-def _module_line(adapter: Adapter, name: str) -> str:
-    shape = sizes_of(adapter, name)
-    ranks = sorted(set(shape.ranks))
+def _module_line(sizes: ModuleSizes) -> str:
+    ranks = sorted(set(sizes.ranks))
     rank = f"rank {ranks[0]}" if len(ranks) == 1 else f"ranks {ranks[0]} to {ranks[-1]}"
-    rank = "dense" if shape.in_full else rank
-    return f"{name} ({shape.layers} layers, {rank}, W0 {shape.out_features}×{shape.in_features})"
+    rank = "dense" if sizes.in_full else rank
+    w0 = f"W0 {sizes.out_features}×{sizes.in_features}"
+    return f"{sizes.module} ({sizes.layers} layers, {rank}, {w0})"
 
 
 def _subspaces(analysed: Analysed) -> str:
     ranks = sorted(
         {
-            min(shape.ranks)
-            for k, adapter in enumerate(analysed.adapters)
-            for name in analysed.modules_of(k)
-            for shape in [sizes_of(adapter, name)]
-            if not shape.in_full
+            min(sizes.ranks)
+            for k in range(len(analysed.adapters))
+            for sizes in analysed.sizes_of(k)
+            if not sizes.in_full
         }
     )
     rank = analysed.request.rank

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..adapter import Adapter
-from ..chance.p_values import check_seed, fewest_draws
-from ..chance.significance import LEVEL
+from ..chance.p_values import check_seed
 from ..core.conversions.conversion import ConventionChoice
 from ..errors import LensError
 from ..subspaces.conversions import check_ridge
-from .asked import ASKED
-from .module_sizes import sizes_of
-from .rows import Row
-
-_USUAL = 200
-_MOST_NUMBERS = 1 << 28  # of a null's bases in float32: 1 GiB
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,28 +42,3 @@ class Request:
                 f"draws is {self.draws}; a report tests against nulls, so expected 2 or more"
             )
         check_ridge(self.ridge)
-
-
-def enough_draws(adapters: Sequence[Adapter], rows: Sequence[Row]) -> int:
-    """Draws from which every test of a report can be found after correction, where they fit in memory.
-
-    20 times as many as there are tests, 200 at least; of a large model as many as 1 GiB holds, and then
-    the page says what could not be found.
-    """
-    alone = sum(one.tests for one in ASKED if one.needs != "other")
-    between = sum(one.tests for one in ASKED if one.needs == "other")
-    have = [sum(name is not None for name in row) for row in rows]
-    wanted = fewest_draws(LEVEL, tests=sum(n * alone + n * (n - 1) // 2 * between for n in have))
-    largest = max(
-        _numbers(adapter, name)
-        for row in rows
-        for adapter, name in zip(adapters, row, strict=True)
-        if name is not None
-    )
-    return max(_USUAL, min(wanted, _MOST_NUMBERS // largest))
-
-
-def _numbers(adapter: Adapter, module: str) -> int:
-    """How many numbers one draw of a null has: a basis a layer."""
-    shape = sizes_of(adapter, module)
-    return shape.layers * max(shape.in_features, shape.out_features) * max(shape.ranks)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ..adapter import Adapter
 from ..bases.weights import BaseWeights
@@ -11,16 +11,14 @@ from ..core.computing.work import Size, seconds_of
 from ..errors import AdapterError, BaseModelError, LensError
 from ..subspaces.device import select_device
 from ..subspaces.pairing import base_of_both
-from .asked import ASKED, Asked
+from .asked import ASKED, Asked, Unanswered
 from .forecast import Forecast, Part
-from .module_sizes import sizes_of
+from .module_sizes import ModuleSizes, sizes_of
 from .request import Request
 from .rows import Row
 from .speed import measured_speed
 from .w0_cost import with_spectra_of_w0
 
-_NO_W0 = "everything that W0 is needed for"
-_NO_FACTORS = "everything that A and B are needed for"
 Opened = Sequence[tuple[BaseWeights | None, str]]
 
 
@@ -31,16 +29,20 @@ class Unit:
     Attributes:
         module: Its name, as the first of these adapters has it.
         of: Their places in the report.
+        adapters: They themselves.
+        sizes: The module's, in each of them.
         base: W0 of all of them; None where there is none at hand.
         asked: The questions.
-        errors: Why others are not asked, by what they are about.
+        not_asked: What others are about, and why they are not asked.
     """
 
     module: str
     of: tuple[int, ...]
+    adapters: tuple[Adapter, ...]
+    sizes: tuple[ModuleSizes, ...]
     base: BaseWeights | None
     asked: tuple[Asked, ...]
-    errors: dict[str, LensError] = field(default_factory=dict)
+    not_asked: tuple[Unanswered, ...] = ()
 
 
 def units_of(adapters: Sequence[Adapter], opened: Opened, rows: Sequence[Row]) -> Iterator[Unit]:
@@ -55,29 +57,34 @@ def units_of(adapters: Sequence[Adapter], opened: Opened, rows: Sequence[Row]) -
 
 def _unit(adapters: Sequence[Adapter], opened: Opened, name: str, of: tuple[int, ...]) -> Unit:
     base, no_base = opened[of[0]]
-    alone = len(of) == 1
-    if not alone and base_of_both(*(adapters[k] for k in of)) is None:  # no W0 is that of both
+    own = tuple(adapters[k] for k in of)
+    if len(of) > 1 and base_of_both(*own) is None:  # no W0 is that of both
         base = None
-    shapes = [sizes_of(adapters[k], name) for k in of]
+    sizes = tuple(sizes_of(each, name) for each in own)
+    wanted = [one for one in ASKED if (one.needs == "other") == (len(of) > 1)]
+    not_asked: list[Unanswered] = []
+    if any(one.needs == "w0" for one in wanted) and (sizes[0].in_full or base is None):
+        not_asked.append(_no_factors() if sizes[0].in_full else _no_w0(no_base))
+        wanted = [one for one in wanted if one.needs != "w0"]
     asked: list[Asked] = []
-    errors: dict[str, LensError] = {}
-    for one in ASKED:
-        if (one.needs == "other") == alone:
-            continue
-        if one.needs == "w0" and shapes[0].in_full:
-            errors[_NO_FACTORS] = AdapterError("trained in full, with a dense ΔW, and no A and B")
-            continue
-        if one.needs == "w0" and base is None:
-            errors[_NO_W0] = BaseModelError(no_base)
-            continue
-        settled, dear = with_spectra_of_w0(one, base, shapes[0])
+    for one in wanted:
+        settled, dear = with_spectra_of_w0(one, base, sizes[0])
         if dear:
-            errors["the spectra of W0 and W0 + ΔW"] = LensError(dear)
+            not_asked.append(Unanswered("the spectra of W0 and W0 + ΔW", LensError(dear)))
         asked.append(settled)
-    return Unit(name, of, base, tuple(asked), errors)
+    return Unit(name, of, own, sizes, base, tuple(asked), tuple(not_asked))
 
 
-def forecast_of(adapters: Sequence[Adapter], units: Sequence[Unit], request: Request) -> Forecast:
+def _no_factors() -> Unanswered:
+    why = AdapterError("trained in full, with a dense ΔW, and no A and B")
+    return Unanswered("everything that A and B are needed for", why)
+
+
+def _no_w0(why: str) -> Unanswered:
+    return Unanswered("everything that W0 is needed for", BaseModelError(why))
+
+
+def forecast_of(units: Sequence[Unit], request: Request) -> Forecast:
     """How long all of it will take on this machine, as fast as that is now.
 
     Raises:
@@ -87,15 +94,14 @@ def forecast_of(adapters: Sequence[Adapter], units: Sequence[Unit], request: Req
     parts = [
         Part(one.question.name, seconds_of(one.work(size), speed))
         for unit in units
-        for size in [_size([adapters[k] for k in unit.of], unit.module, request)]
+        for size in [_size(unit.sizes, request)]
         for one in unit.asked
     ]
     return Forecast(parts)
 
 
-def _size(adapters: Sequence[Adapter], module: str, request: Request) -> Size:
-    shapes = [sizes_of(each, module) for each in adapters]
-    first, dense = shapes[0], sum(shape.in_full for shape in shapes)
+def _size(of_each: Sequence[ModuleSizes], request: Request) -> Size:
+    first, dense = of_each[0], sum(sizes.in_full for sizes in of_each)
     rank = request.rank or min(first.ranks)
     sizes = first.out_features, first.in_features
     return Size(first.layers, *sizes, rank, request.draws or 0, dense)

@@ -23,7 +23,8 @@ from ..several import several
 from ..show.time_left import TimeLeft
 from ..staging import staged_file
 from .analysis import Watch, analyse
-from .page import check_libraries, render
+from .libraries import check_libraries
+from .page import render
 from .request import Request
 from .summary import told
 

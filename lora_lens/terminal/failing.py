@@ -16,11 +16,11 @@ from typer.core import TyperGroup
 from ..errors import LensError
 from ..printable import one_line
 from .signals import Terminated
+from .tracebacks import VARIABLE, traceback_wanted
 
 # Typer's own ways out, which it handles itself: usage errors, and leaving on purpose.
 _CLICK_EXCEPTION: type[BaseException] = typer.BadParameter.__mro__[2]
 _TYPERS_OWN: tuple[type[BaseException], ...] = (typer.Exit, typer.Abort, _CLICK_EXCEPTION)
-_TRACEBACK = "LORA_LENS_TRACEBACK"
 _PLAIN = (
     ("Value error, ", ""),
     ("Input should be greater than or equal to ", "expected at least "),
@@ -83,7 +83,7 @@ class LensGroup(TyperGroup):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(1) from None
         except Exception as error:
-            if os.environ.get(_TRACEBACK):
+            if traceback_wanted():
                 raise
             _fail(_unexpected(error))
 
@@ -117,7 +117,9 @@ def _unexpected(error: Exception) -> str:
         return "cannot write: standard output is closed"
     if isinstance(error, OSError):
         return f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
-    return f"unexpected {text[:300]} (a traceback: {_TRACEBACK}=1 in the environment; please report it)"
+    return (
+        f"unexpected {text[:300]} (a traceback: {VARIABLE}=1 in the environment; please report it)"
+    )
 
 
 def _fail(message: str, code: int = 1) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import threading
+import traceback
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from ..errors import AdapterError, LensError
 from ..files.locate import checking
 from ..report.request import Request
 from ..report.write import make_report
+from ..terminal.tracebacks import traceback_wanted
 from .places import Places
 from .uploads import adapter_folder, forget
 
@@ -45,34 +47,38 @@ class Answer:
     error: str = ""
 
 
-def answer(asked: Asked, places: Places, limit: int, root: Path) -> Answer:
+def answer(asked: Asked, places: Places, most_bytes: int, root: Path) -> Answer:
     """Analyse what was asked for. What was uploaded and written is gone when this returns.
+
+    An error that nobody foresaw is one line on the page, and its traceback on standard error where that is wanted.
 
     Args:
         asked: What a visitor asks.
         places: That may be named.
-        limit: Bytes that an upload may have, unpacked.
+        most_bytes: That an upload may have, unpacked.
         root: Where it is kept until then; whoever ends before that deletes it.
     """
     folder = Path(tempfile.mkdtemp(prefix="answer-", dir=root))
     try:
-        return _answer(asked, places, limit, folder)
+        return _answer(asked, places, most_bytes, folder)
     except LensError as error:
         return Answer(error=_line(str(error), folder))
     except MemoryError:
         return Answer(error="out of memory: the adapter is too large for this machine")
     except Exception as error:  # the page goes on for the others
+        if traceback_wanted():
+            traceback.print_exc()
         return Answer(error=_line(f"unexpected {type(error).__name__}: {error}"[:300], folder))
     finally:
         forget(folder)
 
 
-def _answer(asked: Asked, places: Places, limit: int, folder: Path) -> Answer:
+def _answer(asked: Asked, places: Places, most_bytes: int, folder: Path) -> Answer:
     base = places.base(asked.base) if asked.base else None
     if asked.uploaded and asked.adapter:
         raise AdapterError("an adapter was uploaded and another one named; expected one of the two")
     if asked.uploaded:
-        adapter = str(adapter_folder(asked.uploaded, folder, limit))
+        adapter = str(adapter_folder(asked.uploaded, folder, most_bytes))
     elif asked.adapter:
         adapter = places.adapter(asked.adapter)
     else:

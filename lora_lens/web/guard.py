@@ -30,9 +30,9 @@ class Guard:
     """
 
     def __init__(
-        self, app: Callable[[Scope, Receive, Send], Awaitable[None]], host: str, limit: int
+        self, app: Callable[[Scope, Receive, Send], Awaitable[None]], host: str, most_bytes: int
     ) -> None:
-        self._app, self._host, self._limit = app, host, limit
+        self._app, self._host, self._most_bytes = app, host, most_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse, or pass on."""
@@ -46,7 +46,7 @@ class Guard:
         length = headers.get(b"content-length", b"0")
         if is_local(self._host) and not all(map(is_local, named)):
             await _refuse(send, 403, b"this page is for this machine alone")
-        elif length.isdigit() and int(length) > self._limit + _SLACK:
+        elif length.isdigit() and int(length) > self._most_bytes + _SLACK:
             await _refuse(send, 413, b"larger than may be uploaded here")
         else:
             await self._app(scope, receive, _with_policy(send))

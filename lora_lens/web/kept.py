@@ -60,7 +60,7 @@ class Uploads:
             for k, path in enumerate(paths):
                 within = folder / str(k)  # two files may have one name
                 within.mkdir()
-                _link(path, within / Path(path).name)
+                _linked(path, within / Path(path).name)
         except OSError:
             self._drop(self._taken.pop(visitor))
             raise
@@ -87,7 +87,8 @@ class Uploads:
                 Path(path).unlink(missing_ok=True)
 
 
-def _link(path: str, to: Path) -> None:
+def _linked(path: str, to: Path) -> None:
+    """One file under another name too, or its copy."""
     try:
         os.link(path, to)
     except OSError:  # no links on this file system

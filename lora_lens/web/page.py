@@ -35,8 +35,8 @@ _CSS = """
 """
 
 
-def build(places: Places, uploads: Uploads, limit: int) -> Any:
-    """The Gradio application, and what it is launched with."""
+def build(places: Places, uploads: Uploads, most_bytes: int) -> Any:
+    """The Gradio application."""
 
     def take(files: list[str] | None, request: gr.Request) -> str:
         """Whenever the list of uploads changes: what is in it, out of Gradio's hands."""
@@ -56,7 +56,7 @@ def build(places: Places, uploads: Uploads, limit: int) -> Any:
             answered = answer(
                 Asked(files, *(text.strip() for text in (adapter, base, module))),
                 places,
-                limit,
+                most_bytes,
                 uploads.root,
             )
         except OSError:
@@ -77,7 +77,7 @@ def build(places: Places, uploads: Uploads, limit: int) -> Any:
         with gr.Row():
             files = gr.File(
                 label=f"Upload: adapter_model.safetensors and adapter_config.json, or a zip (at most "
-                f"{limit / 1e6:.0f} MB)",
+                f"{most_bytes / 1e6:.0f} MB)",
                 file_count="multiple",
                 elem_id="upload",
             )

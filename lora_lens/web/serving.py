@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import LensError, MissingExtraError
-from ..report.page import check_libraries
+from ..report.libraries import check_libraries
 from .guard import Guard
 from .kept import Uploads
 from .listening import check_listening, not_listening
@@ -24,7 +24,7 @@ def serving(
     *,
     host: str = "127.0.0.1",
     port: int | None = 7860,
-    limit: int = 200,
+    megabytes: int = 200,
     folders: Path | None = None,
 ) -> Iterator[str]:
     """The page's address, as long as the block runs; no network is asked for anything by it.
@@ -32,7 +32,7 @@ def serving(
     Args:
         host: Address to listen on.
         port: Or None for any that is free.
-        limit: Megabytes that may be uploaded.
+        megabytes: That may be uploaded.
         folders: What folders of this machine may be opened: those in here. By default all where `host` is
             this machine's own, and none elsewhere.
 
@@ -44,26 +44,37 @@ def serving(
         raise LensError(f"--folders {folders} is no folder")
     check_libraries("the page", "web")
     check_listening(host, port)
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-    with tempfile.TemporaryDirectory(
-        prefix="lora-lens-web-",
-        ignore_cleanup_errors=True,  # who still answers may write there
-    ) as folder:
-        before = os.environ.get("GRADIO_TEMP_DIR")
-        os.environ["GRADIO_TEMP_DIR"] = folder
-        try:
-            with _launched(host, port, limit * MEGABYTE, folders, Path(folder)) as address:
-                yield address
-        finally:
-            del os.environ["GRADIO_TEMP_DIR"]
-            if before is not None:
-                os.environ["GRADIO_TEMP_DIR"] = before
+    with (
+        tempfile.TemporaryDirectory(
+            prefix="lora-lens-web-",
+            ignore_cleanup_errors=True,  # who still answers may write there
+        ) as folder,
+        _environment(
+            GRADIO_ANALYTICS_ENABLED="False", HF_HUB_DISABLE_TELEMETRY="1", GRADIO_TEMP_DIR=folder
+        ),
+        _launched(host, port, megabytes * MEGABYTE, folders, Path(folder)) as address,
+    ):
+        yield address
+
+
+@contextmanager
+def _environment(**values: str) -> Iterator[None]:
+    """With these variables; behind it they are what they were."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 @contextmanager
 def _launched(
-    host: str, port: int | None, limit: int, folders: Path | None, kept: Path
+    host: str, port: int | None, most_bytes: int, folders: Path | None, kept: Path
 ) -> Iterator[str]:
     try:
         from .page import build, look  # Gradio, which takes seconds
@@ -73,15 +84,15 @@ def _launched(
         ) from error
     from starlette.middleware import Middleware
 
-    page = build(Places.of(host, folders), Uploads(kept), limit)
+    page = build(Places.of(host, folders), Uploads(kept), most_bytes)
     guard: Any = Guard
     try:
         _, address, _ = page.launch(
             server_name=host, server_port=port, share=False, quiet=True, prevent_thread_lock=True,
-            max_file_size=limit, footer_links=[], enable_monitoring=False, mcp_server=False, pwa=False,
+            max_file_size=most_bytes, footer_links=[], enable_monitoring=False, mcp_server=False, pwa=False,
             ssr_mode=False, show_error=True, inbrowser=False, **look(),
             app_kwargs={
-                "middleware": [Middleware(guard, host=host, limit=limit)],
+                "middleware": [Middleware(guard, host=host, most_bytes=most_bytes)],
                 "docs_url": None, "redoc_url": None, "openapi_url": None,
             },
         )  # fmt: skip

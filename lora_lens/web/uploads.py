@@ -17,7 +17,7 @@ _WORDS = (CONFIG, "run.json", "README.md")
 _BLOCK = 1 << 20
 
 
-def adapter_folder(files: Sequence[Path], into: Path, limit: int) -> Path:
+def adapter_folder(files: Sequence[Path], into: Path, most_bytes: int) -> Path:
     """Copy an adapter's files out of what was uploaded.
 
     Only their names decide what is taken, and only the last part of a name is used, so that nothing in
@@ -26,7 +26,7 @@ def adapter_folder(files: Sequence[Path], into: Path, limit: int) -> Path:
     Args:
         files: As uploaded: the adapter's files, or one zip of them.
         into: An empty folder, in which the adapter's is made.
-        limit: Bytes that all of it may have, unpacked.
+        most_bytes: That all of it may have, unpacked.
 
     Returns:
         The adapter's folder in `into`.
@@ -37,13 +37,14 @@ def adapter_folder(files: Sequence[Path], into: Path, limit: int) -> Path:
     if len(files) == 1 and files[0].suffix.lower() == ".zip":
         folder = into / _plain(files[0].stem)
         folder.mkdir()
-        _unzip(files[0], folder, limit)
+        _unzip(files[0], folder, most_bytes)
     else:
         folder = into / "upload"
         folder.mkdir()
+        left = most_bytes
         for path in files:
             with path.open("rb") as stream:
-                limit -= _copy(stream, folder / _checked(path.name), limit)
+                left -= _copy(stream, folder / _checked(path.name), left)
     names = {path.name for path in folder.iterdir()}
     if not any(name.endswith(".safetensors") for name in names):
         raise AdapterError(f"there is no .safetensors file in what was uploaded; {_EXPECTED}")
@@ -69,12 +70,13 @@ def _plain(name: str) -> str:
     return kept or "upload"
 
 
-def _unzip(path: Path, folder: Path, limit: int) -> None:
+def _unzip(path: Path, folder: Path, most_bytes: int) -> None:
+    left = most_bytes
     try:
         with zipfile.ZipFile(path) as archive:
             for member in _members(archive):
                 with archive.open(member) as stream:
-                    limit -= _copy(stream, folder / _checked(member.filename), limit)
+                    left -= _copy(stream, folder / _checked(member.filename), left)
     except LensError:
         raise
     except Exception:  # zipfile raises whatever broken bytes lead it and its decompressors to
@@ -97,7 +99,7 @@ def _members(archive: zipfile.ZipFile) -> Iterator[zipfile.ZipInfo]:
             yield one
 
 
-def _copy(stream: IO[bytes], to: Path, limit: int) -> int:
+def _copy(stream: IO[bytes], to: Path, left: int) -> int:
     """Bytes written; counted as they come, for an archive may lie about its sizes."""
     if to.exists():
         raise AdapterError(f"{to.name} was uploaded twice")
@@ -105,7 +107,7 @@ def _copy(stream: IO[bytes], to: Path, limit: int) -> int:
     with to.open("wb") as out:
         while block := stream.read(_BLOCK):
             written += len(block)
-            if written > limit:
+            if written > left:
                 raise AdapterError(
                     "what was uploaded is larger than is allowed here; analyse it by `lora-lens report`, "
                     "or start `lora-lens serve` with a larger --limit"

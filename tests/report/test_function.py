@@ -15,7 +15,7 @@ from lora_lens.report import write_report
 from lora_lens.report.asked import ASKED
 from lora_lens.report.options import options_of
 from lora_lens.report.request import Request
-from lora_lens.report.units import Unit
+from lora_lens.report.units import units_of
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,8 @@ def test_its_file_is_in_the_working_folder_by_default() -> None:
 def test_every_choice_is_one_that_some_question_takes() -> None:
     """A question is given the options that it has: one that none has would be dropped without a word."""
     adapter = ll.load_adapter(ll.demo_adapter("lora"))
-    given, _ = options_of([adapter], Unit("value", (0,), None, ASKED), Request())
+    (unit,) = units_of([adapter], [(None, "")], [("value",)])
+    given, _ = options_of(unit, Request())
     taken = {name for one in ASKED for name in inspect.signature(one.question.ask).parameters}
     assert {*given} <= taken
     assert {name for one in ASKED for name in one.options} <= taken

@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from html.parser import HTMLParser
@@ -42,11 +43,14 @@ from lora_lens.report import asked, write_report
 from lora_lens.report.analysed import Analysed
 from lora_lens.report.analysis import analyse
 from lora_lens.report.asked import ASKED
+from lora_lens.report.draws import enough_draws
 from lora_lens.report.page import embedded
-from lora_lens.report.request import Request, enough_draws
+from lora_lens.report.request import Request
+from lora_lens.report.rows import Row
 from lora_lens.report.sections import section
 from lora_lens.report.summary import _counted, glance_table, groups, headline, hedged
 from lora_lens.report.tables import page_table
+from lora_lens.report.units import Unit, units_of
 from lora_lens.show.drawing import with_plotly
 from lora_lens.show.findings import PHI, Claim, Finding, found
 from lora_lens.show.layout import Table
@@ -294,13 +298,17 @@ def test_corrections_are_over_all_findings(pair: tuple[Path, Path]) -> None:
                 assert one.verdict.detectable >= other.verdict.detectable
 
 
+def units(adapters: Sequence[ll.Adapter], *rows: Row) -> list[Unit]:
+    return list(units_of(adapters, [(None, "")] * len(adapters), rows))
+
+
 def test_draws_are_enough_for_all_tests(pair: tuple[Path, Path]) -> None:
     one, other = map(ll.load_adapter, pair)
     query, value = ("query", "query"), ("value", "value")
-    assert enough_draws([one], [("value",)]) == 200
-    assert enough_draws([one], [("query",), ("value",)]) == 200
-    assert enough_draws([one, other], [query, value]) == 399
-    assert enough_draws([one, other], [query, ("value", None)]) == 239
+    assert enough_draws(units([one], ("value",))) == 200
+    assert enough_draws(units([one], ("query",), ("value",))) == 200
+    assert enough_draws(units([one, other], query, value)) == 399
+    assert enough_draws(units([one, other], query, ("value", None))) == 239
     analysed = analyse([one, other])
     assert analysed.request.draws == 399
     tests = len(family(analysed))
@@ -309,7 +317,7 @@ def test_draws_are_enough_for_all_tests(pair: tuple[Path, Path]) -> None:
     assert None not in {one.verdict.detectable for one in family(analysed)}
     factors = replace(one.modules["value"], a=one.modules["value"].a.expand(3, 4, 24))
     wide = replace(one, modules={"value": replace(factors, layers=tuple(range(10**6)))})
-    assert enough_draws([wide, wide], [value]) == 200  # what fits, but no fewer
+    assert enough_draws(units([wide, wide], value)) == 200  # what fits, but no fewer
 
 
 def test_the_summary_says_how_many_how_much_and_p(pair: tuple[Path, Path]) -> None:

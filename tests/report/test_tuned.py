@@ -152,7 +152,7 @@ def test_the_forecast_has_the_svds_of_dense_deltas(analysed: Analysed) -> None:
     adapters = analysed.adapters
     rows, _ = rows_of(adapters, ("value",))
     units = list(units_of(adapters, [(base, "") for base in analysed.bases], rows))
-    parts = forecast_of(adapters, units, request).parts
+    parts = forecast_of(units, request).parts
     assert len(parts) == 3 + 2 + 3 * 2
     for question in (comparison, spectrum, grid):
         count = question.QUESTION.part("work").work

@@ -10,7 +10,7 @@ import pytest
 from lora_lens.web.guard import Guard
 
 
-def asked(host: str, headers: dict[str, str], limit: int = 10_000_000) -> dict[str, Any]:
+def asked(host: str, headers: dict[str, str], most_bytes: int = 10_000_000) -> dict[str, Any]:
     """The start of the answer."""
     sent: list[Any] = []
 
@@ -21,7 +21,7 @@ def asked(host: str, headers: dict[str, str], limit: int = 10_000_000) -> dict[s
         sent.append(message)
 
     pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
-    guard = Guard(page, host, limit)
+    guard = Guard(page, host, most_bytes)
     asyncio.run(guard({"type": "http", "headers": pairs}, None, send))  # type: ignore[arg-type]
     return dict(sent[0])
 

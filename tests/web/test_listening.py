@@ -1,9 +1,12 @@
 """Where the page cannot listen: our own words, one line of them."""
 
+import os
 import socket
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from commands import fails, run
@@ -49,6 +52,26 @@ def test_the_wait_is_one_that_ctrl_c_ends_on_windows_too(
     monkeypatch.setattr(threading.Event, "wait", lambda *_: pytest.fail("waits for a lock"))
     monkeypatch.setattr(time, "sleep", interrupted)
     serve._wait()
+
+
+def test_the_environment_is_what_it_was_behind_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("plotly")
+    within: list[dict[str, str]] = []
+
+    @contextmanager
+    def launched(*_: object) -> Iterator[str]:
+        within.append({**os.environ})
+        yield "http://here"
+
+    monkeypatch.setattr("lora_lens.web.serving._launched", launched)
+    monkeypatch.setenv("GRADIO_TEMP_DIR", "mine")
+    monkeypatch.delenv("HF_HUB_DISABLE_TELEMETRY", raising=False)
+    before = {**os.environ}
+    with serving(port=None) as address:
+        assert address == "http://here"
+    assert {**os.environ} == before
+    assert within[0]["HF_HUB_DISABLE_TELEMETRY"] == "1"
+    assert within[0]["GRADIO_TEMP_DIR"] != "mine"
 
 
 def test_what_a_report_lacks_is_in_the_pages_extra(monkeypatch: pytest.MonkeyPatch) -> None:

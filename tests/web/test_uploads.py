@@ -234,7 +234,9 @@ def test_what_the_machines_own_adapter_names_is_its_owners_affair(tmp_path: Path
     assert str(base) in told.page
 
 
-def test_nothing_is_left_of_an_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_left_of_an_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def failing(adapter: str, *args: object, **options: object) -> None:
         assert Path(adapter).is_dir()
         raise RuntimeError(f"in {adapter}\nand more")
@@ -243,6 +245,10 @@ def test_nothing_is_left_of_an_answer(tmp_path: Path, monkeypatch: pytest.Monkey
     told = answer(Asked(FILES, "", "", ""), EVERYWHERE, LIMIT, tmp_path)
     assert told.error == "unexpected RuntimeError: in upload and more"
     assert list(tmp_path.iterdir()) == []
+    assert capsys.readouterr().err == ""
+    monkeypatch.setenv("LORA_LENS_TRACEBACK", "1")
+    assert answer(Asked(FILES, "", "", ""), EVERYWHERE, LIMIT, tmp_path).error == told.error
+    assert "in failing" in capsys.readouterr().err
     both = answer(Asked(FILES, str(DEMO), "", ""), EVERYWHERE, LIMIT, tmp_path)
     assert "expected one of the two" in both.error
     assert "no adapter" in answer(Asked([], "", "", ""), EVERYWHERE, LIMIT, tmp_path).error

@@ -8,6 +8,7 @@ from dataclasses import fields
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from ...errors import SettingsError
+from ...files.annotated import fits
 
 _NAMES = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
 
@@ -35,33 +36,10 @@ def check_fields(
             raise SettingsError(
                 f"{source}: {place} says {key!r}; what is known there: {', '.join(known)}"
             )
-        if not _fits(value, hints[key]):
+        if not fits(value, hints[key], strict=True):
             raise SettingsError(
                 f"{source}: {place} says {key} = {value!r}, expected {_described(hints[key])}"
             )
-
-
-def _fits(value: Any, hint: Any) -> bool:
-    origin, inner = get_origin(hint), get_args(hint)
-    if origin is Literal:
-        return value in inner
-    if origin in (Union, types.UnionType):
-        return any(_fits(value, each) for each in inner)
-    if origin is tuple:
-        if not isinstance(value, list):
-            return False
-        kinds = [inner[0]] * len(value) if inner[-1] is Ellipsis else inner
-        return len(value) == len(kinds) and all(map(_fits, value, kinds))
-    if origin is Mapping:
-        return isinstance(value, dict) and all(_fits(each, inner[1]) for each in value.values())
-    if hint is Any:
-        return True
-    if hint is float:  # TOML writes 1 for 1.0
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    if hint is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    # TOML has no null; a table is a dataclass of its own.
-    return isinstance(value, hint if hint in (*_NAMES, types.NoneType) else dict)
 
 
 def _described(hint: Any) -> str:
@@ -70,7 +48,7 @@ def _described(hint: Any) -> str:
         return " or ".join(inner)
     if origin in (Union, types.UnionType):
         return " or ".join(_described(each) for each in inner if each is not types.NoneType)
-    if origin is tuple:
-        count = "" if inner[-1] is Ellipsis else f" of {len(inner)}"
+    if origin in (list, tuple):
+        count = "" if origin is list or inner[-1] is Ellipsis else f" of {len(inner)}"
         return f"a list{count}, each {_described(inner[0])}"
     return _NAMES.get(hint, "a table")

@@ -11,11 +11,11 @@ from typing import Any, get_type_hints
 from torch import Tensor
 
 from ...errors import AdapterError
+from ...files.annotated import fits
 from ...formats.adapter_files import AdapterFiles
 from ...formats.format import format_of
 from ...formats.opening import open_adapter
 from .adaptive_config import CondAdaLoraConfig
-from .annotated import fits
 from .config import CondLoraConfig
 
 # Set anew by PEFT, or ours but no setting.
@@ -98,7 +98,7 @@ def _settings(files: AdapterFiles, folder: Path, kind: type[CondLoraConfig]) -> 
     settings = {key: config[key] for key in known & set(config) if key not in _NOT_SETTINGS}
     kinds = get_type_hints(kind)
     for key, value in settings.items():
-        if not fits(value, kinds[key]):
+        if not fits(value, kinds[key], strict=False):
             raise AdapterError(
                 f"{folder}: {key} is {value!r}, expected {formatannotation(kinds[key])}"
             )
