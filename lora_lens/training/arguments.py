@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from transformers import TrainingArguments
 
-from .resuming import CHECKPOINTS
+from ..files.run_names import CHECKPOINTS
 from .settings import RunSettings
 
 # Steps between evaluations in the released code; an epoch where that is shorter.

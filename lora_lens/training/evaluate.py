@@ -17,6 +17,7 @@ from transformers import DataCollatorWithPadding
 from ..errors import AdapterError
 from ..files.json_files import read_json
 from ..files.revisions import with_revision
+from ..files.run_names import RECORD
 from ..files.tensors import TensorStore
 from ..formats.adapter_files import AdapterFiles
 from ..formats.format import format_of
@@ -32,7 +33,7 @@ from .data import (
 from .encoding import encode
 from .lengths import checked_length
 from .models import Classifier, open_classifier
-from .record import RECORD_NAME, device_name
+from .record import device_name
 from .settings import LONGEST
 
 _BATCH = 64
@@ -193,8 +194,8 @@ def _load(files: AdapterFiles, folder: Path, model: Any) -> PeftModel:
 
 def _record_beside(adapter: Path) -> dict[str, Any]:
     """Its ``run.json``; empty where it comes without."""
-    there = (adapter / RECORD_NAME).exists()
-    return read_json(adapter / RECORD_NAME, AdapterError) if there else {}
+    there = (adapter / RECORD).exists()
+    return read_json(adapter / RECORD, AdapterError) if there else {}
 
 
 def _check_classes(adapter: Path, record: dict[str, Any], labels: tuple[str, ...] | None) -> None:

@@ -14,6 +14,7 @@ from ..errors import OutputError
 from ..files.json_files import read_json
 from ..files.peft_names import CONFIG
 from ..files.revisions import split_revision
+from ..files.run_names import RECORD
 from ..labelled import plain
 from ..show.text import as_json
 from ..staging import staged
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
 
     from .settings import RunSettings
 
-RECORD_NAME = "run.json"
-SEARCH_NAME = "search.json"
-TENSORBOARD = "tensorboard"  # folder of its logs
 ELSEWHERE = (
     "data"  # where the data lie does not decide a result; what is in them does, and is compared
 )
@@ -51,9 +49,9 @@ def record_of_run(
         settings: Resolved.
         checksums: Of the data, by file.
     """
-    if not (folder / CONFIG).exists() or not (folder / RECORD_NAME).exists():
+    if not (folder / CONFIG).exists() or not (folder / RECORD).exists():
         return None
-    record: dict[str, Any] = read_json(folder / RECORD_NAME, OutputError)
+    record: dict[str, Any] = read_json(folder / RECORD, OutputError)
     made = {"stop_after": None} | (record.get("settings") or {})  # which older records do not have
     made["data_sha256"] = record.get("data_sha256")
     made.pop(ELSEWHERE, None)
@@ -139,5 +137,5 @@ def write_adapter(model: PeftModel, base: str, out: Path, record: dict[str, Any]
     with staged(out, last=CONFIG) as folder:
         with told_by_the_system(folder):
             model.save_pretrained(str(folder))
-        (folder / RECORD_NAME).write_text(as_record(record), encoding="utf-8")
+        (folder / RECORD).write_text(as_record(record), encoding="utf-8")
         (folder / "README.md").unlink(missing_ok=True)  # PEFT's empty model card

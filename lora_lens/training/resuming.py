@@ -14,6 +14,7 @@ from transformers.trainer import TRAINER_STATE_NAME
 from ..errors import OutputError, SettingsError
 from ..files.json_files import read_json
 from ..files.peft_names import CONFIG
+from ..files.run_names import CHECKPOINTS, UNFINISHED
 from ..staging import staged
 from .alone import alone, is_first_process
 from .damage import (
@@ -26,8 +27,6 @@ from .damage import (
 from .record import as_record, asked_of_run, record_of_run
 from .settings import RunSettings
 
-CHECKPOINTS = "checkpoints"
-_UNFINISHED = "unfinished.json"  # beside them until the run has ended: how it was begun
 _WITH_BUDGET = ("adalora", "condadalora")
 
 
@@ -118,7 +117,7 @@ def ended(
 
 def tidy(out: Path, *, keep: bool) -> None:
     """End what a finished run has left because it was killed: its checkpoints, unless they are kept, and its state."""
-    if (out / _UNFINISHED).exists() and is_first_process():
+    if (out / UNFINISHED).exists() and is_first_process():
         with alone(out):
             if not keep:
                 shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
@@ -129,12 +128,12 @@ def begin(out: Path, settings: RunSettings, checksums: Mapping[str, str]) -> Non
     """Write down how the run is begun, for the day when it is resumed."""
     with staged(out) as folder:
         text = as_record(asked_of_run(settings, checksums))
-        (folder / _UNFINISHED).write_text(text, encoding="utf-8")
+        (folder / UNFINISHED).write_text(text, encoding="utf-8")
 
 
 def end(out: Path) -> None:
     """Remove what only a resumed run would have needed, but for the checkpoints, and after them."""
-    (out / _UNFINISHED).unlink(missing_ok=True)
+    (out / UNFINISHED).unlink(missing_ok=True)
 
 
 def state_of(checkpoint: Path) -> TrainerState:
@@ -167,9 +166,9 @@ def find_best(state: TrainerState, checkpoints: Path) -> None:
 
 
 def _check_same(out: Path, settings: RunSettings, checksums: Mapping[str, str]) -> None:
-    if not (out / _UNFINISHED).exists():
+    if not (out / UNFINISHED).exists():
         return
-    begun = read_json(out / _UNFINISHED, OutputError)
+    begun = read_json(out / UNFINISHED, OutputError)
     for key, value in asked_of_run(settings, checksums).items():
         if begun.get(key) != value:
             raise SettingsError(

@@ -22,6 +22,7 @@ from transformers import (
     set_seed,
 )
 
+from ..files.run_names import CHECKPOINTS, TENSORBOARD
 from . import resuming
 from .alone import alone
 from .answers import logits_of
@@ -50,14 +51,12 @@ from .models import (
 from .precision import warn_if_emulated
 from .ready import Ready, made_ready
 from .record import (
-    TENSORBOARD,
     device_name,
     parameter_counts,
     score_history,
     versions,
     write_adapter,
 )
-from .resuming import CHECKPOINTS
 from .settings import RunSettings
 from .trainer import LensTrainer
 

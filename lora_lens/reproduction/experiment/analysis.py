@@ -9,6 +9,7 @@ from typing import Any
 from ... import questions
 from ...adapter import Adapter
 from ...errors import AdapterError, SettingsError
+from ...files.checksums import sha256
 from ...files.json_files import read_json
 from ...files.peft_names import WEIGHTS
 from ...formats import load_adapter
@@ -20,7 +21,6 @@ from ...questions.similarity.result import SimilarityResult
 from ...show.paper import PLAIN, Paper
 from ...show.text import as_json
 from ...staging import staged
-from ...training.data.lines import sha256
 from .config import Analysis
 
 RECORD_NAME = "analysis.json"

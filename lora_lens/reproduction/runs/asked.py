@@ -9,7 +9,7 @@ from typing import Any
 
 from ...errors import SettingsError
 from ...files.json_files import read_json
-from ...training.record import RECORD_NAME, SEARCH_NAME
+from ...files.run_names import RECORD, SEARCH
 from ...training.settings import RunSettings
 from ..experiment import analysis
 from ..experiment.config import Config, longer_settings, search_settings
@@ -22,7 +22,7 @@ def best_learning_rate(task: str, method: str, out: Path) -> float:
     Raises:
         SettingsError: The search is not done.
     """
-    record = search_folder(out, task, method) / SEARCH_NAME
+    record = search_folder(out, task, method) / SEARCH
     best: Any = read_json(record, SettingsError)["best"]
     return float(best["learning_rate"])
 
@@ -50,13 +50,13 @@ def check_asked(config: Config, step: Step, out: Path) -> None:
         analysis.check(step.folder, config.analysis)
         return
     if step.kind == "search":
-        record: Any = read_json(step.folder / SEARCH_NAME, SettingsError)
+        record: Any = read_json(step.folder / SEARCH, SettingsError)
         done, asked = (
             _searched(record),
             asdict(search_settings(config, step.task, step.of_method)) | _search(config, step.task),
         )
     else:
-        record = read_json(step.folder / RECORD_NAME, SettingsError)
+        record = read_json(step.folder / RECORD, SettingsError)
         done, asked = record["settings"], asdict(_of_done_run(config, step, out, record))
     for key, value in json.loads(json.dumps(asked)).items():
         # Where the data lie does not decide the result; their checksums are in the record.
@@ -69,7 +69,7 @@ def check_asked(config: Config, step: Step, out: Path) -> None:
 
 def _of_done_run(config: Config, step: Step, out: Path, record: dict[str, Any]) -> RunSettings:
     """Where its search is not there, as in a folder of some of the records, its rate is its own."""
-    if (search_folder(out, step.task, step.of_method) / SEARCH_NAME).exists():
+    if (search_folder(out, step.task, step.of_method) / SEARCH).exists():
         return asked_settings(config, step, out)
     return _of_run(config, step, record["settings"]["learning_rate"])
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from ...errors import AdapterError, SettingsError
 from ...files.json_files import read_json
-from ...training.record import RECORD_NAME
+from ...files.run_names import RECORD
 from ..experiment import analysis
 from ..experiment.config import Config
 from ..numbers import table4
@@ -72,7 +72,7 @@ def check_there(config: Config, out: Path) -> None:
 
 def _bases(config: Config, out: Path) -> Iterator[str]:
     for step in plan(config, out):
-        record = step.folder / RECORD_NAME
+        record = step.folder / RECORD
         if step.kind in ("run", "longer") and record.exists():
             said: Any = read_json(record, AdapterError).get("settings")
             if isinstance(said, dict) and "base" in said:
@@ -214,7 +214,7 @@ def _difference(pair: dict[str, Any], rows: int) -> Difference:
 
 def _read(folder: Path, method: str, seed: int) -> Run:
     evaluation = read_json(folder / EVALUATION_NAME, AdapterError)
-    return Run(folder, method, seed, evaluation, read_json(folder / RECORD_NAME, AdapterError))
+    return Run(folder, method, seed, evaluation, read_json(folder / RECORD, AdapterError))
 
 
 def _longer(task: str, short: Run, longer: Run) -> Longer:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from ...errors import SettingsError
-from ...training.record import SEARCH_NAME
+from ...files.run_names import SEARCH
 from ...training.settings import Method
 from ..experiment import analysis
 from ..experiment.config import Config
@@ -19,7 +19,7 @@ EVALUATION_NAME = "evaluation.json"
 ANSWERS_NAME = "answers.json"  # to every test row, in the order of the data
 ANALYSED = ("lora", "condlora")
 _LAST = {
-    "search": SEARCH_NAME,
+    "search": SEARCH,
     "run": EVALUATION_NAME,
     "longer": EVALUATION_NAME,
     "analysis": analysis.RECORD_NAME,
