@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import OutputError
+from ..errors import RecordError
 from ..files.json_files import read_json
 from ..files.peft_names import CONFIG
 from ..files.revisions import split_revision
@@ -31,6 +31,20 @@ ELSEWHERE = (
 _LIBRARIES = ("torch", "transformers", "peft", "accelerate", "lora-lens")
 
 
+def read_record(path: Path) -> dict[str, Any]:
+    """What a record holds, of a run, of a search or of a step of an experiment.
+
+    Raises:
+        RecordError: It is missing or broken.
+    """
+    return read_json(path, RecordError)
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """What ``run.json`` in the folder of a run holds; raises as `read_record` does."""
+    return read_record(folder / RECORD)
+
+
 def asked_of_run(settings: RunSettings, checksums: Mapping[str, str]) -> dict[str, Any]:
     """What decides a run's numbers, as JSON has it: its settings, and the data's checksums."""
     found = asdict(settings) | {"data_sha256": dict(checksums)}
@@ -48,10 +62,13 @@ def record_of_run(
         folder: Of the run.
         settings: Resolved.
         checksums: Of the data, by file.
+
+    Raises:
+        RecordError: The record that is there is broken.
     """
     if not (folder / CONFIG).exists() or not (folder / RECORD).exists():
         return None
-    record: dict[str, Any] = read_json(folder / RECORD, OutputError)
+    record = read_run(folder)
     made = {"stop_after": None} | (record.get("settings") or {})  # which older records do not have
     made["data_sha256"] = record.get("data_sha256")
     made.pop(ELSEWHERE, None)

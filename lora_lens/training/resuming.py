@@ -12,7 +12,6 @@ from transformers import TrainerState
 from transformers.trainer import TRAINER_STATE_NAME
 
 from ..errors import OutputError, SettingsError
-from ..files.json_files import read_json
 from ..files.peft_names import CONFIG
 from ..files.run_names import CHECKPOINTS, UNFINISHED
 from ..staging import staged
@@ -24,7 +23,7 @@ from .damage import (
     why_no_weights,
     why_unfinished,
 )
-from .record import as_record, asked_of_run, record_of_run
+from .record import as_record, asked_of_run, read_record, record_of_run
 from .settings import RunSettings
 
 _WITH_BUDGET = ("adalora", "condadalora")
@@ -43,6 +42,7 @@ def last_checkpoint(
         OutputError: `out` holds a finished run, or an unfinished one and `resume` was not asked for.
         DamagedRunError: All its checkpoints are damaged.
         SettingsError: The run there was begun with other settings or other data.
+        RecordError: What says how it was begun is broken.
     """
     if (out / CONFIG).exists():
         raise OutputError(f"{out} already holds an adapter; choose another --out")
@@ -168,7 +168,7 @@ def find_best(state: TrainerState, checkpoints: Path) -> None:
 def _check_same(out: Path, settings: RunSettings, checksums: Mapping[str, str]) -> None:
     if not (out / UNFINISHED).exists():
         return
-    begun = read_json(out / UNFINISHED, OutputError)
+    begun = read_record(out / UNFINISHED)
     for key, value in asked_of_run(settings, checksums).items():
         if begun.get(key) != value:
             raise SettingsError(

@@ -98,6 +98,7 @@ def train(
         SettingsError: The batch cannot be shared out over the processes, rows cannot be cut to that
             length, or the run to go on with was begun with other settings.
         DivergedError: The loss is not finite.
+        RecordError: A record of the run to go on with is broken.
         OutputError: `out` holds a finished run, or another process trains in it, or it cannot be written.
     """
     task, splits = open_data(settings.task, settings.data, settings.own)

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import SettingsError
-from ...files.json_files import read_json
-from ...files.run_names import RECORD, SEARCH
+from ...files.run_names import SEARCH
+from ...training.record import read_record, read_run
 from ...training.settings import RunSettings
 from ..experiment import analysis
 from ..experiment.config import Config, longer_settings, search_settings
@@ -20,10 +20,9 @@ def best_learning_rate(task: str, method: str, out: Path) -> float:
     """What the search of a task and method found.
 
     Raises:
-        SettingsError: The search is not done.
+        RecordError: The search is not done.
     """
-    record = search_folder(out, task, method) / SEARCH
-    best: Any = read_json(record, SettingsError)["best"]
+    best: Any = read_record(search_folder(out, task, method) / SEARCH)["best"]
     return float(best["learning_rate"])
 
 
@@ -31,7 +30,7 @@ def asked_settings(config: Config, step: Step, out: Path) -> RunSettings:
     """Of a run, at the rate that its search found.
 
     Raises:
-        SettingsError: The search is not done.
+        RecordError: The search is not done.
     """
     searched = config.is_searched(step.task, step.of_method)
     rate = best_learning_rate(step.task, step.of_method, out) if searched else None
@@ -43,6 +42,7 @@ def check_asked(config: Config, step: Step, out: Path) -> None:
 
     Raises:
         SettingsError: It was done otherwise; names the setting.
+        RecordError: A record is broken.
     """
     if step.kind == "pairs":
         return
@@ -50,13 +50,13 @@ def check_asked(config: Config, step: Step, out: Path) -> None:
         analysis.check(step.folder, config.analysis)
         return
     if step.kind == "search":
-        record: Any = read_json(step.folder / SEARCH, SettingsError)
+        record: Any = read_record(step.record)
         done, asked = (
             _searched(record),
             asdict(search_settings(config, step.task, step.of_method)) | _search(config, step.task),
         )
     else:
-        record = read_json(step.folder / RECORD, SettingsError)
+        record = read_run(step.folder)
         done, asked = record["settings"], asdict(_of_done_run(config, step, out, record))
     for key, value in json.loads(json.dumps(asked)).items():
         # Where the data lie does not decide the result; their checksums are in the record.

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ...errors import SettingsError
 from ...files.run_names import SEARCH
 from ...training.settings import Method
 from ..experiment import analysis
@@ -56,10 +55,10 @@ class Step:
         """Its method.
 
         Raises:
-            SettingsError: It is of several.
+            ValueError: It is of several.
         """
         if self.method is None:
-            raise SettingsError(f"{self} is of no single method")
+            raise ValueError(f"{self} is of no single method")
         return self.method
 
     def __str__(self) -> str:
