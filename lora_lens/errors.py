@@ -54,7 +54,7 @@ class DivergedError(LensError, ArithmeticError):
 
 
 class RecordError(LensError, ValueError):
-    """A record of a run, of a search or of a step of an experiment is missing or broken."""
+    """A record of a run, of a search or of a step of an experiment is missing or broken, or a later lora-lens wrote it."""
 
 
 class OutputError(LensError, OSError):

@@ -16,6 +16,7 @@ from ..files.peft_names import CONFIG
 from ..files.run_names import CHECKPOINTS, UNFINISHED
 from ..staging import staged
 from .alone import alone, is_first_process
+from .as_asked import asked_of_run, deciding, first_difference
 from .damage import (
     DamagedCheckpointWarning,
     DamagedRunError,
@@ -23,7 +24,7 @@ from .damage import (
     why_no_weights,
     why_unfinished,
 )
-from .record import as_record, asked_of_run, read_record, record_of_run
+from .record import FORMAT, as_record, read_record, record_of_run
 from .settings import RunSettings
 
 _WITH_BUDGET = ("adalora", "condadalora")
@@ -127,7 +128,7 @@ def tidy(out: Path, *, keep: bool) -> None:
 def begin(out: Path, settings: RunSettings, checksums: Mapping[str, str]) -> None:
     """Write down how the run is begun, for the day when it is resumed."""
     with staged(out) as folder:
-        text = as_record(asked_of_run(settings, checksums))
+        text = as_record({"format": FORMAT} | asked_of_run(settings, checksums))
         (folder / UNFINISHED).write_text(text, encoding="utf-8")
 
 
@@ -169,9 +170,9 @@ def _check_same(out: Path, settings: RunSettings, checksums: Mapping[str, str]) 
     if not (out / UNFINISHED).exists():
         return
     begun = read_record(out / UNFINISHED)
-    for key, value in asked_of_run(settings, checksums).items():
-        if begun.get(key) != value:
-            raise SettingsError(
-                f"the run in {out} was begun with {key} = {begun.get(key)!r}, now it is {value!r}; "
-                f"use the same, or choose another --out"
-            )
+    begun.pop("format", None)
+    if other := first_difference(deciding(begun), asked_of_run(settings, checksums)):
+        raise SettingsError(
+            f"the run in {out} was begun with {other.name} = {other.made!r}, now it is {other.asked!r}; "
+            f"use the same, or choose another --out"
+        )

@@ -51,6 +51,7 @@ from .models import (
 from .precision import warn_if_emulated
 from .ready import Ready, made_ready
 from .record import (
+    FORMAT,
     device_name,
     parameter_counts,
     score_history,
@@ -240,6 +241,7 @@ def _record(
 ) -> dict[str, Any]:
     """All that the run's record has but how long it took."""
     made: dict[str, Any] = {
+        "format": FORMAT,
         "settings": asdict(settings),
         "metric": task.metric.__name__,
         "rows": {

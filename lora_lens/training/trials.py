@@ -17,7 +17,7 @@ from ..files.run_names import SEARCH, TENSORBOARD
 from ..staging import staged
 from .history import history_sheet
 from .ownership import ERROR, SURPLUS, folder_of, taken_up_twice
-from .record import as_record, record_of_run
+from .record import FORMAT, as_record, record_of_run
 from .settings import RunSettings
 
 
@@ -76,6 +76,7 @@ def write_search(study: optuna.Study, out: Path) -> dict[str, Any]:
     """Write ``search.json``, ``trials.csv`` and ``history.png`` and ``.svg``; what the JSON holds."""
     best, rows = best_trial(study), trial_rows(study)
     record = {
+        "format": FORMAT,
         "study": study.study_name,
         "settings": study.user_attrs["settings"],
         "best": {

@@ -299,6 +299,20 @@ def test_a_study_from_before_pruning_was_written_down_goes_on(
     assert len(search(settings, tmp_path, trials=2, prune=False).trials) == 2
 
 
+def test_a_study_from_before_heads_could_be_chosen_began_at_zero(
+    settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "train", fake_train(iter([0.1, 0.2])))
+    settings = replace(settings, head="zero")
+    study = search(settings, tmp_path, trials=1)
+    begun = study.user_attrs["settings"]
+    del begun["run"]["head"], begun["run"]["stop_after"]
+    study.set_user_attr("settings", begun)
+    with pytest.raises(SettingsError, match="begun with head = 'zero', now it is 'mean'"):
+        search(replace(settings, head="mean"), tmp_path, trials=2)
+    assert len(search(settings, tmp_path, trials=2).trials) == 2
+
+
 def test_a_study_does_not_go_on_with_other_data(
     data: Path, settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
