@@ -74,4 +74,4 @@ def training_arguments(
 
 def optimiser_steps(settings: RunSettings, rows: int) -> int:
     """How many steps a run takes, over that many rows."""
-    return math.ceil((settings.epochs or 0) * math.ceil(rows / settings.batch_size))
+    return math.ceil(settings.most_epochs * math.ceil(rows / settings.batch_size))

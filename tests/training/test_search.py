@@ -359,6 +359,7 @@ def test_without_its_data_no_study_is_begun(settings: RunSettings, tmp_path: Pat
         ({}, (-1,), SettingsError),
         ({"max_length": 100_000}, (), SettingsError),
         ({"target_modules": ("intermediate.dense",), "convention": "stored"}, (), AdapterError),
+        ({"method": "adalora", "epochs": 1, "train_rows": 8}, (), SettingsError),  # one step
     ],
 )
 def test_what_no_trial_could_begin_with_begins_no_study(
@@ -540,7 +541,7 @@ def train(*_, **__):
     return {"development_score": random.random(), "seconds": 0.1}
 
 module.train = train
-module.open_classifier = module.put_adapter = lambda *_: None  # there is no base "b"
+module.open_classifier = module.put_adapter = lambda *_, **__: None  # there is no base "b"
 module.checked_length = lambda *_, **__: None
 folder, storage, data = sys.argv[1:4]
 slow, put_back = float(sys.argv[4]), module.ownership.put_back
