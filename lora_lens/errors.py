@@ -46,11 +46,15 @@ class SingularError(LensError, ValueError):
 
 
 class DataError(LensError, ValueError):
-    """A data file is missing, or a row of it is not what the task expects."""
+    """A data file is missing, a row of it is not what the task expects, or it is another than a score was made of."""
 
 
 class DivergedError(LensError, ArithmeticError):
     """A model's answers are no finite numbers any more: its training has diverged."""
+
+
+class RecordError(LensError, ValueError):
+    """A record of a run, of a search or of a step of an experiment is missing or broken, or a later lora-lens wrote it."""
 
 
 class OutputError(LensError, OSError):

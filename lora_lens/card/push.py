@@ -8,9 +8,11 @@ from pathlib import Path
 
 from ..errors import OutputError, SettingsError
 from ..files.hub_files import is_hub_id
+from ..files.run_names import CHECKPOINTS, UNFINISHED
+from ..staging import PREFIX
 
 # What a run needs to go on, and what was being written when something stopped it.
-_STAYS = ["checkpoints/*", "unfinished.json", ".lora-lens-*"]
+_STAYS = [f"{CHECKPOINTS}/*", UNFINISHED, f"{PREFIX}*"]
 
 
 def check_repository(name: str) -> None:

@@ -12,6 +12,7 @@ from .adapters_in import ENDINGS, is_adapter
 from .json_files import read_json
 from .local_files import LocalFiles
 from .peft_names import CONFIG
+from .run_names import CHECKPOINTS
 from .tensors import open_tensors
 from .whole_models import WHOLE, model_file
 
@@ -52,7 +53,7 @@ def run_points(run: Path, stems: Sequence[str], base: Path | None = None) -> Run
         raise AdapterError(f"{run} is not a folder; expected a run with checkpoint-* folders")
     notes: list[str] = []
     found: dict[int, RunPoint] = {}
-    for folder in sorted([*run.glob("checkpoint-*"), *run.glob("checkpoints/checkpoint-*")]):
+    for folder in sorted([*run.glob("checkpoint-*"), *run.glob(f"{CHECKPOINTS}/checkpoint-*")]):
         match = _NUMBERED.fullmatch(folder.name)
         if not folder.is_dir():
             continue

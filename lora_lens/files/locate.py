@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import os
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from ..errors import BaseModelError, LensError
+from .checksums import sha256
 from .hub_cache import snapshot_in
 
 DEMO_BASE = "sentence-transformers/all-MiniLM-L6-v2"
@@ -89,8 +89,7 @@ def _demo_folder() -> Path | None:
     weights = folder / "model.safetensors"
     if not weights.is_file():
         return None
-    with weights.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    digest = sha256(weights)
     if digest != DEMO_BASE_SHA256:
         raise BaseModelError(
             f"{weights} has sha256 {digest[:12]}…, expected {DEMO_BASE_SHA256[:12]}… of {DEMO_BASE}; "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import platform
 from importlib.metadata import metadata, version
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from .. import __version__
 from ..adapter import Adapter
+from ..files.checksums import sha256
 from ..files.revisions import with_revision
 from ..files.tensors import TensorStore
 from ..formats.opening import adapter_files
@@ -49,9 +49,7 @@ def _of_store(source: str, tensors: TensorStore) -> list[list[str]]:
 
 
 def _hashed(path: Path) -> list[str]:
-    with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    return [path.name, f"{path.stat().st_size:,}", digest]
+    return [path.name, f"{path.stat().st_size:,}", sha256(path)]
 
 
 def versions() -> dict[str, str]:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..adapter import Adapter
+from ..files.run_names import RECORD
 from ..formats.opening import adapter_files
 
-_RECORD, _CARD = "run.json", "README.md"
+_CARD = "README.md"
 _LONGEST = 120  # letters of a card's own words
 _LARGEST = 4 << 20  # bytes of a file that says it
 
@@ -46,7 +47,7 @@ def training_told(adapter: Adapter) -> TrainingTold | None:
     folder = _folder(adapter)
     if folder is None:
         return None
-    return _of_record(_read(folder / _RECORD)) or _of_card(_read(folder / _CARD))
+    return _of_record(_read(folder / RECORD)) or _of_card(_read(folder / _CARD))
 
 
 def _folder(adapter: Adapter) -> Path | None:
@@ -80,8 +81,8 @@ def _of_record(text: str) -> TrainingTold | None:
     for part in ("test", "development"):
         score = _number(found.get(f"{part}_score"))
         if score is not None:
-            return TrainingTold(_cut(task), _word(found.get("metric")), score, part, _RECORD)
-    return TrainingTold(_cut(task), None, None, "", _RECORD)
+            return TrainingTold(_cut(task), _word(found.get("metric")), score, part, RECORD)
+    return TrainingTold(_cut(task), None, None, "", RECORD)
 
 
 def _of_card(text: str) -> TrainingTold | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from transformers import TrainingArguments
 
-from .resuming import CHECKPOINTS
+from ..files.run_names import CHECKPOINTS
 from .settings import RunSettings
 
 # Steps between evaluations in the released code; an epoch where that is shorter.
@@ -74,4 +74,4 @@ def training_arguments(
 
 def optimiser_steps(settings: RunSettings, rows: int) -> int:
     """How many steps a run takes, over that many rows."""
-    return math.ceil((settings.epochs or 0) * math.ceil(rows / settings.batch_size))
+    return math.ceil(settings.most_epochs * math.ceil(rows / settings.batch_size))

@@ -15,8 +15,8 @@ from safetensors import SafetensorError
 from transformers import DataCollatorWithPadding
 
 from ..errors import AdapterError
-from ..files.json_files import read_json
 from ..files.revisions import with_revision
+from ..files.run_names import RECORD
 from ..files.tensors import TensorStore
 from ..formats.adapter_files import AdapterFiles
 from ..formats.format import format_of
@@ -32,7 +32,7 @@ from .data import (
 from .encoding import encode
 from .lengths import checked_length
 from .models import Classifier, open_classifier
-from .record import RECORD_NAME, device_name
+from .record import device_name, read_run
 from .settings import LONGEST
 
 _BATCH = 64
@@ -119,6 +119,7 @@ def answer(
     Raises:
         AdapterError: The folder is no adapter, names no base model, or its head does not fit the task.
         FileFormatError: Its tensors are truncated or corrupt.
+        RecordError: The ``run.json`` beside it is broken.
         DataError: The data do not fit the task.
         BaseModelError: The base model is not found.
         SettingsError: Rows cannot be cut to `max_length`.
@@ -194,8 +195,7 @@ def _load(files: AdapterFiles, folder: Path, model: Any) -> PeftModel:
 
 def _record_beside(adapter: Path) -> dict[str, Any]:
     """Its ``run.json``; empty where it comes without."""
-    there = (adapter / RECORD_NAME).exists()
-    return read_json(adapter / RECORD_NAME, AdapterError) if there else {}
+    return read_run(adapter) if (adapter / RECORD).exists() else {}
 
 
 def _check_classes(adapter: Path, record: dict[str, Any], labels: tuple[str, ...] | None) -> None:

@@ -122,7 +122,7 @@ def _give_padding(tokenizer: Any, model: Any) -> None:
         model.config.get_text_config().pad_token_id = tokenizer.pad_token_id
 
 
-def put_adapter(settings: RunSettings, classifier: Classifier, *, steps: int = 1000) -> PeftModel:
+def put_adapter(settings: RunSettings, classifier: Classifier, *, steps: int) -> PeftModel:
     """A new adapter on a base model, as the settings say.
 
     `steps` is how many there will be, which decides when the budget of AdaLoRA's form shrinks.

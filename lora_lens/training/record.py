@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import platform
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import OutputError
+from ..errors import RecordError
 from ..files.json_files import read_json
 from ..files.peft_names import CONFIG
 from ..files.revisions import split_revision
+from ..files.run_names import RECORD
 from ..labelled import plain
 from ..show.text import as_json
 from ..staging import staged
+from .as_asked import asked_of_run, deciding, first_difference
 
 if TYPE_CHECKING:
     import torch
@@ -24,21 +24,27 @@ if TYPE_CHECKING:
 
     from .settings import RunSettings
 
-RECORD_NAME = "run.json"
-SEARCH_NAME = "search.json"
-TENSORBOARD = "tensorboard"  # folder of its logs
-ELSEWHERE = (
-    "data"  # where the data lie does not decide a result; what is in them does, and is compared
-)
+FORMAT = 1  # of a run's and a search's records; older ones do not say it
 _LIBRARIES = ("torch", "transformers", "peft", "accelerate", "lora-lens")
 
 
-def asked_of_run(settings: RunSettings, checksums: Mapping[str, str]) -> dict[str, Any]:
-    """What decides a run's numbers, as JSON has it: its settings, and the data's checksums."""
-    found = asdict(settings) | {"data_sha256": dict(checksums)}
-    del found[ELSEWHERE]
-    decides: dict[str, Any] = json.loads(json.dumps(found))
-    return decides
+def read_record(path: Path) -> dict[str, Any]:
+    """What a record holds, of a run, of a search or of a step of an experiment.
+
+    Raises:
+        RecordError: It is missing or broken, or of a later lora-lens.
+    """
+    found = read_json(path, RecordError)
+    if found.get("format", FORMAT) != FORMAT:
+        raise RecordError(
+            f"{path} has format {found['format']!r}, and this lora-lens reads {FORMAT}; update it"
+        )
+    return found
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """What ``run.json`` in the folder of a run holds; raises as `read_record` does."""
+    return read_record(folder / RECORD)
 
 
 def record_of_run(
@@ -50,14 +56,15 @@ def record_of_run(
         folder: Of the run.
         settings: Resolved.
         checksums: Of the data, by file.
+
+    Raises:
+        RecordError: The record that is there is broken.
     """
-    if not (folder / CONFIG).exists() or not (folder / RECORD_NAME).exists():
+    if not (folder / CONFIG).exists() or not (folder / RECORD).exists():
         return None
-    record: dict[str, Any] = read_json(folder / RECORD_NAME, OutputError)
-    made = {"stop_after": None} | (record.get("settings") or {})  # which older records do not have
-    made["data_sha256"] = record.get("data_sha256")
-    made.pop(ELSEWHERE, None)
-    return record if made == asked_of_run(settings, checksums) else None
+    record = read_run(folder)
+    made = deciding(record.get("settings") or {}) | {"data_sha256": record.get("data_sha256")}
+    return None if first_difference(made, asked_of_run(settings, checksums)) else record
 
 
 def as_record(found: Mapping[str, Any], *, indent: int | None = 2) -> str:
@@ -139,5 +146,5 @@ def write_adapter(model: PeftModel, base: str, out: Path, record: dict[str, Any]
     with staged(out, last=CONFIG) as folder:
         with told_by_the_system(folder):
             model.save_pretrained(str(folder))
-        (folder / RECORD_NAME).write_text(as_record(record), encoding="utf-8")
+        (folder / RECORD).write_text(as_record(record), encoding="utf-8")
         (folder / "README.md").unlink(missing_ok=True)  # PEFT's empty model card

@@ -12,10 +12,11 @@ from transformers import TrainerState
 from transformers.trainer import TRAINER_STATE_NAME
 
 from ..errors import OutputError, SettingsError
-from ..files.json_files import read_json
 from ..files.peft_names import CONFIG
+from ..files.run_names import CHECKPOINTS, UNFINISHED
 from ..staging import staged
 from .alone import alone, is_first_process
+from .as_asked import asked_of_run, deciding, first_difference
 from .damage import (
     DamagedCheckpointWarning,
     DamagedRunError,
@@ -23,11 +24,9 @@ from .damage import (
     why_no_weights,
     why_unfinished,
 )
-from .record import as_record, asked_of_run, record_of_run
+from .record import FORMAT, as_record, read_record, record_of_run
 from .settings import RunSettings
 
-CHECKPOINTS = "checkpoints"
-_UNFINISHED = "unfinished.json"  # beside them until the run has ended: how it was begun
 _WITH_BUDGET = ("adalora", "condadalora")
 
 
@@ -44,6 +43,7 @@ def last_checkpoint(
         OutputError: `out` holds a finished run, or an unfinished one and `resume` was not asked for.
         DamagedRunError: All its checkpoints are damaged.
         SettingsError: The run there was begun with other settings or other data.
+        RecordError: What says how it was begun is broken.
     """
     if (out / CONFIG).exists():
         raise OutputError(f"{out} already holds an adapter; choose another --out")
@@ -118,7 +118,7 @@ def ended(
 
 def tidy(out: Path, *, keep: bool) -> None:
     """End what a finished run has left because it was killed: its checkpoints, unless they are kept, and its state."""
-    if (out / _UNFINISHED).exists() and is_first_process():
+    if (out / UNFINISHED).exists() and is_first_process():
         with alone(out):
             if not keep:
                 shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
@@ -128,13 +128,13 @@ def tidy(out: Path, *, keep: bool) -> None:
 def begin(out: Path, settings: RunSettings, checksums: Mapping[str, str]) -> None:
     """Write down how the run is begun, for the day when it is resumed."""
     with staged(out) as folder:
-        text = as_record(asked_of_run(settings, checksums))
-        (folder / _UNFINISHED).write_text(text, encoding="utf-8")
+        text = as_record({"format": FORMAT} | asked_of_run(settings, checksums))
+        (folder / UNFINISHED).write_text(text, encoding="utf-8")
 
 
 def end(out: Path) -> None:
     """Remove what only a resumed run would have needed, but for the checkpoints, and after them."""
-    (out / _UNFINISHED).unlink(missing_ok=True)
+    (out / UNFINISHED).unlink(missing_ok=True)
 
 
 def state_of(checkpoint: Path) -> TrainerState:
@@ -167,12 +167,12 @@ def find_best(state: TrainerState, checkpoints: Path) -> None:
 
 
 def _check_same(out: Path, settings: RunSettings, checksums: Mapping[str, str]) -> None:
-    if not (out / _UNFINISHED).exists():
+    if not (out / UNFINISHED).exists():
         return
-    begun = read_json(out / _UNFINISHED, OutputError)
-    for key, value in asked_of_run(settings, checksums).items():
-        if begun.get(key) != value:
-            raise SettingsError(
-                f"the run in {out} was begun with {key} = {begun.get(key)!r}, now it is {value!r}; "
-                f"use the same, or choose another --out"
-            )
+    begun = read_record(out / UNFINISHED)
+    begun.pop("format", None)
+    if other := first_difference(deciding(begun), asked_of_run(settings, checksums)):
+        raise SettingsError(
+            f"the run in {out} was begun with {other.name} = {other.made!r}, now it is {other.asked!r}; "
+            f"use the same, or choose another --out"
+        )

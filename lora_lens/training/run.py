@@ -22,6 +22,7 @@ from transformers import (
     set_seed,
 )
 
+from ..files.run_names import CHECKPOINTS, TENSORBOARD
 from . import resuming
 from .alone import alone
 from .answers import logits_of
@@ -51,14 +52,13 @@ from .models import (
 from .precision import warn_if_emulated
 from .ready import Ready, made_ready
 from .record import (
-    TENSORBOARD,
+    FORMAT,
     device_name,
     parameter_counts,
     score_history,
     versions,
     write_adapter,
 )
-from .resuming import CHECKPOINTS
 from .settings import RunSettings
 from .trainer import LensTrainer
 
@@ -100,6 +100,7 @@ def train(
         SettingsError: The batch cannot be shared out over the processes, rows cannot be cut to that
             length, or the run to go on with was begun with other settings.
         DivergedError: The loss is not finite.
+        RecordError: A record of the run to go on with is broken.
         OutputError: `out` holds a finished run, or another process trains in it, or it cannot be written.
     """
     task, splits = open_data(settings.task, settings.data, settings.own)
@@ -242,6 +243,7 @@ def _record(
 ) -> dict[str, Any]:
     """All that the run's record has but how long it took."""
     made: dict[str, Any] = {
+        "format": FORMAT,
         "settings": asdict(settings),
         "metric": task.metric.__name__,
         "rows": {

@@ -17,6 +17,7 @@ from transformers import TrainerCallback
 from ..errors import DivergedError, LensError, SettingsError
 from . import ownership
 from .alone import BusyError
+from .arguments import optimiser_steps
 from .damage import DamagedRunError
 from .data import open_data
 from .lengths import checked_length
@@ -75,7 +76,7 @@ def search(
     Raises:
         BaseModelError: The base is not there.
         AdapterError: It has no such target modules.
-        SettingsError: A seed is none. The storage holds a study of that name with other settings or other data, or torchrun or
+        SettingsError: A seed is none, or a trial has too few steps for AdaLoRA's form. The storage holds a study of that name with other settings or other data, or torchrun or
             accelerate has started several processes.
         DataError: The data are not there, or do not fit the task.
         OutputError: The storage cannot be opened.
@@ -90,7 +91,8 @@ def search(
     classifier = open_classifier(settings.base, len(task.labels) if task.labels else 1)
     pairs = splits.train[0].second is not None
     checked_length(settings.max_length, classifier, settings.base, pairs=pairs, given=True)
-    put_adapter(each[0], classifier)
+    steps = optimiser_steps(settings, len(splits.train[: settings.train_rows]))
+    put_adapter(each[0], classifier, steps=steps)
     study = open_study(settings, checksums, seeds, space, out, storage, name, sampler, prune)
     ownership.take_back(study)
 

@@ -132,13 +132,19 @@ class RunSettings:
         Raises:
             DataError: No learning rate is given, and the paper has none for this task.
         """
-        rate, epochs = self.learning_rate, self.epochs
-        papers = TASKS[self.task].epochs if self.task in TASKS else Task.epochs
+        rate = self.learning_rate
         return replace(
             self,
             learning_rate=paper_learning_rate(self.task, self.method) if rate is None else rate,
-            epochs=papers if epochs is None else epochs,
+            epochs=self.most_epochs,
         )
+
+    @property
+    def most_epochs(self) -> float:
+        """`epochs`, or the paper's of the task where none are given."""
+        if self.epochs is not None:
+            return self.epochs
+        return TASKS[self.task].epochs if self.task in TASKS else Task.epochs
 
     def rows_a_device(self, devices: int) -> int:
         """`batch_size` shared out evenly, so that the result does not depend on the devices' number.

@@ -19,13 +19,14 @@ from sqlalchemy.pool import NullPool
 
 from ..errors import OutputError, SettingsError
 from ..printable import first_line
+from .as_asked import deciding, first_difference
 from .ownership import put_back
-from .record import ELSEWHERE
 from .settings import RunSettings
 from .space import Sampler, Space
 
 _SETTINGS = "settings"
 _RUN = "run"
+_SPACE = "space"
 # Which studies that were begun before they were written down do not have:
 _PRUNE = "prune"
 _DATA = "data"
@@ -92,7 +93,7 @@ def open_study(
     if tuple(seeds) != (settings.seed,):  # the run's settings say that one
         searched["seeds"] = tuple(seeds)
     _check_same(
-        study, {_RUN: asdict(settings), "space": searched, _DATA: dict(checksums)}, elsewhere
+        study, {_RUN: asdict(settings), _SPACE: searched, _DATA: dict(checksums)}, elsewhere
     )
     return study
 
@@ -152,25 +153,17 @@ def _opened(url: str) -> RDBStorage:
 
 def _check_same(study: optuna.Study, asked: Mapping[str, Any], elsewhere: str) -> None:
     """A study goes on only under the settings, and with the data, that it was begun with."""
-    asked = _as_json(asked)
     begun = study.user_attrs.get(_SETTINGS, {})
     for part, values in asked.items():
         was = begun.get(part, values)
-        for key in values | was:
-            if (part == _RUN and key == ELSEWHERE) or (key == _PRUNE and key not in was):
-                continue
-            value = values.get(key)
-            if was.get(key) != value:
-                of = f"the checksum of {key}" if part == _DATA else key
-                raise SettingsError(
-                    f"the study {study.study_name!r} was begun with {of} = {was.get(key)!r}, "
-                    f"now it is {value!r}; use the same, or {elsewhere}"
-                )
+        if part == _SPACE:
+            was = {_PRUNE: values[_PRUNE]} | was
+        decides = deciding if part == _RUN else dict
+        if other := first_difference(decides(was), decides(values)):
+            of = f"the checksum of {other.name}" if part == _DATA else other.name
+            raise SettingsError(
+                f"the study {study.study_name!r} was begun with {of} = {other.made!r}, "
+                f"now it is {other.asked!r}; use the same, or {elsewhere}"
+            )
     if asked.keys() - begun.keys():
-        study.set_user_attr(_SETTINGS, asked | begun)
-
-
-def _as_json(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _as_json(item) for key, item in value.items()}
-    return list(map(_as_json, value)) if isinstance(value, tuple) else value
+        study.set_user_attr(_SETTINGS, dict(asked) | begun)

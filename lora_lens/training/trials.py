@@ -13,10 +13,11 @@ from optuna.trial import TrialState
 
 from ..errors import SettingsError
 from ..files.peft_names import CONFIG
+from ..files.run_names import SEARCH, TENSORBOARD
 from ..staging import staged
 from .history import history_sheet
 from .ownership import ERROR, SURPLUS, folder_of, taken_up_twice
-from .record import SEARCH_NAME, TENSORBOARD, as_record, record_of_run
+from .record import FORMAT, as_record, record_of_run
 from .settings import RunSettings
 
 
@@ -75,6 +76,7 @@ def write_search(study: optuna.Study, out: Path) -> dict[str, Any]:
     """Write ``search.json``, ``trials.csv`` and ``history.png`` and ``.svg``; what the JSON holds."""
     best, rows = best_trial(study), trial_rows(study)
     record = {
+        "format": FORMAT,
         "study": study.study_name,
         "settings": study.user_attrs["settings"],
         "best": {
@@ -85,7 +87,7 @@ def write_search(study: optuna.Study, out: Path) -> dict[str, Any]:
         },
         "trials": rows,
     }
-    with staged(out, last=SEARCH_NAME) as folder:
+    with staged(out, last=SEARCH) as folder:
         with (folder / "trials.csv").open("w", newline="", encoding="utf-8") as stream:
             heads = list(dict.fromkeys(key for row in rows for key in row))
             writer = csv.DictWriter(stream, fieldnames=heads, lineterminator="\n")
@@ -98,7 +100,7 @@ def write_search(study: optuna.Study, out: Path) -> dict[str, Any]:
 
         figure = sheet(history_sheet(study.study_name, rows))
         write_figures({"history": figure}, folder, (".png", ".svg"))
-        (folder / SEARCH_NAME).write_text(as_record(record), encoding="utf-8")
+        (folder / SEARCH).write_text(as_record(record), encoding="utf-8")
     return record
 
 

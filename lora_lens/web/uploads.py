@@ -10,10 +10,11 @@ from typing import IO
 
 from ..errors import AdapterError, LensError, OutputError
 from ..files.peft_names import CONFIG
+from ..files.run_names import RECORD
 
 _EXPECTED = "expected adapter_model.safetensors with adapter_config.json, or a zip of them"
 _PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
-_WORDS = (CONFIG, "run.json", "README.md")
+_WORDS = (CONFIG, RECORD, "README.md")
 _BLOCK = 1 << 20
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from glue_folder import write_rte
 
-from lora_lens.errors import AdapterError, DataError
+from lora_lens.errors import DataError
 from lora_lens.reproduction.experiment.config import Equivalence
 from lora_lens.reproduction.experiment.config_file import read_config
 from lora_lens.reproduction.runs import pairs
@@ -172,12 +172,12 @@ def test_runs_that_have_not_learnt_the_task_are_not_compared(experiment) -> None
 def test_other_data_than_the_answers_were_given_to(experiment, tmp_path: Path) -> None:
     config, runs, record, _ = experiment
     write_rte(tmp_path / "fewer", train=40, dev=150)
-    with pytest.raises(AdapterError, match="has answers to 200 rows, the task has 150"):
+    with pytest.raises(DataError, match="has answers to 200 rows, the task has 150"):
         pairs.compare_rows(replace(config, data=str(tmp_path / "fewer")), "rte", runs, record)
     text = (tmp_path / "glue" / "RTE" / "dev.tsv").read_text()
     swapped = text.replace("\tentailment", "\tX").replace("not_entailment", "entailment").replace("\tX", "\tnot_entailment")  # fmt: skip
     (tmp_path / "glue" / "RTE" / "dev.tsv").write_text(swapped)
-    with pytest.raises(AdapterError, match="score 0.* on these rows, and 0.* when they were given"):
+    with pytest.raises(DataError, match="score 0.* on these rows, and 0.* when they were given"):
         pairs.compare_rows(config, "rte", runs, record)
     with pytest.raises(DataError, match="nowhere"):
         pairs.compare_rows(replace(config, data=str(tmp_path / "nowhere")), "rte", runs, record)

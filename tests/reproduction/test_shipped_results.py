@@ -2,7 +2,9 @@
 
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,10 +12,12 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from lora_lens.cli import app
+from lora_lens.errors import SettingsError
 from lora_lens.questions.comparison.figures import comparison_sheet
 from lora_lens.reproduction.experiment import analysis
 from lora_lens.reproduction.experiment.config_file import read_config
 from lora_lens.reproduction.numbers.table3 import recorded_comparison
+from lora_lens.reproduction.runs.collect import collect
 from lora_lens.reproduction.runs.steps import plan
 from lora_lens.show.drawing.with_matplotlib import sheet
 
@@ -45,6 +49,23 @@ def test_every_step_of_minilm_is_recorded() -> None:
 def test_the_page_is_that_of_the_records(again) -> None:
     shipped, remade, _ = again
     assert (remade / "results.md").read_text() == (shipped / "results.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "training", "said"),
+    [
+        ("minilm", {"head": "mean"}, "head = 'zero', the configuration says 'mean'"),
+        ("mpnet", {"stop_after": 1.0}, "stop_after = None, the configuration says 1.0"),
+    ],
+)
+def test_records_that_do_not_say_a_setting_are_of_what_was_before_it(
+    name: str, training: dict[str, Any], said: str
+) -> None:
+    """The page's table of how runs were made is the configuration's: it would say what was not so."""
+    config = read_config(name)
+    other = replace(config, training=dict(config.training) | training)
+    with pytest.raises(SettingsError, match=f"was made with {said}"):
+        collect(other, RESULTS / name)
 
 
 _NUMBER = re.compile(r"\d+\.\d{6,}(?:e-?\d+)?")  # as CSV has them, whole

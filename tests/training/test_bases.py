@@ -172,7 +172,7 @@ def test_what_is_trained_on_a_half_precision_base_is_float32(
     torch.manual_seed(0)
     base = write_base(tmp_path / "base", BertModel(BertConfig(**SMALL)).to(stored))
     settings = RunSettings(task="rte", method=method, base=base, target_modules=("query",))
-    model = put_adapter(settings, open_classifier(base, 2))
+    model = put_adapter(settings, open_classifier(base, 2), steps=1)
     assert {p.dtype for p in model.parameters() if p.requires_grad} == {torch.float32}
 
 

@@ -16,7 +16,7 @@ ROWS = [Example("a", None, 1.0), Example("b", None, 4.0)]
 def _model(tmp_path, method: str, labels: int):
     base = write_tiny_base(tmp_path / "base")
     settings = RunSettings(task="stsb", method=method, base=base, target_modules=("query",))
-    return put_adapter(settings, open_classifier(base, labels))
+    return put_adapter(settings, open_classifier(base, labels), steps=1)
 
 
 @pytest.mark.parametrize("method", ["lora", "condlora"])

@@ -19,7 +19,7 @@ from tiny_base import write_tiny_base
 from torch.utils.tensorboard.writer import FileWriter
 from transformers import PreTrainedTokenizerBase, TrainerCallback
 
-from lora_lens.errors import OutputError, SettingsError
+from lora_lens.errors import OutputError, RecordError, SettingsError
 from lora_lens.training import arguments, resuming
 from lora_lens.training.damage import DamagedCheckpointWarning
 from lora_lens.training.run import train
@@ -285,6 +285,12 @@ def test_only_with_the_same_settings_and_data(settings: RunSettings, tmp_path: P
     with pytest.raises(SettingsError, match="begun with data_sha256 = "):
         train(elsewhere, out, use_cpu=True, resume=True)
     (copy / "RTE" / "train.tsv").write_text(rows)
+    begun = json.loads((out / "unfinished.json").read_text())
+    (out / "unfinished.json").write_text(json.dumps(begun | {"format": 2}))
+    with pytest.raises(RecordError, match="has format 2, and this lora-lens reads 1; update it"):
+        train(elsewhere, out, use_cpu=True, resume=True)
+    assert begun.pop("format") == 1  # what a lora-lens from before that goes on
+    (out / "unfinished.json").write_text(json.dumps(begun))
     assert train(elsewhere, out, use_cpu=True, resume=True)["test_score"] >= 0
 
 

@@ -81,7 +81,7 @@ def test_target_modules_are_written_in_one_order(method: str, tmp_path: Path) ->
     """PEFT keeps a set of them, and a set of words has another order in every process."""
     targets = ("value", "query", "key", "attention.output.dense", "intermediate.dense")
     model = put_adapter(
-        settings(tmp_path, method, target_modules=targets), open_classifier(DEMO_BASE, 2)
+        settings(tmp_path, method, target_modules=targets), open_classifier(DEMO_BASE, 2), steps=9
     )
     model.save_pretrained(str(tmp_path / "checkpoint"))  # as the Trainer does, and `write_adapter`
     config = json.loads((tmp_path / "checkpoint" / "adapter_config.json").read_text())

@@ -299,6 +299,20 @@ def test_a_study_from_before_pruning_was_written_down_goes_on(
     assert len(search(settings, tmp_path, trials=2, prune=False).trials) == 2
 
 
+def test_a_study_from_before_heads_could_be_chosen_began_at_zero(
+    settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "train", fake_train(iter([0.1, 0.2])))
+    settings = replace(settings, head="zero")
+    study = search(settings, tmp_path, trials=1)
+    begun = study.user_attrs["settings"]
+    del begun["run"]["head"], begun["run"]["stop_after"]
+    study.set_user_attr("settings", begun)
+    with pytest.raises(SettingsError, match="begun with head = 'zero', now it is 'mean'"):
+        search(replace(settings, head="mean"), tmp_path, trials=2)
+    assert len(search(settings, tmp_path, trials=2).trials) == 2
+
+
 def test_a_study_does_not_go_on_with_other_data(
     data: Path, settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -345,6 +359,7 @@ def test_without_its_data_no_study_is_begun(settings: RunSettings, tmp_path: Pat
         ({}, (-1,), SettingsError),
         ({"max_length": 100_000}, (), SettingsError),
         ({"target_modules": ("intermediate.dense",), "convention": "stored"}, (), AdapterError),
+        ({"method": "adalora", "epochs": 1, "train_rows": 8}, (), SettingsError),  # one step
     ],
 )
 def test_what_no_trial_could_begin_with_begins_no_study(
@@ -526,7 +541,7 @@ def train(*_, **__):
     return {"development_score": random.random(), "seconds": 0.1}
 
 module.train = train
-module.open_classifier = module.put_adapter = lambda *_: None  # there is no base "b"
+module.open_classifier = module.put_adapter = lambda *_, **__: None  # there is no base "b"
 module.checked_length = lambda *_, **__: None
 folder, storage, data = sys.argv[1:4]
 slow, put_back = float(sys.argv[4]), module.ownership.put_back

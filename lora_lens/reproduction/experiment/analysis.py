@@ -8,8 +8,8 @@ from typing import Any
 
 from ... import questions
 from ...adapter import Adapter
-from ...errors import AdapterError, SettingsError
-from ...files.json_files import read_json
+from ...errors import SettingsError
+from ...files.checksums import sha256
 from ...files.peft_names import WEIGHTS
 from ...formats import load_adapter
 from ...questions.comparison.analysis import compare
@@ -20,7 +20,7 @@ from ...questions.similarity.result import SimilarityResult
 from ...show.paper import PLAIN, Paper
 from ...show.text import as_json
 from ...staging import staged
-from ...training.data.lines import sha256
+from ...training.record import read_record
 from .config import Analysis
 
 RECORD_NAME = "analysis.json"
@@ -69,7 +69,7 @@ def is_of(analysed: Path, folders: Mapping[str, Path]) -> bool:
     methods = {"lora"} | (
         {"condlora"} if all("comparison" in one for one in record.values()) else set()
     )
-    digests: Any = read_json(sums, AdapterError) if sums.exists() else {}
+    digests: Any = read_record(sums) if sums.exists() else {}
     return set(folders) <= methods and all(
         sha256(folder / WEIGHTS) == digests[method]
         for method, folder in folders.items()
@@ -116,8 +116,8 @@ def write_figures(
 
 
 def read_analysis(folder: Path) -> dict[str, Any]:
-    """What `analyse` wrote."""
-    return read_json(folder / RECORD_NAME, AdapterError)
+    """What `analyse` wrote; raises as `read_record` does."""
+    return read_record(folder / RECORD_NAME)
 
 
 def check(folder: Path, wanted: Analysis) -> None:

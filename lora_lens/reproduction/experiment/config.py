@@ -169,8 +169,7 @@ def search_settings(config: Config, task: str, method: Method) -> RunSettings:
 
 def longer_settings(config: Config, settings: RunSettings) -> RunSettings:
     """The settings of a run of more epochs, all else as in `settings`."""
-    resolved = settings.resolved()
-    return replace(resolved, epochs=(resolved.epochs or 0) * config.longer.factor)
+    return replace(settings.resolved(), epochs=settings.most_epochs * config.longer.factor)
 
 
 def tuples(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ...errors import AdapterError, SettingsError
-from ...files.json_files import read_json
+from ...errors import SettingsError
 from ...labelled import Row
 from ...show.layout import NONE, Table
+from ...training.record import read_record
 from ..experiment.config import Config
 from ..experiment.paper import NAMES, TABLE_4
 
@@ -17,8 +17,8 @@ RECORD_NAME = "speed.json"
 
 
 def read_speed(out: Path) -> dict[str, Any]:
-    """What `lora_lens.reproduction.runs.speed.measure_speed` wrote."""
-    return read_json(out / RECORD_NAME, AdapterError)
+    """What `lora_lens.reproduction.runs.speed.measure_speed` wrote; raises as `read_record` does."""
+    return read_record(out / RECORD_NAME)
 
 
 def measured(config: Config) -> Row:

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from ...errors import SettingsError
-from ...files.json_files import read_json
-from ...training.record import RECORD_NAME, SEARCH_NAME
+from ...files.run_names import SEARCH
+from ...training.as_asked import deciding, first_difference
+from ...training.record import read_record, read_run
 from ...training.settings import RunSettings
 from ..experiment import analysis
 from ..experiment.config import Config, longer_settings, search_settings
 from .steps import Step, search_folder
+
+_PRUNE = "search.prune"
 
 
 def best_learning_rate(task: str, method: str, out: Path) -> float:
     """What the search of a task and method found.
 
     Raises:
-        SettingsError: The search is not done.
+        RecordError: The search is not done.
     """
-    record = search_folder(out, task, method) / SEARCH_NAME
-    best: Any = read_json(record, SettingsError)["best"]
+    best: Any = read_record(search_folder(out, task, method) / SEARCH)["best"]
     return float(best["learning_rate"])
 
 
@@ -31,7 +33,7 @@ def asked_settings(config: Config, step: Step, out: Path) -> RunSettings:
     """Of a run, at the rate that its search found.
 
     Raises:
-        SettingsError: The search is not done.
+        RecordError: The search is not done.
     """
     searched = config.is_searched(step.task, step.of_method)
     rate = best_learning_rate(step.task, step.of_method, out) if searched else None
@@ -39,10 +41,11 @@ def asked_settings(config: Config, step: Step, out: Path) -> RunSettings:
 
 
 def check_asked(config: Config, step: Step, out: Path) -> None:
-    """Nothing, where a step that is done was done as the configuration says; older records do not have every setting.
+    """Nothing, where a step that is done was done as the configuration says.
 
     Raises:
         SettingsError: It was done otherwise; names the setting.
+        RecordError: A record is broken.
     """
     if step.kind == "pairs":
         return
@@ -50,26 +53,23 @@ def check_asked(config: Config, step: Step, out: Path) -> None:
         analysis.check(step.folder, config.analysis)
         return
     if step.kind == "search":
-        record: Any = read_json(step.folder / SEARCH_NAME, SettingsError)
-        done, asked = (
-            _searched(record),
-            asdict(search_settings(config, step.task, step.of_method)) | _search(config, step.task),
-        )
+        made, asked = _searched(read_record(step.record)), _search(config, step)
+        # Of the searches that were begun before this was written down it is not known.
+        made = {_PRUNE: asked[_PRUNE]} | made
     else:
-        record = read_json(step.folder / RECORD_NAME, SettingsError)
-        done, asked = record["settings"], asdict(_of_done_run(config, step, out, record))
-    for key, value in json.loads(json.dumps(asked)).items():
-        # Where the data lie does not decide the result; their checksums are in the record.
-        if key != "data" and done.get(key, value) != value:
-            raise SettingsError(
-                f"{step.folder} was made with {key} = {done[key]!r}, the configuration says "
-                f"{value!r}; choose another --out, or put the setting back"
-            )
+        record = read_run(step.folder)
+        made = deciding(record["settings"])
+        asked = deciding(asdict(_of_done_run(config, step, out, record)))
+    if other := first_difference(made, asked):
+        raise SettingsError(
+            f"{step.folder} was made with {other.name} = {other.made!r}, the configuration says "
+            f"{other.asked!r}; choose another --out, or put the setting back"
+        )
 
 
 def _of_done_run(config: Config, step: Step, out: Path, record: dict[str, Any]) -> RunSettings:
     """Where its search is not there, as in a folder of some of the records, its rate is its own."""
-    if (search_folder(out, step.task, step.of_method) / SEARCH_NAME).exists():
+    if (search_folder(out, step.task, step.of_method) / SEARCH).exists():
         return asked_settings(config, step, out)
     return _of_run(config, step, record["settings"]["learning_rate"])
 
@@ -83,20 +83,22 @@ def _of_run(config: Config, step: Step, rate: float | None) -> RunSettings:
 
 def _searched(record: dict[str, Any]) -> dict[str, Any]:
     """The settings of a search that is done: its runs', seeds, number of trials, interval, sampler and pruning."""
-    run = record["settings"]["run"]
-    seeds = record["settings"]["space"].get("seeds", [run["seed"]])
+    run, space = record["settings"]["run"], dict(record["settings"]["space"])
+    seeds = space.pop("seeds", [run["seed"]])
     ended = [trial for trial in record["trials"] if trial["state"] != "interrupted"]
-    space = {f"search.{name}": value for name, value in record["settings"]["space"].items()}
-    return {**run, **space, "seeds": seeds, "trials": len(ended)}
+    return {**deciding(run), **_of_space(space), "seeds": seeds, "trials": len(ended)}
 
 
-def _search(config: Config, task: str) -> dict[str, Any]:
-    """Of a search that the configuration asks for: seeds, number of trials, interval, sampler and pruning."""
-    asked = config.search.of(task)
+def _search(config: Config, step: Step) -> dict[str, Any]:
+    """The same of a search that the configuration asks for."""
+    asked = config.search.of(step.task)
     return {
+        **deciding(asdict(search_settings(config, step.task, step.of_method))),
+        **_of_space(asdict(asked.space) | {"sampler": asked.sampler, "prune": asked.prune}),
         "seeds": asked.seeds or (0,),
         "trials": asked.trials,
-        "search.learning_rate": asked.learning_rate,
-        "search.sampler": asked.sampler,
-        "search.prune": asked.prune,
     }
+
+
+def _of_space(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"search.{name}": value for name, value in values.items()}

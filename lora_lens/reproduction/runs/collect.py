@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import AdapterError, SettingsError
-from ...files.json_files import read_json
-from ...training.record import RECORD_NAME
+from ...errors import SettingsError
+from ...files.run_names import RECORD
+from ...training.record import read_record, read_run
 from ..experiment import analysis
 from ..experiment.config import Config
 from ..numbers import table4
@@ -55,6 +55,7 @@ def check_there(config: Config, out: Path) -> None:
 
     Raises:
         SettingsError: No such folder, or one with other things in it, or with runs of another base model.
+        RecordError: The record of a run there is broken.
     """
     if not out.is_dir():
         raise SettingsError(f"{out} is not there; give the folder of {config.name} by --out")
@@ -72,9 +73,8 @@ def check_there(config: Config, out: Path) -> None:
 
 def _bases(config: Config, out: Path) -> Iterator[str]:
     for step in plan(config, out):
-        record = step.folder / RECORD_NAME
-        if step.kind in ("run", "longer") and record.exists():
-            said: Any = read_json(record, AdapterError).get("settings")
+        if step.kind in ("run", "longer") and (step.folder / RECORD).exists():
+            said = read_run(step.folder).get("settings")
             if isinstance(said, dict) and "base" in said:
                 yield said["base"]
 
@@ -85,6 +85,7 @@ def collect(config: Config, out: Path) -> Found:
     Raises:
         SettingsError: One is of a step that was done otherwise than the configuration says, of which the page would say
             what the configuration does; or runs that are to be compared are of different files.
+        RecordError: One is broken.
     """
     steps = steps_done(config, out)
     for step, done in steps:
@@ -194,7 +195,7 @@ def row_differences(steps: Steps) -> dict[str, list[Difference]]:
     found = {}
     for step, done in steps:
         if step.kind == "pairs" and done:
-            record: Any = read_json(step.record, AdapterError)
+            record: Any = read_record(step.record)
             found[step.task] = [_difference(pair, record["rows"]) for pair in record["pairs"]]
     return found
 
@@ -213,8 +214,7 @@ def _difference(pair: dict[str, Any], rows: int) -> Difference:
 
 
 def _read(folder: Path, method: str, seed: int) -> Run:
-    evaluation = read_json(folder / EVALUATION_NAME, AdapterError)
-    return Run(folder, method, seed, evaluation, read_json(folder / RECORD_NAME, AdapterError))
+    return Run(folder, method, seed, read_record(folder / EVALUATION_NAME), read_run(folder))
 
 
 def _longer(task: str, short: Run, longer: Run) -> Longer:

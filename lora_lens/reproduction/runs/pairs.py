@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -12,16 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from ...errors import AdapterError
-from ...files.json_files import read_json
+from ...errors import DataError
 from ...show.text import as_json
 from ...staging import staged
 from ...training.data import Task, open_data
 from ...training.data.metrics import Metric
+from ...training.record import read_record
 from ..experiment.config import Config
 from ..experiment.paper import COMPARED
 from ..numbers.learnt import least_learnt
-from .steps import ANSWERS_NAME, EVALUATION_NAME, Step
+from .steps import ANSWERS_NAME, Step
 
 _SAME_SCORE = 1e-9
 _BATCH = 500  # resamples that are held in memory at once
@@ -98,7 +98,7 @@ def can_be_paired(runs: Sequence[Step]) -> bool:
 
 def is_current(record: Path, config: Config, runs: Sequence[Step]) -> bool:
     """Whether a record is of just these runs, drawn as often as the configuration says."""
-    found: Any = read_json(record, AdapterError)
+    found: Any = read_record(record)
     return bool(
         found["scores"] == given_scores(runs) and found["draws"] == config.equivalence.draws
     )
@@ -110,9 +110,8 @@ def compare_rows(config: Config, task: str, runs: Sequence[Step], record: Path) 
     Labels are needed for that, and none is written down.
 
     Raises:
-        DataError: The data are not there.
-        AdapterError: The answers do not make the scores that the runs were given: they are to other
-            rows.
+        DataError: The data are not there, or others: the answers do not make the scores that the runs were given.
+        RecordError: What a run left behind is missing or broken.
     """
     known, splits = open_data(task, config.data, None)
     labels = np.array([example.label for example in splits.test], dtype=np.float64)
@@ -161,10 +160,10 @@ def compare_rows(config: Config, task: str, runs: Sequence[Step], record: Path) 
 
 def _answers(run: Step, task: Task, labels: NDArray[np.float64]) -> NDArray[np.float64] | None:
     """What the run's adapter answers, as a metric takes it; None if it has not learnt the task."""
-    evaluation: Any = read_json(run.folder / EVALUATION_NAME, AdapterError)
-    answers: Any = read_json(run.folder / ANSWERS_NAME, AdapterError)["answers"]
+    evaluation: Any = read_record(run.record)
+    answers: Any = read_record(run.folder / ANSWERS_NAME)["answers"]
     if len(answers) != len(labels):
-        raise AdapterError(
+        raise DataError(
             f"{run.folder} has answers to {len(answers)} rows, the task has {len(labels)}; "
             f"give the data that it was scored on"
         )
@@ -174,7 +173,7 @@ def _answers(run: Step, task: Task, labels: NDArray[np.float64]) -> NDArray[np.f
         found = np.eye(len(task.labels))[np.array(answers, dtype=np.int64)]
     score = task.metric(found, labels)
     if abs(score - evaluation["score"]) > _SAME_SCORE:
-        raise AdapterError(
+        raise DataError(
             f"the answers in {run.folder} score {score} on these rows, and {evaluation['score']} when "
             f"they were given; give the data that it was scored on"
         )
@@ -184,7 +183,4 @@ def _answers(run: Step, task: Task, labels: NDArray[np.float64]) -> NDArray[np.f
 
 def given_scores(runs: Sequence[Step]) -> dict[str, float]:
     """Name of each run to the score that it was given."""
-    read: Mapping[str, Any] = {
-        run.folder.name: read_json(run.folder / EVALUATION_NAME, AdapterError) for run in runs
-    }
-    return {name: float(evaluation["score"]) for name, evaluation in read.items()}
+    return {run.folder.name: float(read_record(run.record)["score"]) for run in runs}

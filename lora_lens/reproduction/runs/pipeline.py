@@ -10,13 +10,12 @@ from typing import Any, Protocol
 from transformers import TrainerCallback
 
 from ...errors import AdapterError, SettingsError
-from ...files.json_files import read_json
 from ...files.peft_names import CONFIG
 from ...staging import staged
 from ...training import trials
 from ...training.data import open_data
 from ...training.evaluate import answer
-from ...training.record import RECORD_NAME, as_record
+from ...training.record import as_record, read_run
 from ...training.resuming import tidy
 from ...training.run import train
 from ...training.search import refuse_several_processes, search
@@ -79,6 +78,7 @@ def run_steps(
     Raises:
         SettingsError: `out` holds a run made with other settings than the configuration's, or the
             configuration has no such task or method.
+        RecordError: The record of a step that is done is broken.
     """
     refuse_several_processes()
     _check_chosen("task", tasks, config.tasks)
@@ -161,7 +161,7 @@ def _run(
             train(settings, step.folder, resume=True, use_cpu=use_cpu, callbacks=callbacks())
         else:
             trials.take_adapter(trial, step.folder)
-    record: Any = read_json(step.folder / RECORD_NAME, AdapterError)
+    record = read_run(step.folder)
     found, answers = answer(step.folder, step.task, config.data, use_cpu=use_cpu)
     # A search does not look at the test rows, so a trial's adapter has no such score yet.
     recorded = record.get("test_score")
@@ -185,8 +185,7 @@ def _check_data(step: Step, checksums: Mapping[str, str]) -> None:
     Raises:
         SettingsError: The data are others now.
     """
-    record: Any = read_json(step.folder / RECORD_NAME, AdapterError)
-    had = record.get("data_sha256") or {}
+    had = read_run(step.folder).get("data_sha256") or {}
     if other := sorted(name for name in had if had[name] != checksums.get(name)):
         raise SettingsError(
             f"{step.folder} was made with other data than it would be scored with now ({', '.join(other)}); give those that it was "

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ...errors import SettingsError
-from ...training.record import SEARCH_NAME
+from ...files.run_names import SEARCH
 from ...training.settings import Method
 from ..experiment import analysis
 from ..experiment.config import Config
@@ -19,7 +18,7 @@ EVALUATION_NAME = "evaluation.json"
 ANSWERS_NAME = "answers.json"  # to every test row, in the order of the data
 ANALYSED = ("lora", "condlora")
 _LAST = {
-    "search": SEARCH_NAME,
+    "search": SEARCH,
     "run": EVALUATION_NAME,
     "longer": EVALUATION_NAME,
     "analysis": analysis.RECORD_NAME,
@@ -56,10 +55,10 @@ class Step:
         """Its method.
 
         Raises:
-            SettingsError: It is of several.
+            ValueError: It is of several.
         """
         if self.method is None:
-            raise SettingsError(f"{self} is of no single method")
+            raise ValueError(f"{self} is of no single method")
         return self.method
 
     def __str__(self) -> str:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import DataError
+from ...files.checksums import sha256
 from .hub import HubRows, hub_rows, load_hub
-from .lines import sha256
 from .rows import (
     Example,
     Splits,

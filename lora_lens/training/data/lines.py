@@ -1,8 +1,7 @@
-"""Lines of a UTF-8 file, numbered from 1, and its checksum."""
+"""Lines of a UTF-8 file, numbered from 1."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,12 +33,6 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
                 yield number, _decoded(line, path, number)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from None
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of the file's bytes, in hexadecimal."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _decoded(line: bytes, path: Path, number: int) -> str:

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...errors import DataError
+from ...files.checksums import sha256
 from ...files.hub_files import is_hub_id
 from ...files.locate import user_path
 from .hub import hub_rows, load_hub
 from .json_lines import json_rows
-from .lines import sha256
 from .sheet import open_sheet
 
 _HUB = re.compile(r"(?P<id>[^:#]+)(:(?P<config>[^#]+))?#(?P<split>.+)")
