@@ -10,6 +10,7 @@ from made_up_analysis import record
 
 from lora_lens.reproduction.experiment.config_file import read_config
 from lora_lens.reproduction.numbers.equivalence import Difference
+from lora_lens.reproduction.numbers.judged import Judged, judged
 from lora_lens.reproduction.numbers.longer import Longer
 from lora_lens.reproduction.numbers.scores import TaskScores
 from lora_lens.reproduction.numbers.shares import predicted_shares
@@ -36,19 +37,20 @@ SPEED = {
 }  # fmt: skip
 
 
-def difference(each: tuple[float, ...], rows: int, error: float) -> Difference:
+def within_one(each: tuple[float, ...], rows: int, error: float) -> Judged:
     covariance = np.full((len(each), len(each)), error**2)
     mean = float(np.mean(each))
-    return Difference("condlora", "lora", (0, 1), each, rows, covariance, (mean - 2 * error, mean + 2 * error))  # fmt: skip
+    found = Difference("condlora", "lora", (0, 1), each, rows, covariance, (mean - 2 * error, mean + 2 * error))  # fmt: skip
+    return judged(found, CONFIG.equivalence.margin)
 
 
 def found(out: Path, **parts) -> Found:
     whole = Found(
         steps=tuple((step, step.task != "cola") for step in plan(CONFIG, out)),
         scores=SCORES,
-        differences={
-            "stsb": [difference((-0.001, -0.001), 1500, 0.002)],
-            "mrpc": [difference((-0.04, -0.041), 408, 0.01)],
+        judged={
+            "stsb": [within_one((-0.001, -0.001), 1500, 0.002)],
+            "mrpc": [within_one((-0.04, -0.041), 408, 0.01)],
         },
         unpaired=(),
         longer=[
@@ -184,11 +186,11 @@ def test_conversions_alone_can_hardly_tell(tmp_path: Path) -> None:
 def test_one_equivalent_task_agrees_and_an_open_one_is_told_as_such(tmp_path: Path) -> None:
     (first, *_) = claims(CONFIG, found(tmp_path, scores=SCORES[:1]))
     assert first.verdict == "agrees"
-    wide = {"stsb": [difference((-0.02, 0.02), 1500, 0.002)]}
-    (first, *_) = claims(CONFIG, found(tmp_path, scores=SCORES[:1], differences=wide))
+    wide = {"stsb": [within_one((-0.02, 0.02), 1500, 0.002)]}
+    (first, *_) = claims(CONFIG, found(tmp_path, scores=SCORES[:1], judged=wide))
     assert first.verdict == "cannot be told"
     assert "cannot be decided" in first.here
-    (first, *_) = claims(CONFIG, found(tmp_path, scores=SCORES[:1], differences={}))
+    (first, *_) = claims(CONFIG, found(tmp_path, scores=SCORES[:1], judged={}))
     assert first.verdict == "cannot be told"
     assert "not tested for equivalence" in first.here
 
@@ -212,10 +214,10 @@ def test_whatever_is_missing_the_page_is_whole(tmp_path: Path, missing: str) -> 
 
 
 def test_answers_that_were_not_kept_are_said(tmp_path: Path) -> None:
-    text = page(tmp_path, differences={}, unpaired=("stsb", "mrpc", "rte"))
+    text = page(tmp_path, judged={}, unpaired=("stsb", "mrpc", "rte"))
     assert "A comparison by rows cannot be made of STS-B, MRPC, RTE" in text
     assert "No comparison by rows: the answers were not kept." in text
-    assert "The comparison by rows is not there yet." in page(tmp_path, differences={})
+    assert "The comparison by rows is not there yet." in page(tmp_path, judged={})
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ from ...show.layout import Table, p_text
 from ..experiment.config import Config
 from ..experiment.paper import TABLE_4, TASK_NAMES
 from ..numbers.conversions import taken_together
-from ..numbers.equivalence import Difference, errors_of, p_of_none, verdict
+from ..numbers.equivalence import errors_of, p_of_none
+from ..numbers.judged import Judged, pair_of
 from ..numbers.scores import TaskScores
 from ..numbers.shares import Share, predicted_shares, too_few_flips
 from ..numbers.table3 import profile
@@ -46,7 +47,7 @@ def agreement_table(claims: Sequence[Claim]) -> Table:
 
 def claims(config: Config, found: Found) -> list[Claim]:
     """Those of the paper's claims of which something is found yet."""
-    listed = [*_scores(config, found)]
+    listed = [*_scores(found)]
     if found.speed:
         listed += _table4(found.speed, _layers(found.analyses))
     for module in config.analysis.modules if found.analyses else ():
@@ -56,19 +57,18 @@ def claims(config: Config, found: Found) -> list[Claim]:
     return listed
 
 
-def _scores(config: Config, found: Found) -> Iterator[Claim]:
+def _scores(found: Found) -> Iterator[Claim]:
     learnt = [task for task in found.scores if task.paired("condlora", "lora") is not None]
     if not learnt:
         return
     said, verdicts, apart = [], [], []
     for task in learnt:
-        pairs = found.differences.get(task.task, ())
-        pair = next((one for one in pairs if (one.one, one.other) == ("condlora", "lora")), None)
+        pair = pair_of(found.judged.get(task.task, ()), "condlora", "lora")
         if pair is None:
             words, its = _by_the_papers_test(task)
         else:
-            words = f"{points(pair.mean)}, {in_words(pair, config.equivalence.margin)}"
-            its = verdict(pair, errors_of(pair), config.equivalence.margin / 100)
+            words = f"{points(pair.difference.mean)}, {in_words(pair)}"
+            its = pair.both.verdict
         said.append(f"{TASK_NAMES[task.task]} {words}")
         verdicts.append(its)
         apart.append(_apart(task, pair))
@@ -80,10 +80,10 @@ def _scores(config: Config, found: Found) -> Iterator[Claim]:
     )
 
 
-def _apart(task: TaskScores, pair: Difference | None) -> float:
+def _apart(task: TaskScores, pair: Judged | None) -> float:
     """p that the two methods are one, by rows and seeds; where there are no answers the paper's, as far below its own level."""
     if pair is not None:
-        return p_of_none(pair.mean, errors_of(pair))
+        return p_of_none(pair.difference.mean, errors_of(pair.difference))
     difference = task.paired("condlora", "lora")
     return math.nan if difference is None else difference.p * _CORRECTED / _PAPERS_LEVEL
 

@@ -39,7 +39,7 @@ def results_page(
         "## What agrees with the paper, what does not, what cannot be told",
         *_agreement(config, found),
         "## Scores: Table 2",
-        *(scores_part(config, found, tables) if found.scores else [NOTHING]),
+        *(scores_part(found, tables) if found.scores else [NOTHING]),
         *pictures(figures, {"scores": "Test scores by task, a mark a seed; hollow: not learnt"}),
         "## Whether the runs are long enough",
         *longer_part(config, found, tables),

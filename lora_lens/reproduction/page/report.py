@@ -32,7 +32,7 @@ from ..numbers.table3 import comparison_rows, comparison_table, recorded_compari
 from ..numbers.table4 import speed_table
 from ..runs.collect import Found, collect
 from ..runs.steps import PAGE_NAME, analysed_runs
-from .equivalence_words import equivalence_rows, equivalence_table
+from .equivalence_words import equivalence_table
 from .figures import curves_sheet, scores_sheet
 from .page import results_page
 from .profile_figures import profile_sheet
@@ -88,15 +88,14 @@ def tables_of(config: Config, found: Found) -> Tables:
     """Name to each table for which something is there, and its rows for CSV."""
     tables: Tables = {}
     if found.scores:
-        margin = config.equivalence.margin
         tables["table2"] = (
-            score_table(found.scores, config.base, found.differences, margin),
+            score_table(found.scores, config.base, found.judged, config.equivalence.margin),
             [row for task in found.scores for row in task.rows()],
         )
-        if any(found.differences.values()):
+        if any(found.judged.values()):
             tables["equivalence"] = (
-                equivalence_table(found.differences, margin),
-                equivalence_rows(found.differences, margin),
+                equivalence_table(found.judged),
+                [one.row(task) for task, pairs in found.judged.items() for one in pairs],
             )
     if found.longer:
         tables["longer"] = (longer_table(found.longer), [one.row() for one in found.longer])

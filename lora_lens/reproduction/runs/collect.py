@@ -16,6 +16,7 @@ from ..experiment import analysis
 from ..experiment.config import Config
 from ..numbers import table4
 from ..numbers.equivalence import Difference
+from ..numbers.judged import Judged, judged
 from ..numbers.learnt import least_learnt
 from ..numbers.longer import Longer
 from ..numbers.scores import TaskScores
@@ -32,7 +33,7 @@ class Found:
     Attributes:
         steps: Every step of the configuration, and whether it is done.
         scores: Of every task that has a finished run.
-        differences: Task to what its comparison by rows found.
+        judged: Task to what its comparison by rows says of the pairs of methods, within the configuration's margin.
         unpaired: Tasks that are not compared by rows and cannot be: their runs are all there, but without their answers to every row.
         longer: Runs of more epochs beside the runs themselves.
         analyses: Task to the records of its seeds' analyses.
@@ -41,7 +42,7 @@ class Found:
 
     steps: Steps
     scores: list[TaskScores]
-    differences: dict[str, list[Difference]]
+    judged: dict[str, list[Judged]]
     unpaired: tuple[str, ...]
     longer: list[Longer]
     analyses: dict[str, list[dict[str, Any]]]
@@ -97,7 +98,10 @@ def collect(config: Config, out: Path) -> Found:
     return Found(
         steps=steps,
         scores=task_scores(steps),
-        differences=differences,
+        judged={
+            task: [judged(one, config.equivalence.margin) for one in pairs]
+            for task, pairs in differences.items()
+        },
         unpaired=_unpaired(config, steps, differences),
         longer=longer_runs(steps, out),
         analyses=_analyses(steps),
