@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_up_analysis import record
+from made_up_analysis import record, seeds
 
 from lora_lens.reproduction.experiment.config_file import read_config
 from lora_lens.reproduction.numbers.equivalence import Difference
@@ -57,7 +57,7 @@ def found(out: Path, **parts) -> Found:
             Longer("stsb", "pearson", "lora", 0, 6, 12, 0.89, 0.892, 0.885, 0.886, learnt=True),
             Longer("mrpc", "accuracy", "condlora", 0, 8, 16, 0.84, 0.86, 0.83, 0.85, learnt=True),
         ],
-        analyses={"stsb": [record("v") | record("q")] * 2},
+        analyses={"stsb": seeds(2, record("v") | record("q"))},
         speed=SPEED,
     )
     return replace(whole, **parts)
@@ -122,7 +122,7 @@ def test_it_says_what_is_there_and_what_follows(tmp_path: Path) -> None:
 def test_too_few_flips_are_told_and_not_counted_as_none(tmp_path: Path) -> None:
     """Of 64 rows 999 flips can find none, and nine tenths were "beyond them in 0 of 16 adapters"."""
     these = found(tmp_path)
-    many = {task: [*records] * 32 for task, records in these.analyses.items()}
+    many = {task: seeds(64, records[0]) for task, records in these.analyses.items()}
     shares = predicted_shares(many, ["v"])
     rows = 2 * sum(one.method == "lora" for one in shares)  # of q, too
     assert all(math.isnan(one.detectable) for one in shares if one.method == "lora")
@@ -176,7 +176,7 @@ def before_shares(module: str, **made) -> dict:
 
 
 def test_conversions_alone_can_hardly_tell(tmp_path: Path) -> None:
-    analyses = {"stsb": [before_shares("v") | before_shares("q")] * 2}
+    analyses = {"stsb": seeds(2, before_shares("v") | before_shares("q"))}
     listed = {one.claim: one for one in claims(CONFIG, found(tmp_path, analyses=analyses))}
     relation = listed["… and that is a relation of W0 and the trained factors, v"]
     assert relation.verdict == "cannot be told"
@@ -196,7 +196,7 @@ def test_one_equivalent_task_agrees_and_an_open_one_is_told_as_such(tmp_path: Pa
 
 
 def test_a_clear_excess_agrees(tmp_path: Path) -> None:
-    analyses = {"stsb": [before_shares("v", excess=0.02) | before_shares("q")] * 8}
+    analyses = {"stsb": seeds(8, before_shares("v", excess=0.02) | before_shares("q"))}
     listed = {one.claim: one for one in claims(CONFIG, found(tmp_path, analyses=analyses))}
     assert listed["… and that is a relation of W0 and the trained factors, v"].verdict == "agrees"
     assert (
@@ -237,6 +237,6 @@ def test_one_of_many_tasks_is_no_disagreement(
 
 
 def test_analyses_that_did_not_ask_it_yet_are_said_to_be_so(tmp_path: Path) -> None:
-    text = page(tmp_path, analyses={"stsb": [before_shares("v") | before_shares("q")] * 2})
+    text = page(tmp_path, analyses={"stsb": seeds(2, before_shares("v") | before_shares("q"))})
     part = text.split("## What one shared layer predicts of every layer's factors")[1]
     assert part.startswith("\n\nThe analyses on record do not have this")

@@ -23,7 +23,7 @@ def analyses():
     one["query"]["shared"] = {
         method: shared(adapters, method, "query", wanted) for method in adapters
     }
-    return {"stsb": [one]}
+    return {"stsb": {0: one}}
 
 
 def test_every_factor_has_a_row_and_lora_alone_is_corrected(analyses) -> None:
@@ -70,4 +70,4 @@ def test_the_page_says_it(analyses) -> None:
 def test_records_from_before_have_no_rows() -> None:
     old = record("query")
     del old["query"]["shared"]
-    assert predicted_shares({"stsb": [old]}, ["query"]) == []
+    assert predicted_shares({"stsb": {0: old}}, ["query"]) == []

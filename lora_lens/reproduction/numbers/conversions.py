@@ -11,8 +11,8 @@ from scipy import stats
 
 from ...show.layout import LABELS, Table, beside, p_value
 from ..experiment.paper import TASK_NAMES
+from .analysis_records import Analyses, answers
 
-_Analyses = Mapping[str, Sequence[Mapping[str, Any]]]
 _FACTORS = ("A", "B")  # on the left BA's subspace is B's
 _LEVEL, _POWER = 0.05, 0.8
 
@@ -46,11 +46,11 @@ class Taken:
     found_gaussian: int
 
 
-def taken_together(analyses: _Analyses, module: str) -> list[Taken]:
+def taken_together(analyses: Analyses, module: str) -> list[Taken]:
     """One value a factor."""
     taken = []
     for matrix in _FACTORS:
-        grids = [grid for _, _, name, grid in _grids(analyses, module) if name == matrix]
+        grids = [grid for *_, name, grid in _grids(analyses, module) if name == matrix]
         propagated = [grid["baselines"]["propagated"]["of_mean"] for grid in grids]
         gaussian = [grid["baselines"]["gaussian"]["of_mean"] for grid in grids]
         p = [one["p"] for one in propagated]
@@ -111,12 +111,12 @@ def together_rows(taken: Sequence[Taken]) -> list[dict[str, Any]]:
     return [vars(one) for one in taken]
 
 
-def conversion_table(analyses: _Analyses, module: str) -> Table:
+def conversion_table(analyses: Analyses, module: str) -> Table:
     """A row a task, seed and matrix: mean φ off the diagonal beside both baselines."""
     rows = [
         [
             TASK_NAMES.get(task, task),
-            found["adapter"].rsplit("-", 1)[-1],
+            str(seed),
             LABELS[matrix],
             f"{grid['mean']:.3f}",
             _beside(grid["baselines"]["gaussian"]),
@@ -124,7 +124,7 @@ def conversion_table(analyses: _Analyses, module: str) -> Table:
             f"{grid['baselines']['propagated']['of_mean']['z']:+.1f}",
             f"{grid['baselines']['propagated']['of_mean']['p']:.3f}",
         ]
-        for task, found, matrix, grid in _grids(analyses, module)
+        for task, seed, _, matrix, grid in _grids(analyses, module)
     ]
     return Table(
         f"Mean φ between the layers' conversions of LoRA, {module}, and what chance gives: mean ± sd "
@@ -134,26 +134,24 @@ def conversion_table(analyses: _Analyses, module: str) -> Table:
     )
 
 
-def conversion_rows(analyses: _Analyses, module: str) -> list[dict[str, Any]]:
+def conversion_rows(analyses: Analyses, module: str) -> list[dict[str, Any]]:
     """One row a task, seed and matrix, for CSV."""
     return [
-        {"task": task, "adapter": found["adapter"], "module": module, "matrix": matrix, "mean_phi": grid["mean"]}
+        {"task": task, "adapter": adapter, "module": module, "matrix": matrix, "mean_phi": grid["mean"]}
         | {
             f"{null}_{key}": value
             for null, baseline in grid["baselines"].items()
             for key, value in baseline["of_mean"].items()
         }
-        for task, found, matrix, grid in _grids(analyses, module)
+        for task, _, adapter, matrix, grid in _grids(analyses, module)
     ]  # fmt: skip
 
 
-def _grids(
-    analyses: _Analyses, module: str
-) -> list[tuple[str, Mapping[str, Any], str, Mapping[str, Any]]]:
+def _grids(analyses: Analyses, module: str) -> list[tuple[str, int, str, str, Mapping[str, Any]]]:
+    """Task, seed, adapter, matrix, and the grid of it."""
     return [
-        (task, found, matrix, grid)
-        for task, records in analyses.items()
-        for found in (record[module]["similarity"] for record in records)
+        (task, seed, found["adapter"], matrix, grid)
+        for task, seed, found in answers(analyses, module, "similarity")
         for matrix, grid in found["matrices"].items()
     ]
 

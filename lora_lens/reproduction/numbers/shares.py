@@ -16,8 +16,7 @@ from ...labelled import Row, plain
 from ...show.layout import NONE, Table, beside
 from ...show.wording import ONE
 from ..experiment.paper import NAMES, TASK_NAMES
-
-_Analyses = Mapping[str, Sequence[Mapping[str, Any]]]
+from .analysis_records import Analyses
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ class Share:
         return numbers | {"layers": " ".join(map(str, self.layers))}
 
 
-def predicted_shares(analyses: _Analyses, modules: Sequence[str]) -> list[Share]:
+def predicted_shares(analyses: Analyses, modules: Sequence[str]) -> list[Share]:
     """A row a task, seed, method, module and matrix; none of records from before they were asked so."""
     found = list(_shares(analyses, modules))
     tested = [k for k, one in enumerate(found) if one.method == "lora"]
@@ -100,11 +99,10 @@ def too_few_flips(shares: Sequence[Share]) -> str:
     )
 
 
-def _shares(analyses: _Analyses, modules: Sequence[str]) -> Iterator[Share]:
-    for task, records in analyses.items():
-        for record in records:
+def _shares(analyses: Analyses, modules: Sequence[str]) -> Iterator[Share]:
+    for task, seeds in analyses.items():
+        for seed, record in seeds.items():
             for module in modules:
-                seed = int(record[module]["similarity"]["adapter"].rsplit("-", 1)[-1])
                 for method, one in record[module].get("shared", {}).items():
                     for matrix in ("A", "B"):
                         if _is_given(one[matrix]["predicted"]):

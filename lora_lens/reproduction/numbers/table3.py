@@ -12,30 +12,30 @@ from ...chance.baseline import Baseline
 from ...questions.comparison.result import ComparisonResult, LayerSeries
 from ...show.layout import LABELS, NONE, Table
 from ..experiment.paper import TABLE_3, TABLE_3_GAUSSIAN, TASK_NAMES, VALUE_MODULES
+from .analysis_records import Analyses, Record, answers
 from .profile import Profile, likeness
 
 _MATRICES = ("A", "B", "delta")
-_Analyses = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
-def comparison_table(analyses: _Analyses, module: str) -> Table:
+def comparison_table(analyses: Analyses, module: str) -> Table:
     """A row a task and matrix, a column a layer: mean over the seeds, beside chance and the paper's.
 
     Args:
-        analyses: Task to the records of its seeds, as `analyse` wrote them.
+        analyses: The records.
         module: The target module.
 
     Mean φ over the Gaussian mean compares models of different width. The paper's rows, which are of
     its value module, stand below ours of a module of that kind; where the model has as many layers the
     last columns are the correlation of ours with the paper's over them.
     """
-    layers = next(iter(analyses.values()))[0][module]["comparison"]["layers"]
+    layers = next(answers(analyses, module, "comparison")).found["layers"]
     papers = TABLE_3 if module in VALUE_MODULES else {}
     rows = []
-    for task, records in analyses.items():
-        found = [record[module]["comparison"]["matrices"] for record in records]
+    for task, seeds in analyses.items():
+        found = [record[module]["comparison"]["matrices"] for record in seeds.values()]
         for matrix in _MATRICES:
-            by_layer = profile(records, module, matrix)
+            by_layer = profile(seeds, module, matrix)
             alike = likeness(by_layer, papers.get(matrix, ()))
             rows.append(
                 [
@@ -82,7 +82,7 @@ def recorded_comparison(found: Mapping[str, Any]) -> ComparisonResult:
     return ComparisonResult(**about, layers=layers, series=series)
 
 
-def comparison_rows(analyses: _Analyses, module: str) -> list[dict[str, Any]]:
+def comparison_rows(analyses: Analyses, module: str) -> list[dict[str, Any]]:
     """One row a task, seed, matrix and layer, for CSV."""
     return [
         {
@@ -90,16 +90,15 @@ def comparison_rows(analyses: _Analyses, module: str) -> list[dict[str, Any]]:
             "matrix": matrix, "layer": layer, "phi": value, "gaussian_mean": series["baseline"]["mean"],
             "gaussian_sd": series["baseline"]["sd"],
         }
-        for task, records in analyses.items()
-        for found in (record[module]["comparison"] for record in records)
+        for task, _, found in answers(analyses, module, "comparison")
         for matrix, series in found["matrices"].items()
         for layer, value in zip(found["layers"], series["phi"], strict=True)
     ]  # fmt: skip
 
 
-def profile(records: Sequence[Mapping[str, Any]], module: str, matrix: str) -> Profile:
-    """φ by layer, mean over the seeds."""
-    found = [record[module]["comparison"]["matrices"][matrix]["phi"] for record in records]
+def profile(seeds: Mapping[int, Record], module: str, matrix: str) -> Profile:
+    """φ by layer of one task's adapters, mean over the seeds."""
+    found = [record[module]["comparison"]["matrices"][matrix]["phi"] for record in seeds.values()]
     return np.asarray(np.mean(found, axis=0))
 
 

@@ -12,6 +12,7 @@ from ...chance.p_values import holm
 from ...show.layout import Table, p_text
 from ..experiment.config import Config
 from ..experiment.paper import TABLE_4, TASK_NAMES
+from ..numbers.analysis_records import Analyses, answers
 from ..numbers.conversions import taken_together
 from ..numbers.equivalence import errors_of, p_of_none
 from ..numbers.judged import Judged, pair_of
@@ -49,7 +50,7 @@ def claims(config: Config, found: Found) -> list[Claim]:
     """Those of the paper's claims of which something is found yet."""
     listed = [*_scores(found)]
     if found.speed:
-        listed += _table4(found.speed, _layers(found.analyses))
+        listed += _table4(found.speed, _layers(config, found.analyses))
     for module in config.analysis.modules if found.analyses else ():
         listed += _conversions(found.analyses, module, config.analysis.modules)
         if "condlora" in config.methods:
@@ -107,10 +108,10 @@ def _together(verdicts: Sequence[str], apart: Sequence[float]) -> Verdict:
     return "agrees" if all(one.startswith("equivalent") for one in verdicts) else "cannot be told"
 
 
-def _layers(analyses: Mapping[str, Sequence[Mapping[str, Any]]]) -> int | None:
+def _layers(config: Config, analyses: Analyses) -> int | None:
     """How many layers an adapter has of each module; None where nothing is analysed yet."""
-    records = [one for of_task in analyses.values() for one in of_task]
-    return len(next(iter(records[0].values()))["similarity"]["layers"]) if records else None
+    first = next(answers(analyses, config.analysis.modules[0], "similarity"), None)
+    return None if first is None else len(first.found["layers"])
 
 
 def _table4(speed: Mapping[str, Any], layers: int | None) -> Iterator[Claim]:
@@ -135,9 +136,7 @@ def _table4(speed: Mapping[str, Any], layers: int | None) -> Iterator[Claim]:
     )
 
 
-def _conversions(
-    analyses: Mapping[str, Sequence[Mapping[str, Any]]], module: str, modules: Sequence[str]
-) -> Iterator[Claim]:
+def _conversions(analyses: Analyses, module: str, modules: Sequence[str]) -> Iterator[Claim]:
     """`modules`: all of which the same is asked, for the correction."""
     taken = taken_together(analyses, module)
     found, count = sum(one.found_gaussian for one in taken), sum(one.adapters for one in taken)
@@ -184,10 +183,10 @@ def _shared(shares: Sequence[Share], module: str, too_few: str) -> Claim:
     )
 
 
-def _subspaces(analyses: Mapping[str, Sequence[Mapping[str, Any]]], module: str) -> Claim:
+def _subspaces(analyses: Analyses, module: str) -> Claim:
     means = [
-        float(np.mean(profile(records, module, matrix)))
-        for records in analyses.values()
+        float(np.mean(profile(seeds, module, matrix)))
+        for seeds in analyses.values()
         for matrix in ("A", "B", "delta")
     ]
     return Claim(

@@ -18,6 +18,7 @@ from ...show.text import as_csv, as_latex, as_markdown
 from ...staging import staged
 from ..experiment import analysis
 from ..experiment.config import Config
+from ..numbers.analysis_records import Analyses, Record
 from ..numbers.conversions import (
     conversion_rows,
     conversion_table,
@@ -116,9 +117,7 @@ def tables_of(config: Config, found: Found) -> Tables:
     return tables
 
 
-def _of_module(
-    analyses: Mapping[str, Sequence[Mapping[str, Any]]], module: str, *, compared: bool
-) -> Tables:
+def _of_module(analyses: Analyses, module: str, *, compared: bool) -> Tables:
     tables: Tables = {
         f"conversions-{module}": (
             conversion_table(analyses, module),
@@ -156,16 +155,16 @@ def _figure_task(config: Config) -> str:
 
 
 def _draw_analyses_again(config: Config, found: Found, out: Path, paper: Paper) -> None:
-    records = found.analyses.get(_figure_task(config), ())
+    records = found.analyses.get(_figure_task(config))
     if records:
-        sheets = dict(_sheets_of(records[0]))
+        sheets = dict(_sheets_of(next(iter(records.values()))))
         with paper.settings():
             drawn = {name: sheet(one, width=paper.width) for name, one in sheets.items()}
         with staged(out / "figures") as folder:
             write_figures(drawn, folder, (".png",), paper)
 
 
-def _sheets_of(record: Mapping[str, Any]) -> Iterator[tuple[str, Sheet]]:
+def _sheets_of(record: Record) -> Iterator[tuple[str, Sheet]]:
     """Figure 1 and Table 3 of every module of one seed."""
     for one in record.values():
         alike = recorded(one["similarity"])

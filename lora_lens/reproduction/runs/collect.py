@@ -15,6 +15,7 @@ from ...training.record import RECORD_NAME
 from ..experiment import analysis
 from ..experiment.config import Config
 from ..numbers import table4
+from ..numbers.analysis_records import Record
 from ..numbers.equivalence import Difference
 from ..numbers.judged import Judged, judged
 from ..numbers.learnt import least_learnt
@@ -36,7 +37,7 @@ class Found:
         judged: Task to what its comparison by rows says of the pairs of methods, within the configuration's margin.
         unpaired: Tasks that are not compared by rows and cannot be: their runs are all there, but without their answers to every row.
         longer: Runs of more epochs beside the runs themselves.
-        analyses: Task to the records of its seeds' analyses.
+        analyses: Task to seed to the record of its analysis.
         speed: Table 4's record, if it is there.
     """
 
@@ -45,7 +46,7 @@ class Found:
     judged: dict[str, list[Judged]]
     unpaired: tuple[str, ...]
     longer: list[Longer]
-    analyses: dict[str, list[dict[str, Any]]]
+    analyses: dict[str, dict[int, Record]]
     speed: dict[str, Any] | None
 
 
@@ -123,12 +124,11 @@ def _unpaired(config: Config, steps: Steps, compared: Collection[str]) -> tuple[
     )
 
 
-def _analyses(steps: Steps) -> dict[str, list[dict[str, Any]]]:
-    found: dict[str, list[dict[str, Any]]] = {}
+def _analyses(steps: Steps) -> dict[str, dict[int, Record]]:
+    found: dict[str, dict[int, Record]] = {}
     for step, done in steps:
-        if step.kind == "analysis" and done:
-            record = analysis.read_analysis(step.folder)
-            found.setdefault(step.task, []).append(record)
+        if step.kind == "analysis" and done and step.seed is not None:
+            found.setdefault(step.task, {})[step.seed] = analysis.read_analysis(step.folder)
     return found
 
 
