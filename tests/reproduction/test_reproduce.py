@@ -16,10 +16,10 @@ from typer.testing import CliRunner
 
 from lora_lens import compare, conversion_similarity, load_adapter
 from lora_lens.cli import app
-from lora_lens.reproduction.experiment import analysis
 from lora_lens.reproduction.experiment.config_file import read_config
 from lora_lens.reproduction.page import report
 from lora_lens.reproduction.page.report import write_report
+from lora_lens.reproduction.runs import analysis
 from lora_lens.training.run import train
 
 BASE = "sentence-transformers/all-MiniLM-L6-v2"

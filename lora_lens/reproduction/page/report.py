@@ -16,7 +16,6 @@ from ...show.layout import Table
 from ...show.paper import PLAIN, Paper
 from ...show.text import as_csv, as_latex, as_markdown
 from ...staging import staged
-from ..experiment import analysis
 from ..experiment.config import Config
 from ..numbers.analysis_records import Analyses, Record
 from ..numbers.conversions import (
@@ -31,6 +30,7 @@ from ..numbers.longer import longer_table
 from ..numbers.shares import predicted_shares, shared_table
 from ..numbers.table3 import comparison_rows, comparison_table, recorded_comparison
 from ..numbers.table4 import speed_table
+from ..runs import analysis
 from ..runs.collect import Found, collect
 from ..runs.steps import PAGE_NAME, analysed_runs
 from .equivalence_words import equivalence_table

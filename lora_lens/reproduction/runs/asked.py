@@ -11,8 +11,8 @@ from ...errors import SettingsError
 from ...files.json_files import read_json
 from ...training.record import RECORD_NAME, SEARCH_NAME
 from ...training.settings import RunSettings
-from ..experiment import analysis
 from ..experiment.config import Config, longer_settings, search_settings
+from . import analysis
 from .steps import Step, search_folder
 
 

@@ -12,7 +12,6 @@ import numpy as np
 from ...errors import AdapterError, SettingsError
 from ...files.json_files import read_json
 from ...training.record import RECORD_NAME
-from ..experiment import analysis
 from ..experiment.config import Config
 from ..numbers import table4
 from ..numbers.analysis_records import Record
@@ -21,6 +20,7 @@ from ..numbers.judged import Judged, judged
 from ..numbers.learnt import least_learnt
 from ..numbers.longer import Longer
 from ..numbers.scores import TaskScores
+from . import analysis
 from .asked import check_asked
 from .done import Steps, steps_done
 from .pairs import can_be_paired

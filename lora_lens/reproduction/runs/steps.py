@@ -10,9 +10,9 @@ from typing import Literal
 from ...errors import SettingsError
 from ...training.record import SEARCH_NAME
 from ...training.settings import Method
-from ..experiment import analysis
 from ..experiment.config import Config
 from ..experiment.paper import COMPARED
+from . import analysis
 
 PAGE_NAME = "results.md"
 EVALUATION_NAME = "evaluation.json"

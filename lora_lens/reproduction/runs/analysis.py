@@ -21,7 +21,7 @@ from ...show.paper import PLAIN, Paper
 from ...show.text import as_json
 from ...staging import staged
 from ...training.data.lines import sha256
-from .config import Analysis
+from ..experiment.config import Analysis
 
 RECORD_NAME = "analysis.json"
 ADAPTERS_NAME = "adapters.json"  # their checksums
