@@ -15,7 +15,7 @@ from lora_lens.reproduction.experiment.config import (
     search_settings,
 )
 from lora_lens.reproduction.experiment.config_file import SHIPPED, read_config
-from lora_lens.reproduction.experiment.setup import setup_table
+from lora_lens.reproduction.page.tables.setup import setup_table
 from lora_lens.reproduction.runs.steps import plan
 from lora_lens.training.settings import RunSettings
 

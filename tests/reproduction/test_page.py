@@ -11,12 +11,12 @@ from made_up_analysis import record, seeds
 from lora_lens.reproduction.experiment.config_file import read_config
 from lora_lens.reproduction.numbers.equivalence import Difference
 from lora_lens.reproduction.numbers.judged import Judged, judged
-from lora_lens.reproduction.numbers.longer import Longer
+from lora_lens.reproduction.numbers.longer import LongerRun
 from lora_lens.reproduction.numbers.scores import TaskScores
 from lora_lens.reproduction.numbers.shares import predicted_shares
 from lora_lens.reproduction.page.agreement import _table4, _together, claims
 from lora_lens.reproduction.page.page import results_page
-from lora_lens.reproduction.page.report import tables_of
+from lora_lens.reproduction.page.tables.every import tables_of
 from lora_lens.reproduction.runs.collect import Found
 from lora_lens.reproduction.runs.steps import plan
 
@@ -54,8 +54,10 @@ def found(out: Path, **parts) -> Found:
         },
         unpaired=(),
         longer=[
-            Longer("stsb", "pearson", "lora", 0, 6, 12, 0.89, 0.892, 0.885, 0.886, learnt=True),
-            Longer("mrpc", "accuracy", "condlora", 0, 8, 16, 0.84, 0.86, 0.83, 0.85, learnt=True),
+            LongerRun("stsb", "pearson", "lora", 0, 6, 12, 0.89, 0.892, 0.885, 0.886, learnt=True),
+            LongerRun(
+                "mrpc", "accuracy", "condlora", 0, 8, 16, 0.84, 0.86, 0.83, 0.85, learnt=True
+            ),
         ],
         analyses={"stsb": seeds(2, record("v") | record("q"))},
         speed=SPEED,
@@ -70,7 +72,7 @@ def page(out: Path, **parts) -> str:
 
 
 def test_more_epochs_beside_the_difference_of_the_two(tmp_path: Path) -> None:
-    lora = Longer("stsb", "pearson", "lora", 0, 6, 12, 0.89, 0.892, 0.885, 0.886, learnt=True)
+    lora = LongerRun("stsb", "pearson", "lora", 0, 6, 12, 0.89, 0.892, 0.885, 0.886, learnt=True)
     condlora = replace(lora, method="condlora", test=0.86, longer_test=0.881)
     other = replace(condlora, seed=1)  # whose LoRA is not there
     text = page(tmp_path, longer=[lora, condlora, other])
@@ -82,7 +84,7 @@ def test_more_epochs_beside_the_difference_of_the_two(tmp_path: Path) -> None:
 
 def test_runs_of_more_epochs_with_several_seeds_are_told_apart(tmp_path: Path) -> None:
     """One pair was said to gain half a point, and not to."""
-    one = Longer("stsb", "pearson", "lora", 0, 6, 18, 0.89, 0.892, 0.885, 0.886, learnt=True)
+    one = LongerRun("stsb", "pearson", "lora", 0, 6, 18, 0.89, 0.892, 0.885, 0.886, learnt=True)
     text = page(tmp_path, longer=[one, replace(one, seed=1, longer_development=0.92)])
     assert "less than half a point on the development rows: STS-B by LoRA (seed 0)." in text
     assert "do not count as finished: STS-B by LoRA (seed 1)." in text

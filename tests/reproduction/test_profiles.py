@@ -8,10 +8,12 @@ from made_up_analysis import record, seeds
 from scipy import stats
 
 from lora_lens.reproduction.experiment.paper import TABLE_3
-from lora_lens.reproduction.numbers.figure1 import layer_rows, layer_table
+from lora_lens.reproduction.numbers.figure1 import layer_rows
 from lora_lens.reproduction.numbers.profile import likeness
-from lora_lens.reproduction.numbers.table3 import comparison_table
 from lora_lens.reproduction.page.profile_figures import profile_sheet
+from lora_lens.reproduction.page.tables.figure1 import layer_table
+from lora_lens.reproduction.page.tables.likeness import likeness_cells
+from lora_lens.reproduction.page.tables.table3 import comparison_table
 from lora_lens.show.drawing.with_matplotlib import sheet
 
 rng = np.random.default_rng(0)
@@ -51,7 +53,7 @@ def test_other_modules_and_other_depths_have_no_such_row() -> None:
 def test_no_correlation_of_what_does_not_vary() -> None:
     assert math.isnan(likeness([0.1, 0.1, 0.1], [0.1, 0.2, 0.3]).r)
     assert math.isnan(likeness([0.1, 0.2], [0.1, 0.2]).r)
-    assert likeness([0.1, 0.2], [0.1, 0.2]).cells() == ["–", "–"]
+    assert likeness_cells(likeness([0.1, 0.2], [0.1, 0.2])) == ["–", "–"]
 
 
 def test_p_is_uniform_for_unrelated_profiles() -> None:

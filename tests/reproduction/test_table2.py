@@ -7,7 +7,7 @@ from lora_lens.reproduction.numbers.equivalence import Difference
 from lora_lens.reproduction.numbers.judged import judged
 from lora_lens.reproduction.numbers.scores import TaskScores
 from lora_lens.reproduction.page.equivalence_words import sentence
-from lora_lens.reproduction.page.table2 import score_table
+from lora_lens.reproduction.page.tables.table2 import score_table
 
 MRPC = TaskScores(
     "mrpc", "accuracy", 0.684,

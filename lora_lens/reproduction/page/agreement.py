@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from ...chance.p_values import holm
-from ...show.layout import Table, p_text
+from ...show.layout import p_text
 from ..experiment.config import Config
 from ..experiment.paper import TABLE_4, TASK_NAMES
 from ..numbers.analysis_records import Analyses, answers
@@ -35,15 +35,6 @@ class Claim(NamedTuple):
     claim: str
     here: str
     verdict: Verdict
-
-
-def agreement_table(claims: Sequence[Claim]) -> Table:
-    """A row a claim."""
-    return Table(
-        "The paper's claims beside what is found here",
-        ["the paper", "here", ""],
-        [[one.claim, one.here, one.verdict] for one in claims],
-    )
 
 
 def claims(config: Config, found: Found) -> list[Claim]:

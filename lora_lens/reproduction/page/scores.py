@@ -11,7 +11,7 @@ from ...training.data import TASKS
 from ..experiment.config import Config
 from ..experiment.paper import NAMES, TASK_NAMES
 from ..numbers.learnt import WORDS
-from ..numbers.longer import Longer
+from ..numbers.longer import LongerRun
 from ..numbers.scores import TaskScores
 from ..runs.collect import Found
 from .equivalence_words import points, sentence
@@ -103,7 +103,7 @@ def _named(task: str, method: str) -> str:
     return f"{TASK_NAMES[task]} by {NAMES[method]}"
 
 
-def _of_both(found: Sequence[Longer]) -> Iterator[str]:
+def _of_both(found: Sequence[LongerRun]) -> Iterator[str]:
     """What the further epochs make of the difference of the two methods' test scores."""
     by_method = {(one.task, one.seed, one.method): one for one in found if one.learnt}
     for (task, seed, method), ours in by_method.items():
@@ -118,7 +118,7 @@ def _of_both(found: Sequence[Longer]) -> Iterator[str]:
         )
 
 
-def _longer_said(found: Sequence[Longer], not_yet: Sequence[str]) -> Iterator[str]:
+def _longer_said(found: Sequence[LongerRun], not_yet: Sequence[str]) -> Iterator[str]:
     several = len({one.seed for one in found}) > 1
     for words, verdict in (
         ("More epochs gain less than half a point on the development rows", "finished"),

@@ -13,14 +13,13 @@ from ...errors import AdapterError, SettingsError
 from ...files.json_files import read_json
 from ...training.record import RECORD_NAME
 from ..experiment.config import Config
-from ..numbers import table4
 from ..numbers.analysis_records import Record
 from ..numbers.equivalence import Difference
 from ..numbers.judged import Judged, judged
 from ..numbers.learnt import least_learnt
-from ..numbers.longer import Longer
+from ..numbers.longer import LongerRun
 from ..numbers.scores import TaskScores
-from . import analysis
+from . import analysis, speed_record
 from .asked import check_asked
 from .done import Steps, steps_done
 from .pairs import can_be_paired
@@ -45,7 +44,7 @@ class Found:
     scores: list[TaskScores]
     judged: dict[str, list[Judged]]
     unpaired: tuple[str, ...]
-    longer: list[Longer]
+    longer: list[LongerRun]
     analyses: dict[str, dict[int, Record]]
     speed: dict[str, Any] | None
 
@@ -92,9 +91,9 @@ def collect(config: Config, out: Path) -> Found:
     for step, done in steps:
         if done:
             check_asked(config, step, out)
-    measured = (out / table4.RECORD_NAME).exists()
+    measured = (out / speed_record.RECORD_NAME).exists()
     if measured:
-        table4.check(out, config)
+        speed_record.check(out, config)
     differences = row_differences(steps)
     return Found(
         steps=steps,
@@ -106,7 +105,7 @@ def collect(config: Config, out: Path) -> Found:
         unpaired=_unpaired(config, steps, differences),
         longer=longer_runs(steps, out),
         analyses=_analyses(steps),
-        speed=table4.read_speed(out) if measured else None,
+        speed=speed_record.read_speed(out) if measured else None,
     )
 
 
@@ -178,7 +177,7 @@ def _check_same_rows(runs: Sequence[Run]) -> None:
                 )
 
 
-def longer_runs(steps: Steps, out: Path) -> list[Longer]:
+def longer_runs(steps: Steps, out: Path) -> list[LongerRun]:
     """Every finished run of more epochs beside the run that it is to be compared with."""
     found = []
     for step, done in steps:
@@ -221,14 +220,14 @@ def _read(folder: Path, method: str, seed: int) -> Run:
     return Run(folder, method, seed, evaluation, read_json(folder / RECORD_NAME, AdapterError))
 
 
-def _longer(task: str, short: Run, longer: Run) -> Longer:
+def _longer(task: str, short: Run, longer: Run) -> LongerRun:
     found = longer.evaluation
     least = least_learnt(task, found["metric"], float(found["majority_score"]), int(found["rows"]))
     epochs, last = (
         float(one)
         for one in (longer.record["settings"]["epochs"], longer.record["history"][-1]["epoch"])
     )
-    return Longer(
+    return LongerRun(
         task=task,
         metric=found["metric"],
         method=short.method,

@@ -13,7 +13,7 @@ from ...training.models import open_classifier, put_adapter
 from ...training.record import device_name, parameter_counts, versions
 from ...training.speed import training_speed
 from ..experiment.config import Config
-from ..numbers.table4 import RECORD_NAME, measured
+from .speed_record import RECORD_NAME, measured
 
 
 def measure_speed(config: Config, out: Path, *, use_cpu: bool) -> None:

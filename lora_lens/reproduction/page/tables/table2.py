@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from ...show.layout import NONE, Table, counted, p_value
-from ...training.data import TASKS
-from ..experiment.paper import COMPARED, NAMES, TASK_NAMES
-from ..numbers.judged import Judged, pair_of
-from ..numbers.scores import Paired, TaskScores, all_learnt, averages, paired
-from .equivalence_words import decidable, in_words, span
+from ....show.layout import NONE, Table, counted, p_value
+from ....training.data import TASKS
+from ...experiment.paper import COMPARED, NAMES, TASK_NAMES
+from ...numbers.judged import Judged, pair_of
+from ...numbers.scores import Paired, TaskScores, all_learnt, averages, paired
+from ..equivalence_words import decidable, in_words, span
 
 _PAPERS = ("lora", "condlora")
 
