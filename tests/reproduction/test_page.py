@@ -14,7 +14,7 @@ from lora_lens.reproduction.numbers.judged import Judged, judged
 from lora_lens.reproduction.numbers.longer import LongerRun
 from lora_lens.reproduction.numbers.scores import TaskScores
 from lora_lens.reproduction.numbers.shares import predicted_shares
-from lora_lens.reproduction.page.agreement import _table4, _together, claims
+from lora_lens.reproduction.page.claims import _table4, _together, claims
 from lora_lens.reproduction.page.page import results_page
 from lora_lens.reproduction.page.tables.every import tables_of
 from lora_lens.reproduction.runs.collect import Found

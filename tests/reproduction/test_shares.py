@@ -11,7 +11,7 @@ from lora_lens.chance.detectable import detectable_deviations
 from lora_lens.reproduction.experiment.config import Analysis
 from lora_lens.reproduction.experiment.config_file import read_config
 from lora_lens.reproduction.numbers.shares import predicted_shares
-from lora_lens.reproduction.page.shared import shared_part
+from lora_lens.reproduction.page.parts.shared import shared_part
 from lora_lens.reproduction.page.tables.shared import shared_table
 from lora_lens.reproduction.runs.analysis import shared
 

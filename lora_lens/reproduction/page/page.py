@@ -10,11 +10,11 @@ from ..experiment.config import Config
 from ..experiment.config_file import SHIPPED
 from ..experiment.paper import NAMES, TASK_NAMES
 from ..runs.collect import Found
-from .agreement import claims
-from .finished import finished_part
-from .layers import figure1_part, table3_part
-from .scores import longer_part, scores_part
-from .shared import shared_part
+from .claims import claims
+from .parts.finished import finished_part
+from .parts.layers import figure1_part, table3_part
+from .parts.scores import longer_part, scores_part
+from .parts.shared import shared_part
 from .sheet import NOTHING, pictures, shown
 from .tables.agreement import agreement_table
 from .tables.setup import setup_table

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ....show.layout import Table
-from ..agreement import Claim
+from ..claims import Claim
 
 
 def agreement_table(claims: Sequence[Claim]) -> Table:

@@ -6,17 +6,17 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from ...show.findings import seen_in_80
-from ...show.layout import Table
-from ..experiment.config import Config
-from ..experiment.paper import TABLE_3, TABLE_3_GAUSSIAN, TASK_NAMES, VALUE_MODULES
-from ..numbers.analysis_records import Analyses, answers
-from ..numbers.conversions import taken_together
-from ..numbers.figure1 import profile_likeness
-from ..numbers.profile import likeness
-from ..numbers.table3 import profile
-from ..runs.collect import Found
-from .sheet import NOTHING, pictures, shown
+from ....show.findings import seen_in_80
+from ....show.layout import Table
+from ...experiment.config import Config
+from ...experiment.paper import TABLE_3, TABLE_3_GAUSSIAN, TASK_NAMES, VALUE_MODULES
+from ...numbers.analysis_records import Analyses, answers
+from ...numbers.conversions import taken_together
+from ...numbers.figure1 import profile_likeness
+from ...numbers.profile import likeness
+from ...numbers.table3 import profile
+from ...runs.collect import Found
+from ..sheet import NOTHING, pictures, shown
 
 
 def figure1_part(

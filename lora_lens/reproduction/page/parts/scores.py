@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from ...show.layout import Table, counted, p_text
-from ...show.wording import listed
-from ...training.data import TASKS
-from ..experiment.config import Config
-from ..experiment.paper import NAMES, TASK_NAMES
-from ..numbers.learnt import WORDS
-from ..numbers.longer import LongerRun
-from ..numbers.scores import TaskScores
-from ..runs.collect import Found
-from .equivalence_words import points, sentence
-from .sheet import NOTHING, shown
+from ....show.layout import Table, counted, p_text
+from ....show.wording import listed
+from ....training.data import TASKS
+from ...experiment.config import Config
+from ...experiment.paper import NAMES, TASK_NAMES
+from ...numbers.learnt import WORDS
+from ...numbers.longer import LongerRun
+from ...numbers.scores import TaskScores
+from ...runs.collect import Found
+from ..equivalence_words import points, sentence
+from ..sheet import NOTHING, shown
 
 
 def scores_part(found: Found, tables: Mapping[str, Table]) -> Iterator[str]:

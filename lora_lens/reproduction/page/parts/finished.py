@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ...show.layout import counted
-from ..experiment.paper import TASK_NAMES
-from ..runs.collect import Found
-from ..runs.done import Steps
-from .sheet import shown
-from .tables.finished import finished_table
+from ....show.layout import counted
+from ...experiment.paper import TASK_NAMES
+from ...runs.collect import Found
+from ...runs.done import Steps
+from ..sheet import shown
+from ..tables.finished import finished_table
 
 
 def finished_part(found: Found) -> Iterator[str]:
