@@ -14,6 +14,7 @@ from lora_lens.reproduction.numbers.equivalence import (
     Errors,
     errors_of,
     interval,
+    rows_only,
     smallest_margin,
     tost,
 )
@@ -153,3 +154,16 @@ def test_with_as_much_as_it_would_take_the_margin_is_decided() -> None:
     errors = Errors(math.sqrt(1.2e-5 * 1500 / more), few.seeds_error, 3)
     assert smallest_margin(errors) == pytest.approx(0.01, rel=1e-3)
     assert needed(few, 0.05).rows == 1500  # decided already
+
+
+def test_a_margin_in_points_is_judged_and_written_as_a_fraction() -> None:
+    one = difference(each=(0.004, -0.006, 0.003), shared=1.2e-5, own=4e-6)
+    found = judged(one, 1.0)
+    row = found.row("stsb")
+    assert row["margin"] == found.margin == 0.01
+    assert row["p_tost"] == found.both.p == tost(one.mean, errors_of(one), 0.01)
+    assert row["p_tost_rows"] == found.alone.p == tost(one.mean, rows_only(one), 0.01)
+    assert (row["low"], row["high"]) == found.both.interval == interval(one.mean, errors_of(one))
+    assert found.needed == needed(one, 0.01)
+    assert not found.is_decidable
+    assert judged(one, 100 * found.both.decidable + 1e-9).is_decidable
