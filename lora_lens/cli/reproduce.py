@@ -111,9 +111,9 @@ def run(
     from dataclasses import replace
 
     from ..reproduction.experiment.config_file import read_config
-    from ..reproduction.numbers.table4 import RECORD_NAME
-    from ..reproduction.page.report import write_report
+    from ..reproduction.page.results import write_results
     from ..reproduction.runs.collect import check_there
+    from ..reproduction.runs.speed_record import RECORD_NAME
     from ..reproduction.runs.steps import PAGE_NAME
     from ..show.paper import paper
     from ..show.wording import listed
@@ -138,7 +138,7 @@ def run(
             if not any(chosen.values()) and not (folder / RECORD_NAME).exists():
                 watcher("training speed, side by side")
                 measure_speed(found, folder, use_cpu=cpu)
-    tables = write_report(
+    tables = write_results(
         found, folder, drawn_for, margin_given=margin is not None, from_records=print_only
     )
     if as_json:

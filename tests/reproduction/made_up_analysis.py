@@ -46,6 +46,11 @@ def record(module: str, layers: int = 12, seed: int = 0, profiles=None, excess: 
     return {module: {"comparison": comparison, "similarity": similarity, "shared": shared}}
 
 
+def seeds(count: int, each):
+    """The same record with so many seeds."""
+    return dict.fromkeys(range(count), each)
+
+
 def predicted(share: float, layers: int):
     flipped = {"mean": 0.02, "sd": 0.002, "p_two_sided": 0.001, "draws": 999}
     one = {

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from lora_lens.errors import SettingsError
-from lora_lens.reproduction.experiment import setup
 from lora_lens.reproduction.experiment.config import (
     Analysis,
     Config,
@@ -16,7 +15,8 @@ from lora_lens.reproduction.experiment.config import (
     search_settings,
 )
 from lora_lens.reproduction.experiment.config_file import SHIPPED, read_config
-from lora_lens.reproduction.experiment.setup import setup_table
+from lora_lens.reproduction.page.tables import setup
+from lora_lens.reproduction.page.tables.setup import setup_table
 from lora_lens.reproduction.runs.steps import plan
 from lora_lens.training.settings import RunSettings
 

@@ -17,8 +17,8 @@ from lora_lens.reproduction.numbers.equivalence import (
     rows_only,
     smallest_margin,
     tost,
-    verdict,
 )
+from lora_lens.reproduction.numbers.judged import judged
 from lora_lens.reproduction.numbers.needed import needed
 
 ROWS_ALONE = Errors(rows=0.004, seeds=0.0, count=2)
@@ -95,13 +95,13 @@ def test_the_smallest_margin_is_found_in_eighty_of_a_hundred() -> None:
 
 def test_verdicts() -> None:
     sharp = difference(each=(0.001, 0.0012, 0.0011), shared=1e-7, own=0.0)
-    assert verdict(sharp, errors_of(sharp), 0.01) == "equivalent, not equal"
+    assert judged(sharp, 1.0).both.verdict == "equivalent, not equal"
     zero = replace(sharp, each=(0.0001, -0.0002, 0.0001))
-    assert verdict(zero, errors_of(zero), 0.01) == "equivalent"
+    assert judged(zero, 1.0).both.verdict == "equivalent"
     apart = replace(sharp, each=(0.031, 0.030, 0.032))
-    assert verdict(apart, errors_of(apart), 0.01) == "different"
+    assert judged(apart, 1.0).both.verdict == "different"
     vague = replace(sharp, each=(0.03, -0.02, 0.01))
-    assert verdict(vague, errors_of(vague), 0.01) == "cannot be decided"
+    assert judged(vague, 1.0).both.verdict == "cannot be decided"
 
 
 def test_one_seed_says_nothing_of_seeds() -> None:
@@ -109,8 +109,8 @@ def test_one_seed_says_nothing_of_seeds() -> None:
     assert math.isnan(interval(one.mean, errors_of(one))[0])
     assert math.isnan(tost(one.mean, errors_of(one), 0.01))
     assert math.isinf(smallest_margin(errors_of(one)))
-    assert verdict(one, errors_of(one), 0.01) == "cannot be decided"
-    assert verdict(one, rows_only(one), 0.01) == "equivalent"
+    assert judged(one, 1.0).both.verdict == "cannot be decided"
+    assert judged(one, 1.0).alone.verdict == "equivalent"
     assert needed(one, 0.01).seeds is None
 
 
@@ -118,7 +118,7 @@ def test_no_error_at_all() -> None:
     same = difference(each=(0.0, 0.0), shared=0.0, own=0.0)
     assert tost(0.0, errors_of(same), 0.01) == 0.0
     assert tost(0.02, errors_of(same), 0.01) == 1.0
-    assert verdict(same, errors_of(same), 0.01) == "equivalent"
+    assert judged(same, 1.0).both.verdict == "equivalent"
 
 
 def test_the_seeds_component_leaves_out_what_the_rows_make() -> None:
@@ -154,3 +154,16 @@ def test_with_as_much_as_it_would_take_the_margin_is_decided() -> None:
     errors = Errors(math.sqrt(1.2e-5 * 1500 / more), few.seeds_error, 3)
     assert smallest_margin(errors) == pytest.approx(0.01, rel=1e-3)
     assert needed(few, 0.05).rows == 1500  # decided already
+
+
+def test_a_margin_in_points_is_judged_and_written_as_a_fraction() -> None:
+    one = difference(each=(0.004, -0.006, 0.003), shared=1.2e-5, own=4e-6)
+    found = judged(one, 1.0)
+    row = found.row("stsb")
+    assert row["margin"] == found.margin == 0.01
+    assert row["p_tost"] == found.both.p == tost(one.mean, errors_of(one), 0.01)
+    assert row["p_tost_rows"] == found.alone.p == tost(one.mean, rows_only(one), 0.01)
+    assert (row["low"], row["high"]) == found.both.interval == interval(one.mean, errors_of(one))
+    assert found.needed == needed(one, 0.01)
+    assert not found.is_decidable
+    assert judged(one, 100 * found.both.decidable + 1e-9).is_decidable

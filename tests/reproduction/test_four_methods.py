@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from lora_lens.cli import app
 from lora_lens.reproduction.experiment.paper import NAMES
 from lora_lens.reproduction.numbers.scores import TaskScores
-from lora_lens.reproduction.page.table2 import score_table
+from lora_lens.reproduction.page.tables.table2 import score_table
 
 METHODS = ("lora", "condlora", "adalora", "condadalora")
 

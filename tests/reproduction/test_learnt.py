@@ -4,7 +4,7 @@ import pytest
 
 from lora_lens.reproduction.numbers.learnt import best_constant, least_learnt
 from lora_lens.reproduction.numbers.scores import TaskScores, all_learnt
-from lora_lens.reproduction.page.table2 import score_table
+from lora_lens.reproduction.page.tables.table2 import score_table
 
 RATES = {"lora": 1e-3, "condlora": 1e-3}
 MIXED = TaskScores(

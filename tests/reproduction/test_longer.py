@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from lora_lens.reproduction.numbers.longer import Longer, longer_table
+from lora_lens.reproduction.numbers.longer import LongerRun
+from lora_lens.reproduction.page.tables.longer import longer_table
 
-FOUND = Longer(
+FOUND = LongerRun(
     "stsb", "pearson", "condlora", 0, 6, 12, 0.8950, 0.8990, test=0.880, longer_test=0.884, learnt=True
 )  # fmt: skip
 

@@ -6,16 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_up_analysis import record
+from made_up_analysis import record, seeds
 
 from lora_lens.reproduction.experiment.config_file import read_config
 from lora_lens.reproduction.numbers.equivalence import Difference
-from lora_lens.reproduction.numbers.longer import Longer
+from lora_lens.reproduction.numbers.judged import Judged, judged
+from lora_lens.reproduction.numbers.longer import LongerRun
 from lora_lens.reproduction.numbers.scores import TaskScores
 from lora_lens.reproduction.numbers.shares import predicted_shares
-from lora_lens.reproduction.page.agreement import _table4, _together, claims
+from lora_lens.reproduction.page.claims import _table4, _together, claims
 from lora_lens.reproduction.page.page import results_page
-from lora_lens.reproduction.page.report import tables_of
+from lora_lens.reproduction.page.tables.every import tables_of
 from lora_lens.reproduction.runs.collect import Found
 from lora_lens.reproduction.runs.steps import plan
 
@@ -36,26 +37,29 @@ SPEED = {
 }  # fmt: skip
 
 
-def difference(each: tuple[float, ...], rows: int, error: float) -> Difference:
+def within_one(each: tuple[float, ...], rows: int, error: float) -> Judged:
     covariance = np.full((len(each), len(each)), error**2)
     mean = float(np.mean(each))
-    return Difference("condlora", "lora", (0, 1), each, rows, covariance, (mean - 2 * error, mean + 2 * error))  # fmt: skip
+    found = Difference("condlora", "lora", (0, 1), each, rows, covariance, (mean - 2 * error, mean + 2 * error))  # fmt: skip
+    return judged(found, CONFIG.equivalence.margin)
 
 
 def found(out: Path, **parts) -> Found:
     whole = Found(
         steps=tuple((step, step.task != "cola") for step in plan(CONFIG, out)),
         scores=SCORES,
-        differences={
-            "stsb": [difference((-0.001, -0.001), 1500, 0.002)],
-            "mrpc": [difference((-0.04, -0.041), 408, 0.01)],
+        judged={
+            "stsb": [within_one((-0.001, -0.001), 1500, 0.002)],
+            "mrpc": [within_one((-0.04, -0.041), 408, 0.01)],
         },
         unpaired=(),
         longer=[
-            Longer("stsb", "pearson", "lora", 0, 6, 12, 0.89, 0.892, 0.885, 0.886, learnt=True),
-            Longer("mrpc", "accuracy", "condlora", 0, 8, 16, 0.84, 0.86, 0.83, 0.85, learnt=True),
+            LongerRun("stsb", "pearson", "lora", 0, 6, 12, 0.89, 0.892, 0.885, 0.886, learnt=True),
+            LongerRun(
+                "mrpc", "accuracy", "condlora", 0, 8, 16, 0.84, 0.86, 0.83, 0.85, learnt=True
+            ),
         ],
-        analyses={"stsb": [record("v") | record("q")] * 2},
+        analyses={"stsb": seeds(2, record("v") | record("q"))},
         speed=SPEED,
     )
     return replace(whole, **parts)
@@ -68,7 +72,7 @@ def page(out: Path, **parts) -> str:
 
 
 def test_more_epochs_beside_the_difference_of_the_two(tmp_path: Path) -> None:
-    lora = Longer("stsb", "pearson", "lora", 0, 6, 12, 0.89, 0.892, 0.885, 0.886, learnt=True)
+    lora = LongerRun("stsb", "pearson", "lora", 0, 6, 12, 0.89, 0.892, 0.885, 0.886, learnt=True)
     condlora = replace(lora, method="condlora", test=0.86, longer_test=0.881)
     other = replace(condlora, seed=1)  # whose LoRA is not there
     text = page(tmp_path, longer=[lora, condlora, other])
@@ -80,7 +84,7 @@ def test_more_epochs_beside_the_difference_of_the_two(tmp_path: Path) -> None:
 
 def test_runs_of_more_epochs_with_several_seeds_are_told_apart(tmp_path: Path) -> None:
     """One pair was said to gain half a point, and not to."""
-    one = Longer("stsb", "pearson", "lora", 0, 6, 18, 0.89, 0.892, 0.885, 0.886, learnt=True)
+    one = LongerRun("stsb", "pearson", "lora", 0, 6, 18, 0.89, 0.892, 0.885, 0.886, learnt=True)
     text = page(tmp_path, longer=[one, replace(one, seed=1, longer_development=0.92)])
     assert "less than half a point on the development rows: STS-B by LoRA (seed 0)." in text
     assert "do not count as finished: STS-B by LoRA (seed 1)." in text
@@ -120,7 +124,7 @@ def test_it_says_what_is_there_and_what_follows(tmp_path: Path) -> None:
 def test_too_few_flips_are_told_and_not_counted_as_none(tmp_path: Path) -> None:
     """Of 64 rows 999 flips can find none, and nine tenths were "beyond them in 0 of 16 adapters"."""
     these = found(tmp_path)
-    many = {task: [*records] * 32 for task, records in these.analyses.items()}
+    many = {task: seeds(64, records[0]) for task, records in these.analyses.items()}
     shares = predicted_shares(many, ["v"])
     rows = 2 * sum(one.method == "lora" for one in shares)  # of q, too
     assert all(math.isnan(one.detectable) for one in shares if one.method == "lora")
@@ -174,7 +178,7 @@ def before_shares(module: str, **made) -> dict:
 
 
 def test_conversions_alone_can_hardly_tell(tmp_path: Path) -> None:
-    analyses = {"stsb": [before_shares("v") | before_shares("q")] * 2}
+    analyses = {"stsb": seeds(2, before_shares("v") | before_shares("q"))}
     listed = {one.claim: one for one in claims(CONFIG, found(tmp_path, analyses=analyses))}
     relation = listed["… and that is a relation of W0 and the trained factors, v"]
     assert relation.verdict == "cannot be told"
@@ -184,17 +188,17 @@ def test_conversions_alone_can_hardly_tell(tmp_path: Path) -> None:
 def test_one_equivalent_task_agrees_and_an_open_one_is_told_as_such(tmp_path: Path) -> None:
     (first, *_) = claims(CONFIG, found(tmp_path, scores=SCORES[:1]))
     assert first.verdict == "agrees"
-    wide = {"stsb": [difference((-0.02, 0.02), 1500, 0.002)]}
-    (first, *_) = claims(CONFIG, found(tmp_path, scores=SCORES[:1], differences=wide))
+    wide = {"stsb": [within_one((-0.02, 0.02), 1500, 0.002)]}
+    (first, *_) = claims(CONFIG, found(tmp_path, scores=SCORES[:1], judged=wide))
     assert first.verdict == "cannot be told"
     assert "cannot be decided" in first.here
-    (first, *_) = claims(CONFIG, found(tmp_path, scores=SCORES[:1], differences={}))
+    (first, *_) = claims(CONFIG, found(tmp_path, scores=SCORES[:1], judged={}))
     assert first.verdict == "cannot be told"
     assert "not tested for equivalence" in first.here
 
 
 def test_a_clear_excess_agrees(tmp_path: Path) -> None:
-    analyses = {"stsb": [before_shares("v", excess=0.02) | before_shares("q")] * 8}
+    analyses = {"stsb": seeds(8, before_shares("v", excess=0.02) | before_shares("q"))}
     listed = {one.claim: one for one in claims(CONFIG, found(tmp_path, analyses=analyses))}
     assert listed["… and that is a relation of W0 and the trained factors, v"].verdict == "agrees"
     assert (
@@ -212,10 +216,10 @@ def test_whatever_is_missing_the_page_is_whole(tmp_path: Path, missing: str) -> 
 
 
 def test_answers_that_were_not_kept_are_said(tmp_path: Path) -> None:
-    text = page(tmp_path, differences={}, unpaired=("stsb", "mrpc", "rte"))
+    text = page(tmp_path, judged={}, unpaired=("stsb", "mrpc", "rte"))
     assert "A comparison by rows cannot be made of STS-B, MRPC, RTE" in text
     assert "No comparison by rows: the answers were not kept." in text
-    assert "The comparison by rows is not there yet." in page(tmp_path, differences={})
+    assert "The comparison by rows is not there yet." in page(tmp_path, judged={})
 
 
 @pytest.mark.parametrize(
@@ -235,6 +239,6 @@ def test_one_of_many_tasks_is_no_disagreement(
 
 
 def test_analyses_that_did_not_ask_it_yet_are_said_to_be_so(tmp_path: Path) -> None:
-    text = page(tmp_path, analyses={"stsb": [before_shares("v") | before_shares("q")] * 2})
+    text = page(tmp_path, analyses={"stsb": seeds(2, before_shares("v") | before_shares("q"))})
     part = text.split("## What one shared layer predicts of every layer's factors")[1]
     assert part.startswith("\n\nThe analyses on record do not have this")

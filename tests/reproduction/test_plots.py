@@ -112,7 +112,7 @@ def test_the_same_description_is_drawn_by_plotly() -> None:
 @pytest.mark.parametrize("tasks", [1, 4, 8])
 def test_at_a_columns_width_all_can_be_read(tasks: int) -> None:
     several = [replace(TASK, task=f"task{k}") for k in range(tasks)]
-    analyses = {one.task: [record("value")] for one in several}
+    analyses = {one.task: {0: record("value")} for one in several}
     with paper("3.25in").settings():
         for described in (
             scores_sheet(several), curves_sheet(several), profile_sheet(analyses, "value"),

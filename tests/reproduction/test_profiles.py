@@ -4,14 +4,16 @@ import math
 
 import numpy as np
 import pytest
-from made_up_analysis import record
+from made_up_analysis import record, seeds
 from scipy import stats
 
 from lora_lens.reproduction.experiment.paper import TABLE_3
-from lora_lens.reproduction.numbers.figure1 import layer_rows, layer_table
+from lora_lens.reproduction.numbers.figure1 import layer_rows
 from lora_lens.reproduction.numbers.profile import likeness
-from lora_lens.reproduction.numbers.table3 import comparison_table
 from lora_lens.reproduction.page.profile_figures import profile_sheet
+from lora_lens.reproduction.page.tables.figure1 import layer_table
+from lora_lens.reproduction.page.tables.likeness import likeness_cells
+from lora_lens.reproduction.page.tables.table3 import comparison_table
 from lora_lens.show.drawing.with_matplotlib import sheet
 
 rng = np.random.default_rng(0)
@@ -20,7 +22,7 @@ rng = np.random.default_rng(0)
 @pytest.mark.parametrize("module", ["value", "v", "v_proj"])
 def test_the_papers_twelve_layers_stand_below_ours(module: str) -> None:
     ours = {matrix: np.array(values) ** 2 for matrix, values in TABLE_3.items()}
-    analyses = {"stsb": [record(module, profiles=ours), record(module, profiles=ours)]}
+    analyses = {"stsb": seeds(2, record(module, profiles=ours))}
     table = comparison_table(analyses, module)
     head = list(table.head)
     assert head[2:14] == [str(layer) for layer in range(12)]
@@ -40,8 +42,8 @@ def test_the_papers_twelve_layers_stand_below_ours(module: str) -> None:
 
 
 def test_other_modules_and_other_depths_have_no_such_row() -> None:
-    assert not [row for row in comparison_table({"stsb": [record("q")]}, "q").rows if row[0] == "paper"]  # fmt: skip
-    six = comparison_table({"stsb": [record("value", layers=6)]}, "value")
+    assert not [row for row in comparison_table({"stsb": {0: record("q")}}, "q").rows if row[0] == "paper"]  # fmt: skip
+    six = comparison_table({"stsb": {0: record("value", layers=6)}}, "value")
     papers = [row for row in six.rows if row[0] == "paper"]
     assert papers[0][2:8] == ["–"] * 6
     assert papers[0][8] == "0.050"
@@ -51,7 +53,7 @@ def test_other_modules_and_other_depths_have_no_such_row() -> None:
 def test_no_correlation_of_what_does_not_vary() -> None:
     assert math.isnan(likeness([0.1, 0.1, 0.1], [0.1, 0.2, 0.3]).r)
     assert math.isnan(likeness([0.1, 0.2], [0.1, 0.2]).r)
-    assert likeness([0.1, 0.2], [0.1, 0.2]).cells() == ["–", "–"]
+    assert likeness_cells(likeness([0.1, 0.2], [0.1, 0.2])) == ["–", "–"]
 
 
 def test_p_is_uniform_for_unrelated_profiles() -> None:
@@ -60,7 +62,7 @@ def test_p_is_uniform_for_unrelated_profiles() -> None:
 
 
 def test_figure_one_by_layer_is_the_grids_rows_without_the_diagonal() -> None:
-    table = layer_table({"stsb": [record("v", layers=4)]}, "v")
+    table = layer_table({"stsb": {0: record("v", layers=4)}}, "v")
     rows = {(row[0], row[1]): row[2:] for row in table.rows}
     # Layer l beside m: .02 + (l + m)/500 + .001; of layer 0 the others' mean m is 2.
     assert rows["STS-B", "A"][0] == f"{0.021 + 2 / 500:.3f}"
@@ -68,12 +70,12 @@ def test_figure_one_by_layer_is_the_grids_rows_without_the_diagonal() -> None:
     assert rows["propagated", "B"][0] == f"{2 * (0.02 + 2 / 500):.3f}"
     assert rows["STS-B", "A"][-2:] == ["+1.00", "< 0.001"]
     assert rows["gaussian", "A"][0] == "0.010"
-    first = layer_rows({"stsb": [record("v", layers=4)]}, "v")[0]
+    first = layer_rows({"stsb": {0: record("v", layers=4)}}, "v")[0]
     assert (first["layer"], first["mean_phi"]) == (0, pytest.approx(0.025))
 
 
 def test_the_figure_draws_ours_the_papers_and_chance() -> None:
-    described = profile_sheet({"stsb": [record("v")], "mrpc": [record("v", seed=1)]}, "v")
+    described = profile_sheet({"stsb": {0: record("v")}, "mrpc": {1: record("v", seed=1)}}, "v")
     figure = sheet(described)
     for ax, matrix in zip(figure.axes, ("A", "B", "delta"), strict=True):
         lines = [list(line.get_ydata()) for line in ax.lines]

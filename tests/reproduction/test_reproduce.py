@@ -16,10 +16,10 @@ from typer.testing import CliRunner
 
 from lora_lens import compare, conversion_similarity, load_adapter
 from lora_lens.cli import app
-from lora_lens.reproduction.experiment import analysis
 from lora_lens.reproduction.experiment.config_file import read_config
-from lora_lens.reproduction.page import report
-from lora_lens.reproduction.page.report import write_report
+from lora_lens.reproduction.page import results
+from lora_lens.reproduction.page.results import write_results
+from lora_lens.reproduction.runs import analysis
 from lora_lens.training.run import train
 
 BASE = "sentence-transformers/all-MiniLM-L6-v2"
@@ -45,7 +45,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where steps are what is asked for: its figures are most of a page's time."""
     for name in ("_draw", "_draw_analyses"):
-        monkeypatch.setattr(report, name, lambda *_: None)
+        monkeypatch.setattr(results, name, lambda *_: None)
 
 
 def test_every_step_is_done_and_said(done: tuple[Path, str]) -> None:
@@ -305,7 +305,7 @@ def test_an_analysis_of_other_adapters_is_not_taken_for_one_of_these(
     exchanged = one.read_bytes(), other.read_bytes()
     other.write_bytes(exchanged[0])
     one.write_bytes(exchanged[1])
-    write_report(read_config("smoke"), out, from_records=True)
+    write_results(read_config("smoke"), out, from_records=True)
     text = (out / "results.md").read_text()
     assert "Next is: analysis rte, seed 0." in text
     assert "figures/figure1" not in text  # of the adapters before
@@ -364,7 +364,7 @@ def test_an_analysis_is_asked_once_whether_it_is_of_its_adapters(
     asked: list[Path] = []
     is_of = analysis.is_of
     monkeypatch.setattr(analysis, "is_of", lambda *given: asked.append(given[0]) or is_of(*given))
-    write_report(read_config("smoke"), tmp_path / "out", from_records=True)
+    write_results(read_config("smoke"), tmp_path / "out", from_records=True)
     assert sorted(path.name for path in asked) == ["rte-0", "rte-1"]
 
 
@@ -378,7 +378,7 @@ def test_a_method_that_is_added_later(done: tuple[Path, str], tmp_path: Path) ->
     del record["value"]["comparison"], record["value"]["shared"]["condlora"]
     analysed.write_text(json.dumps(record))
     (analysed.parent / "adapters.json").unlink()
-    write_report(read_config("smoke"), tmp_path / "out", from_records=True)
+    write_results(read_config("smoke"), tmp_path / "out", from_records=True)
     result = reproduce(tmp_path)
     assert result.exit_code == 0, result.stderr
     assert "comparison" in json.loads(analysed.read_text())["value"]
@@ -401,7 +401,7 @@ def test_tables_of_what_is_finished(done: tuple[Path, str], tmp_path: Path) -> N
     (tmp_path / "glue").symlink_to(done[0] / "glue")
     shutil.rmtree(tmp_path / "out" / "runs" / "rte-lora-1")
     shutil.rmtree(tmp_path / "out" / "analyses")
-    assert list(write_report(read_config("smoke"), tmp_path / "out")) == [
+    assert list(write_results(read_config("smoke"), tmp_path / "out")) == [
         "table2",
         "longer",
         "table4",

@@ -8,11 +8,12 @@ from made_up_analysis import record
 
 import lora_lens as ll
 from lora_lens.chance.detectable import detectable_deviations
-from lora_lens.reproduction.experiment.analysis import shared
 from lora_lens.reproduction.experiment.config import Analysis
 from lora_lens.reproduction.experiment.config_file import read_config
-from lora_lens.reproduction.numbers.shares import predicted_shares, shared_table
-from lora_lens.reproduction.page.shared import shared_part
+from lora_lens.reproduction.numbers.shares import predicted_shares
+from lora_lens.reproduction.page.parts.shared import shared_part
+from lora_lens.reproduction.page.tables.shared import shared_table
+from lora_lens.reproduction.runs.analysis import shared
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +24,7 @@ def analyses():
     one["query"]["shared"] = {
         method: shared(adapters, method, "query", wanted) for method in adapters
     }
-    return {"stsb": [one]}
+    return {"stsb": {0: one}}
 
 
 def test_every_factor_has_a_row_and_lora_alone_is_corrected(analyses) -> None:
@@ -70,4 +71,4 @@ def test_the_page_says_it(analyses) -> None:
 def test_records_from_before_have_no_rows() -> None:
     old = record("query")
     del old["query"]["shared"]
-    assert predicted_shares({"stsb": [old]}, ["query"]) == []
+    assert predicted_shares({"stsb": {0: old}}, ["query"]) == []

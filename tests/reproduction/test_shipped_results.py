@@ -14,9 +14,9 @@ from typer.testing import CliRunner
 from lora_lens.cli import app
 from lora_lens.errors import SettingsError
 from lora_lens.questions.comparison.figures import comparison_sheet
-from lora_lens.reproduction.experiment import analysis
 from lora_lens.reproduction.experiment.config_file import read_config
 from lora_lens.reproduction.numbers.table3 import recorded_comparison
+from lora_lens.reproduction.runs import analysis
 from lora_lens.reproduction.runs.collect import collect
 from lora_lens.reproduction.runs.steps import plan
 from lora_lens.show.drawing.with_matplotlib import sheet

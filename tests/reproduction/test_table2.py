@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from lora_lens.reproduction.numbers.equivalence import Difference
+from lora_lens.reproduction.numbers.judged import judged
 from lora_lens.reproduction.numbers.scores import TaskScores
 from lora_lens.reproduction.page.equivalence_words import sentence
-from lora_lens.reproduction.page.table2 import score_table
+from lora_lens.reproduction.page.tables.table2 import score_table
 
 MRPC = TaskScores(
     "mrpc", "accuracy", 0.684,
@@ -51,7 +52,7 @@ def test_the_comparison_by_rows_stands_below_what_it_can_decide() -> None:
     found = Difference(
         "condlora", "lora", (0, 1), (-0.01, 0.01), 408, np.full((2, 2), 1e-4), (-0.02, 0.02)
     )
-    table = score_table([MRPC, RTE], "base", {"mrpc": [found]}, 2.0)
+    table = score_table([MRPC, RTE], "base", {"mrpc": [judged(found, 2.0)]}, 2.0)
     rows = {row[0]: list(row[1:]) for row in table.rows}
     heads = list(rows)
     assert heads.index("decidable margin, 80 % power") < heads.index("CondLoRA − LoRA")
@@ -72,7 +73,7 @@ def test_sentences_say_first_what_can_be_decided() -> None:
     found = Difference(
         "condlora", "lora", (0, 1), (-0.001, 0.001), 1500, np.full((2, 2), 4e-6), (-0.004, 0.004)
     )
-    said = sentence("stsb", found, 1.0, 1.0)
+    said = sentence("stsb", judged(found, 1.0), paper=1.0)
     assert said.startswith(
         "**STS-B**, 1,500 test rows and 2 seeds: these can decide a margin of 1.1 points, if their errors "
         "are as estimated (of "
@@ -85,7 +86,7 @@ def test_sentences_say_first_what_can_be_decided() -> None:
     )
     assert said.endswith("The paper's difference is +1.0.")
     one = replace(found, seeds=(0,), each=(0.001,), covariance=np.array([[4e-6]]))
-    said = sentence("stsb", one, 1.0)
+    said = sentence("stsb", judged(one, 1.0))
     assert "1 seed: one seed can decide no margin" in said
     assert "–" not in said  # nothing is told that there is not
     assert "over seeds there is none: **cannot be decided**" in said

@@ -1,1 +1,1 @@
-"""What an experiment is: its configuration, the paper's, and what of its adapters is looked at."""
+"""What an experiment is: its configuration, and the paper's numbers."""

@@ -1,1 +1,1 @@
-"""What records say: scores and their tests, tables, profiles over layers; numbers alone."""
+"""What records say: scores and their tests, profiles over layers, shares; numbers alone, and no table."""

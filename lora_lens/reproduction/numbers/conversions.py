@@ -4,17 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import stats
 
-from ...show.layout import LABELS, Table, beside, p_value
-from ..experiment.paper import TASK_NAMES
+from .analysis_records import Analyses, answers
 
-_Analyses = Mapping[str, Sequence[Mapping[str, Any]]]
 _FACTORS = ("A", "B")  # on the left BA's subspace is B's
 _LEVEL, _POWER = 0.05, 0.8
+
+
+class Grid(NamedTuple):
+    """One adapter's φ between its layers' conversions, of one factor, as its record has it."""
+
+    task: str
+    seed: int
+    adapter: str
+    matrix: str
+    grid: Mapping[str, Any]
+
+
+def grids_of(analyses: Analyses, module: str) -> list[Grid]:
+    """Every adapter's of one module, factor by factor."""
+    return [
+        Grid(task, seed, found["adapter"], matrix, grid)
+        for task, seed, found in answers(analyses, module, "similarity")
+        for matrix, grid in found["matrices"].items()
+    ]
 
 
 @dataclass(frozen=True)
@@ -46,11 +63,11 @@ class Taken:
     found_gaussian: int
 
 
-def taken_together(analyses: _Analyses, module: str) -> list[Taken]:
+def taken_together(analyses: Analyses, module: str) -> list[Taken]:
     """One value a factor."""
     taken = []
     for matrix in _FACTORS:
-        grids = [grid for _, _, name, grid in _grids(analyses, module) if name == matrix]
+        grids = [one.grid for one in grids_of(analyses, module) if one.matrix == matrix]
         propagated = [grid["baselines"]["propagated"]["of_mean"] for grid in grids]
         gaussian = [grid["baselines"]["gaussian"]["of_mean"] for grid in grids]
         p = [one["p"] for one in propagated]
@@ -76,88 +93,22 @@ def taken_together(analyses: _Analyses, module: str) -> list[Taken]:
     return taken
 
 
-def together_table(taken: Sequence[Taken]) -> Table:
-    """A row a module and factor."""
-    rows = [
-        [
-            one.module,
-            one.matrix,
-            str(one.adapters),
-            f"{one.mean:.3f}",
-            f"{one.gaussian:.3f}",
-            f"{one.propagated:.3f}",
-            f"{one.excess:+.3f}",
-            f"{one.detectable:.3f}",
-            f"{one.found} of {one.adapters}",
-            p_value(one.p),
-        ]
-        for one in taken
-    ]
-    return Table(
-        "All LoRA adapters taken together: mean φ between the layers' conversions, what unrelated subspaces "
-        "(gaussian) and random factors through the same W0 (propagated) give, and about the latter: mean excess, "
-        "the excess of one adapter that is found with 80 % power, adapters with p up to 0.05, and Stouffer's p of all, "
-        "not corrected for the rows",
-        [
-            "module", "matrix", "adapters", "mean φ", "gaussian", "propagated", "excess", "detectable",
-            "p to 0.05", "p, combined",
-        ],
-        rows,
-    )  # fmt: skip
-
-
 def together_rows(taken: Sequence[Taken]) -> list[dict[str, Any]]:
     """One row a module and factor, for CSV."""
     return [vars(one) for one in taken]
 
 
-def conversion_table(analyses: _Analyses, module: str) -> Table:
-    """A row a task, seed and matrix: mean φ off the diagonal beside both baselines."""
-    rows = [
-        [
-            TASK_NAMES.get(task, task),
-            found["adapter"].rsplit("-", 1)[-1],
-            LABELS[matrix],
-            f"{grid['mean']:.3f}",
-            _beside(grid["baselines"]["gaussian"]),
-            _beside(grid["baselines"]["propagated"]),
-            f"{grid['baselines']['propagated']['of_mean']['z']:+.1f}",
-            f"{grid['baselines']['propagated']['of_mean']['p']:.3f}",
-        ]
-        for task, found, matrix, grid in _grids(analyses, module)
-    ]
-    return Table(
-        f"Mean φ between the layers' conversions of LoRA, {module}, and what chance gives: mean ± sd "
-        "of that mean; z and one-sided p against the propagated null",
-        ["task", "seed", "matrix", "mean φ", "gaussian", "propagated", "z", "p"],
-        rows,
-    )
-
-
-def conversion_rows(analyses: _Analyses, module: str) -> list[dict[str, Any]]:
+def conversion_rows(analyses: Analyses, module: str) -> list[dict[str, Any]]:
     """One row a task, seed and matrix, for CSV."""
     return [
-        {"task": task, "adapter": found["adapter"], "module": module, "matrix": matrix, "mean_phi": grid["mean"]}
+        {
+            "task": one.task, "adapter": one.adapter, "module": module, "matrix": one.matrix,
+            "mean_phi": one.grid["mean"],
+        }
         | {
             f"{null}_{key}": value
-            for null, baseline in grid["baselines"].items()
+            for null, baseline in one.grid["baselines"].items()
             for key, value in baseline["of_mean"].items()
         }
-        for task, found, matrix, grid in _grids(analyses, module)
+        for one in grids_of(analyses, module)
     ]  # fmt: skip
-
-
-def _grids(
-    analyses: _Analyses, module: str
-) -> list[tuple[str, Mapping[str, Any], str, Mapping[str, Any]]]:
-    return [
-        (task, found, matrix, grid)
-        for task, records in analyses.items()
-        for found in (record[module]["similarity"] for record in records)
-        for matrix, grid in found["matrices"].items()
-    ]
-
-
-def _beside(baseline: Mapping[str, Any]) -> str:
-    of_mean = baseline["of_mean"]
-    return beside(of_mean["mean"], of_mean["sd"])

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +31,6 @@ from .power import power_when_equal
 LEVEL = 0.05
 POWER = 0.8
 _LEAST_ALPHA = 1e-12
-Verdict = Literal["equivalent", "different", "equivalent, not equal", "cannot be decided"]
 
 
 @dataclass(frozen=True)
@@ -204,13 +202,3 @@ def smallest_margin(errors: Errors) -> float:
         most *= 2
     found = brentq(lambda margin: decides(scaled, margin) - POWER, 0.0, most)
     return unit * float(found)
-
-
-def verdict(difference: Difference, errors: Errors, margin: float) -> Verdict:
-    """What the two tests say together, both at 5 %."""
-    p = tost(difference.mean, errors, margin)
-    low, high = interval(difference.mean, errors)
-    apart = low > 0 or high < 0
-    if p <= LEVEL:
-        return "equivalent, not equal" if apart else "equivalent"
-    return "different" if apart else "cannot be decided"

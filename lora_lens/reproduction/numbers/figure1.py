@@ -2,48 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from ...chance.baseline import Baseline
 from ...questions.similarity.result import LayerGrid, SimilarityResult
-from ...show.layout import NONE, Table
-from ..experiment.paper import TASK_NAMES
+from .analysis_records import Analyses, Record, answers
 from .profile import Profile, likeness
 
-_MATRICES = ("A", "B")  # on the left BA's subspace is B's
-_Analyses = Mapping[str, Sequence[Mapping[str, Any]]]
-
-
-def layer_table(analyses: _Analyses, module: str) -> Table:
-    """A row a task and matrix, a column a layer: mean φ with the other layers, over the seeds.
-
-    Below, the same of random factors through the same W0, and of unrelated subspaces, which have no
-    layers. The last columns are the correlation of a task's profile with the random factors'.
-    """
-    first = next(iter(analyses.values()))[0][module]["similarity"]
-    chance = {matrix: _chance(analyses, module, matrix) for matrix in _MATRICES}
-    rows = []
-    for task, records in analyses.items():
-        for matrix in _MATRICES:
-            found = np.mean([layer_profile(_phi(one, module, matrix)) for one in records], axis=0)
-            alike = likeness(found, chance[matrix])
-            rows.append([TASK_NAMES.get(task, task), matrix, *_cells(found), *alike.cells()])
-    for matrix in _MATRICES:
-        gaussian = float(first["matrices"][matrix]["baselines"]["gaussian"]["mean"])
-        rows.append(["propagated", matrix, *_cells(chance[matrix]), NONE, NONE])
-        rows.append(
-            ["gaussian", matrix, *[f"{gaussian:.3f}"] * (len(first["layers"]) + 1), NONE, NONE]
-        )
-    return Table(
-        f"Mean φ of each layer's conversion with the other layers', {module}, LoRA, over the seeds; random "
-        "factors through the same W0 (propagated) and unrelated subspaces (gaussian); r and p: "
-        "correlation with the propagated row over the layers",
-        ["task", "matrix", *map(str, first["layers"]), "mean", "r, propagated", "p"],
-        rows,
-    )
+MATRICES = ("A", "B")  # on the left BA's subspace is B's
 
 
 def recorded(found: Mapping[str, Any]) -> SimilarityResult:
@@ -69,7 +38,7 @@ def recorded(found: Mapping[str, Any]) -> SimilarityResult:
     )  # fmt: skip
 
 
-def layer_rows(analyses: _Analyses, module: str) -> list[dict[str, Any]]:
+def layer_rows(analyses: Analyses, module: str) -> list[dict[str, Any]]:
     """One row a task, seed, matrix and layer, for CSV."""
     return [
         {
@@ -77,9 +46,8 @@ def layer_rows(analyses: _Analyses, module: str) -> list[dict[str, Any]]:
             "mean_phi": value, "propagated_mean": expected,
             "gaussian_mean": found["matrices"][matrix]["baselines"]["gaussian"]["mean"],
         }
-        for task, records in analyses.items()
-        for found in (record[module]["similarity"] for record in records)
-        for matrix in _MATRICES
+        for task, _, found in answers(analyses, module, "similarity")
+        for matrix in MATRICES
         for layer, value, expected in zip(
             found["layers"],
             layer_profile(np.array(found["matrices"][matrix]["phi"])).tolist(),
@@ -89,15 +57,10 @@ def layer_rows(analyses: _Analyses, module: str) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def profile_likeness(analyses: _Analyses, module: str, matrix: str) -> tuple[float, float]:
+def profile_likeness(analyses: Analyses, module: str, matrix: str) -> tuple[float, float]:
     """The lowest and highest correlation of a task's profile with random factors' over the layers."""
-    chance = _chance(analyses, module, matrix)
-    found = [
-        likeness(
-            np.mean([layer_profile(_phi(one, module, matrix)) for one in records], axis=0), chance
-        ).r
-        for records in analyses.values()
-    ]
+    chance = random_profile(analyses, module, matrix)
+    found = [likeness(over_seeds(seeds, module, matrix), chance).r for seeds in analyses.values()]
     return min(found), max(found)
 
 
@@ -112,23 +75,20 @@ def layer_profile(phi: Profile) -> Profile:
     return np.asarray((phi.sum(1) - np.diagonal(phi)) / others)
 
 
-def _phi(record: Mapping[str, Any], module: str, matrix: str) -> Profile:
-    return np.array(record[module]["similarity"]["matrices"][matrix]["phi"])
+def over_seeds(seeds: Mapping[int, Record], module: str, matrix: str) -> Profile:
+    """A task's profile, mean over its seeds."""
+    found = [record[module]["similarity"]["matrices"][matrix]["phi"] for record in seeds.values()]
+    return np.asarray(np.mean([layer_profile(np.array(phi)) for phi in found], axis=0))
 
 
 def _propagated(found: Mapping[str, Any], matrix: str) -> Profile:
     return np.array(found["matrices"][matrix]["baselines"]["propagated"]["mean"])
 
 
-def _chance(analyses: _Analyses, module: str, matrix: str) -> Profile:
-    """It does not depend on the adapters: a mean over all of them has the least error by its draws."""
+def random_profile(analyses: Analyses, module: str, matrix: str) -> Profile:
+    """That of random factors through the same W0; a mean over all adapters, on which it does not depend, has the least error by draws."""
     found = [
-        layer_profile(_propagated(record[module]["similarity"], matrix))
-        for records in analyses.values()
-        for record in records
+        layer_profile(_propagated(one.found, matrix))
+        for one in answers(analyses, module, "similarity")
     ]
     return np.asarray(np.mean(found, axis=0))
-
-
-def _cells(by_layer: Profile) -> list[str]:
-    return [*(f"{value:.3f}" for value in by_layer), f"{by_layer.mean():.3f}"]

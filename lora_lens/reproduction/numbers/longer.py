@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from ...labelled import Row, plain
-from ...show.layout import Table, signed
-from ..experiment.paper import NAMES, TASK_NAMES
 
 ENOUGH = 0.005  # half a point: what more epochs may gain of a run that counts as finished
 Verdict = Literal["finished", "not finished", "not learnt"]
 
 
 @dataclass(frozen=True)
-class Longer:
-    """A run, and one that differs in its number of epochs alone.
+class LongerRun:
+    """A run of more epochs beside the run that differs from it in that alone.
 
     Attributes:
         task, metric, method, seed: Of both.
@@ -64,39 +61,3 @@ class Longer:
             "longer_test_score": plain(self.longer_test), "verdict": self.verdict,
             "longer_ended": None if self.longer_ended is None else plain(self.longer_ended),
         }  # fmt: skip
-
-
-def longer_table(found: Sequence[Longer]) -> Table:
-    """A row a pair of runs, in percent."""
-    rows = [
-        [
-            TASK_NAMES[one.task],
-            NAMES[one.method],
-            str(one.seed),
-            f"{one.epochs:g}",
-            _percent(one.development),
-            _percent(one.test),
-            f"{one.longer_epochs:g}" if one.longer_ended is None else _ended(one),
-            _percent(one.longer_development),
-            _percent(one.longer_test),
-            signed(100 * one.gain, 1),
-            one.verdict,
-        ]
-        for one in found
-    ]
-    once, longer = ["epochs", "development", "test"], ["epochs, longer", "development", "test"]
-    return Table(
-        "Whether more epochs still help: a run beside one of more epochs, all else equal; scores in "
-        "percent, the gain in points of the development score. A run is finished if that is below "
-        f"{100 * ENOUGH:g}",
-        ["task", "method", "seed", *once, *longer, "gain", "verdict"],
-        rows,
-    )
-
-
-def _ended(one: Longer) -> str:
-    return f"{one.longer_ended:g} of {one.longer_epochs:g}"
-
-
-def _percent(score: float) -> str:
-    return f"{100 * score:.1f}"

@@ -10,8 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from ...show.layout import NONE, p_value
-
 Profile = NDArray[np.float64]
 
 
@@ -24,12 +22,6 @@ class Likeness(NamedTuple):
 
     r: float
     p: float
-
-    def cells(self) -> list[str]:
-        """As two cells of a table."""
-        if math.isnan(self.r):
-            return [NONE, NONE]
-        return [f"{self.r:+.2f}", p_value(self.p)]
 
 
 def likeness(one: Sequence[float] | Profile, other: Sequence[float] | Profile) -> Likeness:

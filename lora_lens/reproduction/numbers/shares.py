@@ -13,11 +13,8 @@ from ...chance.detectable import detectable_deviations
 from ...chance.p_values import fewest_draws, holm
 from ...chance.significance import LEVEL
 from ...labelled import Row, plain
-from ...show.layout import NONE, Table, beside
 from ...show.wording import ONE
-from ..experiment.paper import NAMES, TASK_NAMES
-
-_Analyses = Mapping[str, Sequence[Mapping[str, Any]]]
+from .analysis_records import Analyses
 
 
 @dataclass(frozen=True)
@@ -76,7 +73,7 @@ class Share:
         return numbers | {"layers": " ".join(map(str, self.layers))}
 
 
-def predicted_shares(analyses: _Analyses, modules: Sequence[str]) -> list[Share]:
+def predicted_shares(analyses: Analyses, modules: Sequence[str]) -> list[Share]:
     """A row a task, seed, method, module and matrix; none of records from before they were asked so."""
     found = list(_shares(analyses, modules))
     tested = [k for k, one in enumerate(found) if one.method == "lora"]
@@ -100,11 +97,10 @@ def too_few_flips(shares: Sequence[Share]) -> str:
     )
 
 
-def _shares(analyses: _Analyses, modules: Sequence[str]) -> Iterator[Share]:
-    for task, records in analyses.items():
-        for record in records:
+def _shares(analyses: Analyses, modules: Sequence[str]) -> Iterator[Share]:
+    for task, seeds in analyses.items():
+        for seed, record in seeds.items():
             for module in modules:
-                seed = int(record[module]["similarity"]["adapter"].rsplit("-", 1)[-1])
                 for method, one in record[module].get("shared", {}).items():
                     for matrix in ("A", "B"):
                         if _is_given(one[matrix]["predicted"]):
@@ -147,33 +143,3 @@ def _is_given(predicted: Mapping[str, Any]) -> bool:
 
 def _number(value: float | None) -> float:
     return math.nan if value is None else value
-
-
-def shared_table(shares: Sequence[Share]) -> Table:
-    """A row each."""
-    rows = [
-        [
-            TASK_NAMES[one.task],
-            str(one.seed),
-            NAMES[one.method],
-            one.module,
-            one.matrix,
-            f"{one.share:.4f}",
-            beside(one.flipped, one.flipped_sd, 4),
-            NONE if math.isnan(one.p_holm) else f"{one.p_holm:.3f}",
-            f"{len(one.layers)} of {one.of}",
-            NONE if math.isnan(one.carried) else f"{one.carried:.4f}",
-            NONE if math.isnan(one.carried) else f"{one.carried_p:.3f}",
-        ]
-        for one in shares
-    ]
-    return Table(
-        "Share of a layer's factor that one θ fitted to the other layers predicts, mean over the layers; what flips of "
-        "each factor on its own W0's singular directions give; p of the difference, Holm over LoRA's rows; layers "
-        "found by themselves, Holm over the layers of one factor; and what the same θ predicts of the other method's layers, with its p, "
-        "not corrected",
-        [
-            "task", "seed", "method", "module", "matrix", "share", "flips", "p (Holm)", "layers", "of the other", "p",
-        ],
-        rows,
-    )  # fmt: skip

@@ -9,14 +9,15 @@ from ...show.layout import Table
 from ..experiment.config import Config
 from ..experiment.config_file import SHIPPED
 from ..experiment.paper import NAMES, TASK_NAMES
-from ..experiment.setup import setup_table
 from ..runs.collect import Found
-from ..runs.finished import finished_sentence, finished_table
-from .agreement import agreement_table, claims
-from .layers import figure1_part, table3_part
-from .scores import longer_part, scores_part
-from .shared import shared_part
+from .claims import claims
+from .parts.finished import finished_part
+from .parts.layers import figure1_part, table3_part
+from .parts.scores import longer_part, scores_part
+from .parts.shared import shared_part
 from .sheet import NOTHING, pictures, shown
+from .tables.agreement import agreement_table
+from .tables.setup import setup_table
 
 
 def results_page(
@@ -40,12 +41,11 @@ def results_page(
         f"# The paper's experiment on {config.base}: {config.name}",
         _opening(config, margin_given=margin_given),
         *([config.remarks.strip()] if config.remarks.strip() else []),
-        finished_sentence(found.steps, found.unpaired),
-        shown(finished_table(found.steps)),
+        *finished_part(found),
         "## What agrees with the paper, what does not, what cannot be told",
         *_agreement(config, found),
         "## Scores: Table 2",
-        *(scores_part(config, found, tables) if found.scores else [NOTHING]),
+        *(scores_part(found, tables) if found.scores else [NOTHING]),
         *pictures(figures, {"scores": "Test scores by task, a mark a seed; hollow: not learnt"}),
         "## Whether the runs are long enough",
         *longer_part(config, found, tables),

@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 import numpy as np
 
 from ...show.figure import Axis, Band, Block, Line, Mark, Panel, Sheet, named, positions, round_top
 from ...show.layout import LABELS
 from ..experiment.paper import TABLE_3, TASK_NAMES, VALUE_MODULES
+from ..numbers.analysis_records import Analyses, answers
 from ..numbers.table3 import profile
 
-_Analyses = Mapping[str, Sequence[Mapping[str, Any]]]
 
-
-def profile_panel(analyses: _Analyses, module: str, matrix: str, high: float = 1.0) -> Panel:
+def profile_panel(analyses: Analyses, module: str, matrix: str, high: float = 1.0) -> Panel:
     """φ by layer: a line a task, the paper's dashed, unrelated subspaces' mean ± 2 sd of a layer grey."""
-    found = next(iter(analyses.values()))[0][module]["comparison"]
+    found = next(answers(analyses, module, "comparison")).found
     chance = found["matrices"][matrix]["baseline"]
     x = positions(found["layers"])
     low, top = (np.full(len(x), chance["mean"] + k * chance["sd"]) for k in (-2, 2))
     marks: list[Mark] = [
         Line(
             x,
-            np.asarray(profile(records, module, matrix)),
+            profile(seeds, module, matrix),
             TASK_NAMES.get(task, task),
             k,
             marker="circle",
             width=1.2,
         )
-        for k, (task, records) in enumerate(analyses.items())
+        for k, (task, seeds) in enumerate(analyses.items())
     ]
     marks.append(Band(x, low, top, "unrelated", "grey"))
     papers = TABLE_3[matrix] if module in VALUE_MODULES else ()
@@ -44,7 +40,7 @@ def profile_panel(analyses: _Analyses, module: str, matrix: str, high: float = 1
     )
 
 
-def profile_sheet(analyses: _Analyses, module: str) -> Sheet:
+def profile_sheet(analyses: Analyses, module: str) -> Sheet:
     """`profile_panel` of A, B and ΔW side by side, on one scale."""
     panels = [profile_panel(analyses, module, matrix) for matrix in TABLE_3]
     high = round_top(1.05 * max(_top(one) for panel in panels for one in panel.marks))

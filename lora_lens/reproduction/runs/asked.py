@@ -12,8 +12,8 @@ from ...files.run_names import SEARCH
 from ...training.as_asked import deciding, first_difference
 from ...training.record import read_record, read_run
 from ...training.settings import RunSettings
-from ..experiment import analysis
 from ..experiment.config import Config, longer_settings, search_settings
+from . import analysis
 from .steps import Step, search_folder
 
 _PRUNE = "search.prune"

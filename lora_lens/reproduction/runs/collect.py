@@ -12,13 +12,14 @@ import numpy as np
 from ...errors import SettingsError
 from ...files.run_names import RECORD
 from ...training.record import read_record, read_run
-from ..experiment import analysis
 from ..experiment.config import Config
-from ..numbers import table4
+from ..numbers.analysis_records import Record
 from ..numbers.equivalence import Difference
+from ..numbers.judged import Judged, judged
 from ..numbers.learnt import least_learnt
-from ..numbers.longer import Longer
+from ..numbers.longer import LongerRun
 from ..numbers.scores import TaskScores
+from . import analysis, speed_record
 from .asked import check_asked
 from .done import Steps, steps_done
 from .pairs import can_be_paired
@@ -32,19 +33,19 @@ class Found:
     Attributes:
         steps: Every step of the configuration, and whether it is done.
         scores: Of every task that has a finished run.
-        differences: Task to what its comparison by rows found.
+        judged: Task to what its comparison by rows says of the pairs of methods, within the configuration's margin.
         unpaired: Tasks that are not compared by rows and cannot be: their runs are all there, but without their answers to every row.
         longer: Runs of more epochs beside the runs themselves.
-        analyses: Task to the records of its seeds' analyses.
+        analyses: Task to seed to the record of its analysis.
         speed: Table 4's record, if it is there.
     """
 
     steps: Steps
     scores: list[TaskScores]
-    differences: dict[str, list[Difference]]
+    judged: dict[str, list[Judged]]
     unpaired: tuple[str, ...]
-    longer: list[Longer]
-    analyses: dict[str, list[dict[str, Any]]]
+    longer: list[LongerRun]
+    analyses: dict[str, dict[int, Record]]
     speed: dict[str, Any] | None
 
 
@@ -91,18 +92,21 @@ def collect(config: Config, out: Path) -> Found:
     for step, done in steps:
         if done:
             check_asked(config, step, out)
-    measured = (out / table4.RECORD_NAME).exists()
+    measured = (out / speed_record.RECORD_NAME).exists()
     if measured:
-        table4.check(out, config)
+        speed_record.check(out, config)
     differences = row_differences(steps)
     return Found(
         steps=steps,
         scores=task_scores(steps),
-        differences=differences,
+        judged={
+            task: [judged(one, config.equivalence.margin) for one in pairs]
+            for task, pairs in differences.items()
+        },
         unpaired=_unpaired(config, steps, differences),
         longer=longer_runs(steps, out),
         analyses=_analyses(steps),
-        speed=table4.read_speed(out) if measured else None,
+        speed=speed_record.read_speed(out) if measured else None,
     )
 
 
@@ -120,12 +124,11 @@ def _unpaired(config: Config, steps: Steps, compared: Collection[str]) -> tuple[
     )
 
 
-def _analyses(steps: Steps) -> dict[str, list[dict[str, Any]]]:
-    found: dict[str, list[dict[str, Any]]] = {}
+def _analyses(steps: Steps) -> dict[str, dict[int, Record]]:
+    found: dict[str, dict[int, Record]] = {}
     for step, done in steps:
-        if step.kind == "analysis" and done:
-            record = analysis.read_analysis(step.folder)
-            found.setdefault(step.task, []).append(record)
+        if step.kind == "analysis" and done and step.seed is not None:
+            found.setdefault(step.task, {})[step.seed] = analysis.read_analysis(step.folder)
     return found
 
 
@@ -175,7 +178,7 @@ def _check_same_rows(runs: Sequence[Run]) -> None:
                 )
 
 
-def longer_runs(steps: Steps, out: Path) -> list[Longer]:
+def longer_runs(steps: Steps, out: Path) -> list[LongerRun]:
     """Every finished run of more epochs beside the run that it is to be compared with."""
     found = []
     for step, done in steps:
@@ -217,14 +220,14 @@ def _read(folder: Path, method: str, seed: int) -> Run:
     return Run(folder, method, seed, read_record(folder / EVALUATION_NAME), read_run(folder))
 
 
-def _longer(task: str, short: Run, longer: Run) -> Longer:
+def _longer(task: str, short: Run, longer: Run) -> LongerRun:
     found = longer.evaluation
     least = least_learnt(task, found["metric"], float(found["majority_score"]), int(found["rows"]))
     epochs, last = (
         float(one)
         for one in (longer.record["settings"]["epochs"], longer.record["history"][-1]["epoch"])
     )
-    return Longer(
+    return LongerRun(
         task=task,
         metric=found["metric"],
         method=short.method,

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..experiment import analysis
 from ..experiment.config import Config
-from . import pairs
+from . import analysis, pairs
 from .steps import Step, analysed_runs, plan, runs_of
 
 Steps = Sequence[tuple[Step, bool]]

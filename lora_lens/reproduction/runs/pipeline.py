@@ -20,9 +20,8 @@ from ...training.resuming import tidy
 from ...training.run import train
 from ...training.search import refuse_several_processes, search
 from ...training.settings import Method
-from ..experiment import analysis
 from ..experiment.config import Config, search_settings
-from . import pairs
+from . import analysis, pairs
 from .asked import asked_settings, check_asked
 from .done import is_done
 from .steps import (

@@ -13,7 +13,7 @@ from ...training.models import open_classifier, put_adapter
 from ...training.record import device_name, parameter_counts, versions
 from ...training.speed import training_speed
 from ..experiment.config import Config
-from ..numbers.table4 import RECORD_NAME, measured
+from .speed_record import RECORD_NAME, measured
 
 _STEPS = 1000  # of the schedule of AdaLoRA's form, which is not gone through: only its ranks at the beginning count
 

@@ -9,9 +9,9 @@ from typing import Literal
 
 from ...files.run_names import SEARCH
 from ...training.settings import Method
-from ..experiment import analysis
 from ..experiment.config import Config
 from ..experiment.paper import COMPARED
+from . import analysis
 
 PAGE_NAME = "results.md"
 EVALUATION_NAME = "evaluation.json"

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
-from ...show.findings import seen_in_80
-from ...show.layout import Table
-from ..experiment.config import Config
-from ..experiment.paper import TABLE_3, TABLE_3_GAUSSIAN, TASK_NAMES, VALUE_MODULES
-from ..numbers.conversions import taken_together
-from ..numbers.figure1 import profile_likeness
-from ..numbers.profile import likeness
-from ..numbers.table3 import profile
-from ..runs.collect import Found
-from .sheet import NOTHING, pictures, shown
-
-_Analyses = Mapping[str, Sequence[Mapping[str, Any]]]
+from ....show.findings import seen_in_80
+from ....show.layout import Table
+from ...experiment.config import Config
+from ...experiment.paper import TABLE_3, TABLE_3_GAUSSIAN, TASK_NAMES, VALUE_MODULES
+from ...numbers.analysis_records import Analyses, answers
+from ...numbers.conversions import taken_together
+from ...numbers.figure1 import profile_likeness
+from ...numbers.profile import likeness
+from ...numbers.table3 import profile
+from ...runs.collect import Found
+from ..sheet import NOTHING, pictures, shown
 
 
 def figure1_part(
@@ -44,7 +42,7 @@ def figure1_part(
     )
 
 
-def _conversions_said(analyses: _Analyses, module: str) -> str:
+def _conversions_said(analyses: Analyses, module: str) -> str:
     said = []
     for one in taken_together(analyses, module):
         alike = profile_likeness(analyses, module, one.matrix)
@@ -80,13 +78,13 @@ def table3_part(
     )
 
 
-def _table3_said(analyses: _Analyses, module: str) -> str:
+def _table3_said(analyses: Analyses, module: str) -> str:
     profiles = {
-        (task, matrix): profile(records, module, matrix)
-        for task, records in analyses.items()
+        (task, matrix): profile(seeds, module, matrix)
+        for task, seeds in analyses.items()
         for matrix in TABLE_3
     }
-    first = next(iter(analyses.values()))[0][module]["comparison"]
+    first = next(answers(analyses, module, "comparison")).found
     gaussian = first["matrices"]["A"]["baseline"]["mean"]
     times = [float(one.mean()) / gaussian for one in profiles.values()]
     said = (

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from itertools import product
 from typing import Any
 
-from ...show.layout import Table
-from ...training.data import TASKS
-from ...training.settings import Method
-from .config import Config, Search
-from .config_file import read_config
-from .paper import NAMES, TASK_NAMES
+from ....show.layout import Table
+from ....training.data import TASKS
+from ....training.settings import Method
+from ...experiment.config import Config, Search
+from ...experiment.config_file import read_config
+from ...experiment.paper import NAMES, TASK_NAMES
 
 # Of a run's settings: what they are called, in the order in which they matter.
 _SETTINGS = {

@@ -9,11 +9,13 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from ...chance.p_values import holm
-from ...show.layout import Table, p_text
+from ...show.layout import p_text
 from ..experiment.config import Config
 from ..experiment.paper import TABLE_4, TASK_NAMES
+from ..numbers.analysis_records import Analyses, answers
 from ..numbers.conversions import taken_together
-from ..numbers.equivalence import Difference, errors_of, p_of_none, verdict
+from ..numbers.equivalence import errors_of, p_of_none
+from ..numbers.judged import Judged, pair_of
 from ..numbers.scores import TaskScores
 from ..numbers.shares import Share, predicted_shares, too_few_flips
 from ..numbers.table3 import profile
@@ -35,20 +37,11 @@ class Claim(NamedTuple):
     verdict: Verdict
 
 
-def agreement_table(claims: Sequence[Claim]) -> Table:
-    """A row a claim."""
-    return Table(
-        "The paper's claims beside what is found here",
-        ["the paper", "here", ""],
-        [[one.claim, one.here, one.verdict] for one in claims],
-    )
-
-
 def claims(config: Config, found: Found) -> list[Claim]:
     """Those of the paper's claims of which something is found yet."""
-    listed = [*_scores(config, found)]
+    listed = [*_scores(found)]
     if found.speed:
-        listed += _table4(found.speed, _layers(found.analyses))
+        listed += _table4(found.speed, _layers(config, found.analyses))
     for module in config.analysis.modules if found.analyses else ():
         listed += _conversions(found.analyses, module, config.analysis.modules)
         if "condlora" in config.methods:
@@ -56,19 +49,18 @@ def claims(config: Config, found: Found) -> list[Claim]:
     return listed
 
 
-def _scores(config: Config, found: Found) -> Iterator[Claim]:
+def _scores(found: Found) -> Iterator[Claim]:
     learnt = [task for task in found.scores if task.paired("condlora", "lora") is not None]
     if not learnt:
         return
     said, verdicts, apart = [], [], []
     for task in learnt:
-        pairs = found.differences.get(task.task, ())
-        pair = next((one for one in pairs if (one.one, one.other) == ("condlora", "lora")), None)
+        pair = pair_of(found.judged.get(task.task, ()), "condlora", "lora")
         if pair is None:
             words, its = _by_the_papers_test(task)
         else:
-            words = f"{points(pair.mean)}, {in_words(pair, config.equivalence.margin)}"
-            its = verdict(pair, errors_of(pair), config.equivalence.margin / 100)
+            words = f"{points(pair.difference.mean)}, {in_words(pair)}"
+            its = pair.both.verdict
         said.append(f"{TASK_NAMES[task.task]} {words}")
         verdicts.append(its)
         apart.append(_apart(task, pair))
@@ -80,10 +72,10 @@ def _scores(config: Config, found: Found) -> Iterator[Claim]:
     )
 
 
-def _apart(task: TaskScores, pair: Difference | None) -> float:
+def _apart(task: TaskScores, pair: Judged | None) -> float:
     """p that the two methods are one, by rows and seeds; where there are no answers the paper's, as far below its own level."""
     if pair is not None:
-        return p_of_none(pair.mean, errors_of(pair))
+        return p_of_none(pair.difference.mean, errors_of(pair.difference))
     difference = task.paired("condlora", "lora")
     return math.nan if difference is None else difference.p * _CORRECTED / _PAPERS_LEVEL
 
@@ -107,10 +99,10 @@ def _together(verdicts: Sequence[str], apart: Sequence[float]) -> Verdict:
     return "agrees" if all(one.startswith("equivalent") for one in verdicts) else "cannot be told"
 
 
-def _layers(analyses: Mapping[str, Sequence[Mapping[str, Any]]]) -> int | None:
+def _layers(config: Config, analyses: Analyses) -> int | None:
     """How many layers an adapter has of each module; None where nothing is analysed yet."""
-    records = [one for of_task in analyses.values() for one in of_task]
-    return len(next(iter(records[0].values()))["similarity"]["layers"]) if records else None
+    first = next(answers(analyses, config.analysis.modules[0], "similarity"), None)
+    return None if first is None else len(first.found["layers"])
 
 
 def _table4(speed: Mapping[str, Any], layers: int | None) -> Iterator[Claim]:
@@ -135,9 +127,7 @@ def _table4(speed: Mapping[str, Any], layers: int | None) -> Iterator[Claim]:
     )
 
 
-def _conversions(
-    analyses: Mapping[str, Sequence[Mapping[str, Any]]], module: str, modules: Sequence[str]
-) -> Iterator[Claim]:
+def _conversions(analyses: Analyses, module: str, modules: Sequence[str]) -> Iterator[Claim]:
     """`modules`: all of which the same is asked, for the correction."""
     taken = taken_together(analyses, module)
     found, count = sum(one.found_gaussian for one in taken), sum(one.adapters for one in taken)
@@ -184,10 +174,10 @@ def _shared(shares: Sequence[Share], module: str, too_few: str) -> Claim:
     )
 
 
-def _subspaces(analyses: Mapping[str, Sequence[Mapping[str, Any]]], module: str) -> Claim:
+def _subspaces(analyses: Analyses, module: str) -> Claim:
     means = [
-        float(np.mean(profile(records, module, matrix)))
-        for records in analyses.values()
+        float(np.mean(profile(seeds, module, matrix)))
+        for seeds in analyses.values()
         for matrix in ("A", "B", "delta")
     ]
     return Claim(

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from ...show.layout import NONE, Table, counted, p_value
-from ...training.data import TASKS
-from ..experiment.paper import COMPARED, NAMES, TASK_NAMES
-from ..numbers.equivalence import Difference, errors_of, interval, tost
-from ..numbers.scores import Paired, TaskScores, all_learnt, averages, paired
-from .equivalence_words import Differences, decidable, in_words, span
+from ....show.layout import NONE, Table, counted, p_value
+from ....training.data import TASKS
+from ...experiment.paper import COMPARED, NAMES, TASK_NAMES
+from ...numbers.judged import Judged, pair_of
+from ...numbers.scores import Paired, TaskScores, all_learnt, averages, paired
+from ..equivalence_words import decidable, in_words, span
 
 _PAPERS = ("lora", "condlora")
 
 
 def score_table(
-    tasks: list[TaskScores], base: str, differences: Differences | None = None, margin: float = 1.0
+    tasks: list[TaskScores],
+    base: str,
+    judged: Mapping[str, Sequence[Judged]] | None = None,
+    points: float = 1.0,
 ) -> Table:
     """A row a method and a column a task, in percent: mean ± sd over the seeds.
 
@@ -31,19 +34,15 @@ def score_table(
     Args:
         tasks: Scores.
         base: The base model.
-        differences: Task to what the comparison by rows found.
-        margin: Of equivalence, in points.
+        judged: Task to what is said of its pairs, where answers were compared by rows.
+        points: The margin of equivalence, in points.
     """
     averaged = all_learnt(tasks)
     methods = [m for m in NAMES if m in _PAPERS or any(m in task.scores for task in tasks)]
     pairs = [pair for pair in COMPARED if set(pair) <= set(methods)]
     rows = [
         *([NAMES[m], *(_score(task, m) for task in tasks), _average(averaged, m)] for m in methods),
-        *(
-            row
-            for pair in pairs
-            for row in _compared(tasks, averaged, pair, differences or {}, margin)
-        ),
+        *(row for pair in pairs for row in _compared(tasks, averaged, pair, judged or {}, points)),
         ["constant answer", *(_percent(task.majority) for task in tasks), NONE],
         *(
             [f"learning rate, {NAMES[m]}", *(_rate(task, m) for task in tasks), NONE]
@@ -56,7 +55,7 @@ def score_table(
     ]
     head = [base, *(TASK_NAMES[task.task] for task in tasks), "mean"]
     title = _title(tasks, averaged)
-    if any((differences or {}).values()):
+    if any((judged or {}).values()):
         title += ". Decidable margin: were there no difference and the true errors those estimated"
     return Table(title, head, rows)
 
@@ -65,33 +64,27 @@ def _compared(
     tasks: list[TaskScores],
     averaged: list[TaskScores],
     pair: tuple[str, str],
-    differences: Differences,
-    margin: float,
+    judged: Mapping[str, Sequence[Judged]],
+    points: float,
 ) -> list[list[str]]:
     one, other = pair
     paired_tasks = [task.paired(one, other) for task in tasks]
     overall = paired(averages(averaged, one), averages(averaged, other))
-    found = [
-        next((d for d in differences.get(task.task, ()) if (d.one, d.other) == pair), None)
-        for task in tasks
-    ]
+    found = [pair_of(judged.get(task.task, ()), one, other) for task in tasks]
     # More pairs than one need their names, for the lines are alike.
     of = "" if pair == COMPARED[0] else f", {NAMES[one]}"
 
-    def line(head: str, cell: Callable[[Difference], str]) -> list[str]:
+    def line(head: str, cell: Callable[[Judged], str]) -> list[str]:
         return [head + of, *(NONE if d is None else cell(d) for d in found), NONE]
 
     return [
         line("decidable margin, 80 % power", decidable),
         [f"{NAMES[one]} − {NAMES[other]}", *map(_difference, paired_tasks), _difference(overall)],
         ["p, paired t-test" + of, *map(_p, paired_tasks), _p(overall)],
-        line("95 % interval, rows", lambda d: span(d.rows_interval)),
-        line("95 % interval, rows and seeds", lambda d: span(interval(d.mean, errors_of(d)))),
-        line(
-            f"p, equivalent within {margin:g}",
-            lambda d: p_value(tost(d.mean, errors_of(d), margin / 100)),
-        ),
-        line("verdict", lambda d: in_words(d, margin)),
+        line("95 % interval, rows", lambda d: span(d.difference.rows_interval)),
+        line("95 % interval, rows and seeds", lambda d: span(d.both.interval)),
+        line(f"p, equivalent within {points:g}", lambda d: p_value(d.both.p)),
+        line("verdict", in_words),
     ]
 
 

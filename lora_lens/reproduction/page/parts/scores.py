@@ -5,29 +5,29 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from ...show.layout import Table, counted, p_text
-from ...show.wording import listed
-from ...training.data import TASKS
-from ..experiment.config import Config
-from ..experiment.paper import NAMES, TASK_NAMES
-from ..numbers.learnt import WORDS
-from ..numbers.longer import Longer
-from ..numbers.scores import TaskScores
-from ..runs.collect import Found
-from .equivalence_words import points, sentence
-from .sheet import NOTHING, shown
+from ....show.layout import Table, counted, p_text
+from ....show.wording import listed
+from ....training.data import TASKS
+from ...experiment.config import Config
+from ...experiment.paper import NAMES, TASK_NAMES
+from ...numbers.learnt import WORDS
+from ...numbers.longer import LongerRun
+from ...numbers.scores import TaskScores
+from ...runs.collect import Found
+from ..equivalence_words import points, sentence
+from ..sheet import NOTHING, shown
 
 
-def scores_part(config: Config, found: Found, tables: Mapping[str, Table]) -> Iterator[str]:
+def scores_part(found: Found, tables: Mapping[str, Table]) -> Iterator[str]:
     """Table 2, a sentence a task that says first what can be decided, and the test of equivalence."""
     yield shown(tables["table2"])
-    yield "\n".join(f"- {_of_task(config, found, task)}" for task in found.scores)
+    yield "\n".join(f"- {_of_task(found, task)}" for task in found.scores)
     if "equivalence" in tables:
         yield shown(tables["equivalence"])
     yield f"{WORDS[0].upper()}{WORDS[1:]}. Runs that have not are listed, and are in no mean."
 
 
-def _of_task(config: Config, found: Found, task: TaskScores) -> str:
+def _of_task(found: Found, task: TaskScores) -> str:
     named = TASK_NAMES[task.task]
     failed = [
         f"{NAMES[method]} with seed {seed} ({100 * score:.1f})"
@@ -38,19 +38,18 @@ def _of_task(config: Config, found: Found, task: TaskScores) -> str:
     if failed:
         said.append(f"Not learnt, at {100 * task.least:.1f} or below: {', '.join(failed)}.")
     papers = TASKS[task.task].paper_scores
-    differences = found.differences.get(task.task, [])
+    judged = found.judged.get(task.task, [])
     said += [
         sentence(
             task.task,
             one,
-            config.equivalence.margin,
             papers[1] - papers[0]
-            if papers and (one.one, one.other) == ("condlora", "lora")
+            if papers and (one.difference.one, one.difference.other) == ("condlora", "lora")
             else None,
         )
-        for one in differences
+        for one in judged
     ]
-    if not differences:
+    if not judged:
         said.append(_without_rows(found, task))
     text = " ".join(said)
     return text if text.startswith("**") else f"**{named}**: {text}"
@@ -104,7 +103,7 @@ def _named(task: str, method: str) -> str:
     return f"{TASK_NAMES[task]} by {NAMES[method]}"
 
 
-def _of_both(found: Sequence[Longer]) -> Iterator[str]:
+def _of_both(found: Sequence[LongerRun]) -> Iterator[str]:
     """What the further epochs make of the difference of the two methods' test scores."""
     by_method = {(one.task, one.seed, one.method): one for one in found if one.learnt}
     for (task, seed, method), ours in by_method.items():
@@ -119,7 +118,7 @@ def _of_both(found: Sequence[Longer]) -> Iterator[str]:
         )
 
 
-def _longer_said(found: Sequence[Longer], not_yet: Sequence[str]) -> Iterator[str]:
+def _longer_said(found: Sequence[LongerRun], not_yet: Sequence[str]) -> Iterator[str]:
     several = len({one.seed for one in found}) > 1
     for words, verdict in (
         ("More epochs gain less than half a point on the development rows", "finished"),

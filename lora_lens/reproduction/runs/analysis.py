@@ -21,7 +21,7 @@ from ...show.paper import PLAIN, Paper
 from ...show.text import as_json
 from ...staging import staged
 from ...training.record import read_record
-from .config import Analysis
+from ..experiment.config import Analysis
 
 RECORD_NAME = "analysis.json"
 ADAPTERS_NAME = "adapters.json"  # their checksums

@@ -1,10 +1,9 @@
-"""The experiment's tables and figures, from what is done of it."""
+"""The experiment's page, tables and figures, written of what is done of it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from ...files.peft_names import CONFIG
 from ...questions.comparison.figures import comparison_sheet
@@ -12,48 +11,33 @@ from ...questions.similarity.figures import similarity_sheet
 from ...show.drawing.with_matplotlib import sheet
 from ...show.figure import Sheet
 from ...show.files import write_figures
-from ...show.layout import Table
 from ...show.paper import PLAIN, Paper
 from ...show.text import as_csv, as_latex, as_markdown
 from ...staging import staged
-from ..experiment import analysis
 from ..experiment.config import Config
-from ..numbers.conversions import (
-    conversion_rows,
-    conversion_table,
-    taken_together,
-    together_rows,
-    together_table,
-)
-from ..numbers.figure1 import layer_rows, layer_table, recorded
-from ..numbers.longer import longer_table
-from ..numbers.shares import predicted_shares, shared_table
-from ..numbers.table3 import comparison_rows, comparison_table, recorded_comparison
-from ..numbers.table4 import speed_table
+from ..numbers.analysis_records import Record
+from ..numbers.figure1 import recorded
+from ..numbers.table3 import recorded_comparison
+from ..runs import analysis
 from ..runs.collect import Found, collect
 from ..runs.steps import PAGE_NAME, analysed_runs
-from .equivalence_words import equivalence_rows, equivalence_table
 from .figures import curves_sheet, scores_sheet
 from .page import results_page
 from .profile_figures import profile_sheet
-from .table2 import score_table
-
-_Rows = Sequence[Mapping[str, Any]]
-Tables = dict[str, tuple[Table, _Rows]]
-
+from .tables.every import Rows, tables_of
 
 # Figures; without their analysis they may be of others.
 _OF_ADAPTERS = ("figure1-", "table3-compare-")
 
 
-def write_report(
+def write_results(
     config: Config,
     out: Path,
     paper: Paper = PLAIN,
     *,
     margin_given: bool = False,
     from_records: bool = False,
-) -> dict[str, _Rows]:
+) -> dict[str, Rows]:
     """Write ``results.md``, ``tables/`` (Markdown, LaTeX, CSV) and ``figures/``; every table's rows.
 
     `paper` says how wide the figures are, and in which style; `margin_given` that the margin of equivalence was given beside
@@ -89,57 +73,6 @@ def write_report(
     return {name: rows for name, (_, rows) in tables.items()}
 
 
-def tables_of(config: Config, found: Found) -> Tables:
-    """Name to each table for which something is there, and its rows for CSV."""
-    tables: Tables = {}
-    if found.scores:
-        margin = config.equivalence.margin
-        tables["table2"] = (
-            score_table(found.scores, config.base, found.differences, margin),
-            [row for task in found.scores for row in task.rows()],
-        )
-        if any(found.differences.values()):
-            tables["equivalence"] = (
-                equivalence_table(found.differences, margin),
-                equivalence_rows(found.differences, margin),
-            )
-    if found.longer:
-        tables["longer"] = (longer_table(found.longer), [one.row() for one in found.longer])
-    if found.analyses:
-        taken = [
-            one
-            for module in config.analysis.modules
-            for one in taken_together(found.analyses, module)
-        ]
-        tables["conversions"] = (together_table(taken), together_rows(taken))
-        if shares := predicted_shares(found.analyses, config.analysis.modules):
-            tables["shared"] = (shared_table(shares), [one.row() for one in shares])
-        for module in config.analysis.modules:
-            tables |= _of_module(found.analyses, module, compared="condlora" in config.methods)
-    if found.speed:
-        methods = [{"method": name} | one for name, one in found.speed["methods"].items()]
-        tables["table4"] = (speed_table(found.speed, config.base), methods)
-    return tables
-
-
-def _of_module(
-    analyses: Mapping[str, Sequence[Mapping[str, Any]]], module: str, *, compared: bool
-) -> Tables:
-    tables: Tables = {
-        f"conversions-{module}": (
-            conversion_table(analyses, module),
-            conversion_rows(analyses, module),
-        ),
-        f"figure1-{module}": (layer_table(analyses, module), layer_rows(analyses, module)),
-    }
-    if compared:
-        tables[f"table3-{module}"] = (
-            comparison_table(analyses, module),
-            comparison_rows(analyses, module),
-        )
-    return tables
-
-
 def _draw(config: Config, found: Found, out: Path, paper: Paper) -> None:
     figures: dict[str, Sheet] = {}
     if found.scores:
@@ -162,16 +95,16 @@ def _figure_task(config: Config) -> str:
 
 
 def _draw_analyses_again(config: Config, found: Found, out: Path, paper: Paper) -> None:
-    records = found.analyses.get(_figure_task(config), ())
+    records = found.analyses.get(_figure_task(config))
     if records:
-        sheets = dict(_sheets_of(records[0]))
+        sheets = dict(_sheets_of(next(iter(records.values()))))
         with paper.settings():
             drawn = {name: sheet(one, width=paper.width) for name, one in sheets.items()}
         with staged(out / "figures") as folder:
             write_figures(drawn, folder, (".png",), paper)
 
 
-def _sheets_of(record: Mapping[str, Any]) -> Iterator[tuple[str, Sheet]]:
+def _sheets_of(record: Record) -> Iterator[tuple[str, Sheet]]:
     """Figure 1 and Table 3 of every module of one seed."""
     for one in record.values():
         alike = recorded(one["similarity"])

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from ...chance.significance import LEVEL
-from ...show.findings import seen_in_80
-from ...show.layout import Table
-from ...show.wording import listed
-from ..experiment.config import Config
-from ..numbers.shares import Share, predicted_shares, too_few_flips
-from ..runs.collect import Found
-from .sheet import shown
+from ....chance.significance import LEVEL
+from ....show.findings import seen_in_80
+from ....show.layout import Table
+from ....show.wording import listed
+from ...experiment.config import Config
+from ...numbers.shares import Share, predicted_shares, too_few_flips
+from ...runs.collect import Found
+from ..sheet import shown
 
 
 def shared_part(config: Config, found: Found, tables: Mapping[str, Table]) -> Iterator[str]:

@@ -1,0 +1,1 @@
+"""The page's parts: tables with what they say; one or two a file."""
