@@ -60,6 +60,7 @@ def render(
     beside = provenance.adapters_table(analysed) if len(analysed.adapters) > 1 else None
     chance = {shown.kind: shown.part.chance for one in sections for shown in one.parts}
     found = glance_table(analysed)
+    files = provenance.files_table(analysed)
     return template.render(
         kind=provenance.kind(*analysed.adapters),
         names=analysed.names,
@@ -72,12 +73,12 @@ def render(
         glance=page_table(found) if found.rows else None,
         hedge=hedged(analysed),
         sections=sections,
-        files=page_table(provenance.files_table(analysed)),
+        files=page_table(files),
         unread=page_table(unread) if unread.rows else None,
         beside=page_table(beside) if beside else None,
         left_out=summary["not_analysed"],
         documentation=provenance.documentation(),
-        warnings=analysed.warnings,
+        warnings=[*analysed.warnings, *provenance.changed(files)],
         words=WORDS,
         data=embedded(_data(sections)),
         told=embedded(summary),

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import platform
+from collections.abc import Mapping
 from importlib.metadata import metadata, version
 from pathlib import Path
 from typing import Any
 
 from .. import __version__
 from ..adapter import Adapter
+from ..files.mapped import Version, version_in
 from ..files.revisions import with_revision
-from ..files.tensors import TensorStore
-from ..formats.opening import adapter_files
 from ..show.layout import NONE, Table, counted
 from ..show.wording import listed, span
 from ..subspaces.device import select_device
@@ -21,37 +22,59 @@ from .conventions import convention_lines, convention_of, conventions
 from .module_sizes import sizes_of
 
 LARGEST_HASHED = 4 << 30  # bytes: about ten seconds of reading
+_CHANGED = "not hashed: changed after it was opened"
 
 
 def files_table(analysed: Analysed) -> Table:
     """sha256 of the files that tensors were read from: the adapters' weights and the base's."""
     rows = [row for adapter in analysed.adapters for row in _of_adapter(adapter)]
     bases = {base.source: base for base in analysed.bases if base is not None}
-    rows += [row for base in bases.values() for row in _of_store(base.source, base.tensors)]
+    rows += [
+        row for base in bases.values() for row in _of_files(base.source, base.tensors.read_from)
+    ]
     return Table("Files that were read", ["of", "file", "bytes", "sha256"], rows)
 
 
+def changed(files: Table) -> list[str]:
+    """A warning of each file of that table that is not any more what the numbers are of."""
+    return [
+        f"{file} of {source} was changed or removed after it was opened: the numbers are of what it was, whose checksum is "
+        f"not known; make the report again for those of what is there now"
+        for source, file, _, digest in files.rows
+        if digest == _CHANGED
+    ]
+
+
 def _of_adapter(adapter: Adapter) -> list[list[str]]:
-    files = adapter_files(adapter)
-    if files is None:
+    if adapter.live is not None:
         return [[adapter.source, "in memory", "", "not hashed: no file"]]
-    config = [[adapter.source, *_hashed(files.config_file)]] if files.config_file else []
-    return [*config, *_of_store(adapter.source, files.tensors)]
+    return _of_files(adapter.source, adapter.read_from)
 
 
-def _of_store(source: str, tensors: TensorStore) -> list[list[str]]:
-    paths = [path for name in sorted(set(tensors.files.values())) if (path := tensors.find(name))]
-    total = sum(path.stat().st_size for path in paths)
-    if total > LARGEST_HASHED:
-        reason = f"not hashed: {total / 2**30:.1f} GiB in all"
-        return [[source, path.name, f"{path.stat().st_size:,}", reason] for path in paths]
-    return [[source, *_hashed(path)] for path in paths]
+def _of_files(source: str, opened: Mapping[Path, Version]) -> list[list[str]]:
+    """A row a file; configurations are hashed however large the weights are."""
+    total = sum(version.size for path, version in opened.items() if path.suffix != ".json")
+    reason = f"not hashed: {total / 2**30:.1f} GiB in all" if total > LARGEST_HASHED else ""
+    return [
+        [
+            source,
+            path.name,
+            f"{version.size:,}",
+            _digest(path, version, reason if path.suffix != ".json" else ""),
+        ]
+        for path, version in opened.items()
+    ]
 
 
-def _hashed(path: Path) -> list[str]:
-    with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    return [path.name, f"{path.stat().st_size:,}", digest]
+def _digest(path: Path, opened: Version, reason: str) -> str:
+    """sha256 of a file, or why there is none; what is there now need not be what was opened."""
+    try:
+        with path.open("rb") as stream:
+            digest = reason or hashlib.file_digest(stream, "sha256").hexdigest()
+            now = version_in(os.fstat(stream.fileno()))  # behind it, for what was written meanwhile
+    except OSError:
+        return _CHANGED
+    return digest if now == opened else _CHANGED
 
 
 def versions() -> dict[str, str]:
