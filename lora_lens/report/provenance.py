@@ -184,8 +184,8 @@ def _part(adapter: Adapter) -> str:
 
 
 _GAUGE = (
-    "A and B as the checkpoint has them. (A, B) and (R·A, B·R⁻¹) are the same adapter; φ at i = j = "
-    "rank, shares and spectra of ΔW do not depend on R, and φ of A or B at i or j below the rank does"
+    "A and B as the checkpoint has them. (A, B) and (R·A, B·R⁻¹) are the same adapter; φ and "
+    "shares at i = j = rank, and spectra of ΔW, do not depend on R; φ and shares of A or B at i or j below the rank do"
 )
 
 

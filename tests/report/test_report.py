@@ -140,6 +140,14 @@ def test_the_page_says_what_was_analysed(words: Words, pair: tuple[Path, Path]) 
         assert fact in words.text
 
 
+def test_what_the_gauge_moves_is_said_of_shares_too(words: Words) -> None:
+    """Below the rank the share that one layer captures of A or B depends on R as φ does, see `test_gauge`."""
+    assert (
+        "φ and shares at i = j = rank, and spectra of ΔW, do not depend on R; φ and shares of A or B at i or j below the "
+        "rank do"
+    ) in words.text
+
+
 def test_the_same_request_makes_the_same_file(pair: tuple[Path, Path], tmp_path: Path) -> None:
     made = [
         write_report(pair[0], tmp_path / name, draws=5, made=DAY, modules=["value"]).read_bytes()
