@@ -6,7 +6,9 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import partial
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from ..errors import MissingExtraError
@@ -48,7 +50,7 @@ def render(
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["marked"] = marked
+    environment.filters["marked"] = partial(marked, names=_names(analysed))
     template = environment.from_string(_asset("page.html.j2"))
     scripts = [get_plotlyjs(), "\n".join(map(_asset, _SCRIPTS))]
     sections = [
@@ -86,6 +88,13 @@ def render(
         scripts=scripts,
         policy=_policy(scripts),
     )
+
+
+def _names(analysed: Analysed) -> set[str]:
+    """What strangers called what is on the page: paths and all on them, hub ids, modules."""
+    paths = [one.source for one in (*analysed.adapters, *analysed.bases) if one is not None]
+    parts = {part for path in paths for part in Path(path).parts}
+    return {*paths, *parts, *analysed.names, *(one.module for one in analysed.modules)}
 
 
 def _asset(name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import html
 import json
 import os
 import re
@@ -194,6 +195,19 @@ def test_no_name_of_a_checkpoint_is_in_a_figure(tmp_path: Path) -> None:
     data = read(write_report(one, tmp_path / "r.html", other, draws=3)).data
     assert "secret" not in data
     assert "hidden" not in data
+
+
+def test_backticks_in_a_name_make_no_code_of_it(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    named = tmp_path / "one-*x*`y`"
+    shutil.copytree(pair[0], named)
+    base = pair[0].parent / "base"
+    out = ll.report(named, pair[1], base=base, out=tmp_path / "r.html", module="value", draws=3)
+    answers = re.findall('<p class="answer">(.*?)</p>', out.read_text("utf-8"))
+    said = [answer for answer in answers if answer.startswith("one-")]
+    assert said
+    for answer in said:
+        assert html.unescape(answer).startswith("one-*x*`y`")
+        assert "<code>y" not in answer
 
 
 def test_data_cannot_end_its_element() -> None:
