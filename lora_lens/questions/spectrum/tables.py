@@ -18,6 +18,7 @@ from .suggestion_tables import suggestion_table
 from .words import named, random_of
 
 RANK_PATTERN = "-rank-pattern.txt"  # what follows the files' stem, of PEFT's patterns
+SOMETIMES = (RANK_PATTERN, *(f"-intruders{ending}" for ending in (".csv", ".png", ".svg", ".pdf")))
 
 
 def tables(result: Spectrum) -> list[Table]:
