@@ -13,7 +13,7 @@ import signal
 import stat
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -27,7 +27,7 @@ ENDING = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
 _OF_FILES = 0o666
-_NEW, _OLD, _MOVING = "new", "old", "moving"
+_NEW, _OLD, _GONE, _MOVING = "new", "old", "gone", "moving"
 _STREAMS = ("/dev/", "/proc/")
 
 
@@ -68,6 +68,26 @@ def staged(
             raise OutputError(f"cannot write to {out}: {error.strerror or error}") from error
         finally:
             stack.close()  # again: a signal may have come before the first
+
+
+def remove_too(staging: Path, names: Iterable[str]) -> list[str]:
+    """Have files of an earlier result removed from where those of a staging folder are moved, at once with that.
+
+    Args:
+        staging: From `staged`; what is in it is written anew, and stays.
+        names: Of files that may be there.
+
+    Returns:
+        Those of them that are there, and will not be.
+    """
+    out, marks = staging.parent.parent, staging.parent / _GONE
+    gone = [
+        name for name in names if not os.path.lexists(staging / name) and (out / name).is_file()
+    ]
+    marks.mkdir(exist_ok=True)
+    for name in gone:
+        (marks / name).touch()  # on the disk, for whoever has to end it
+    return gone
 
 
 def _begun(out: Path, stack: ExitStack) -> Path:
@@ -142,7 +162,7 @@ def _into_stream(target: Path) -> Iterator[Path]:
 
 
 def _move(folder: Path, out: Path, files: Sequence[str]) -> None:
-    """Move new files into `out`, or leave all that was there."""
+    """Move new files into `out` and remove those that are marked, or leave all that was there."""
     mode = (folder / _NEW).stat().st_mode & _OF_FILES  # what umask and drive have for new ones
     for name in files:
         here = out / name
@@ -152,10 +172,14 @@ def _move(folder: Path, out: Path, files: Sequence[str]) -> None:
         new = folder / _NEW / name
         if new.is_file() and new.stat().st_mode & _OF_FILES != mode:
             new.chmod(mode)  # safetensors writes for its owner alone
-    _keep_old(folder, out, files)
+    gone = _marked(folder)
+    _keep_old(folder, out, [*gone, *files])
     (folder / _MOVING).touch()  # from here on, whoever finds this ends it
     moved = []
     try:
+        for name in gone:
+            moved.append(name)
+            (out / name).unlink(missing_ok=True)
         for name in files:
             moved.append(name)
             (folder / _NEW / name).replace(out / name)
@@ -165,8 +189,12 @@ def _move(folder: Path, out: Path, files: Sequence[str]) -> None:
         raise
 
 
+def _marked(folder: Path) -> list[str]:
+    return sorted(mark.name for mark in (folder / _GONE).glob("*"))
+
+
 def _keep_old(folder: Path, out: Path, files: Sequence[str]) -> None:
-    """A second name for every file that will be replaced; a copy where a drive has no such names."""
+    """A second name for every file that will be replaced or removed; a copy where a drive has no such names."""
     (folder / _OLD).mkdir()
     for name in files:
         if not os.path.lexists(out / name):
@@ -192,6 +220,9 @@ def _end_what_was_begun(out: Path) -> None:
         if folder.is_symlink() or not folder.is_dir() or not is_left(folder):
             continue
         if (folder / _MOVING).exists() and (folder / _NEW).is_dir():
+            for name in _marked(folder):
+                if not (out / name).is_dir():
+                    (out / name).unlink(missing_ok=True)
             for new in sorted((folder / _NEW).iterdir()):
                 if not (out / new.name).is_dir():
                     new.replace(out / new.name)

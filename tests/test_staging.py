@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 from lora_lens.cli import app
 from lora_lens.errors import OutputError
 from lora_lens.locked import alone_in, is_left
-from lora_lens.staging import ENDING, PREFIX, staged, staged_file
+from lora_lens.staging import ENDING, PREFIX, remove_too, staged, staged_file
 
 NAMES = ("a", "b", "c", "d")
 
@@ -34,6 +34,14 @@ def write(out: Path, content: str) -> None:
             (folder / name).write_text(content)
 
 
+def write_fewer(out: Path, content: str) -> None:
+    """`a` and `b` anew; `c` and `d` are to be no more."""
+    with staged(out, last="a") as folder:
+        for name in NAMES[:2]:
+            (folder / name).write_text(content)
+        remove_too(folder, NAMES)
+
+
 def read(out: Path) -> dict[str, str]:
     return {path.name: path.read_text() for path in out.iterdir() if path.is_file()}
 
@@ -42,15 +50,15 @@ def hidden(out: Path) -> list[Path]:
     return list(out.glob(f"{PREFIX}*"))
 
 
-def failing(at: int, error: Callable[[], Any]) -> Callable[[Path, Path], Path]:
-    """`Path.replace` that fails at the so many-th file."""
-    count, original = [0], Path.replace
+def failing(at: int, error: Callable[[], Any], step: str = "replace") -> Callable[..., Any]:
+    """`Path.replace`, or another step, that fails at the so many-th file."""
+    count, original = [0], getattr(Path, step)
 
-    def replace(self: Path, target: Path) -> Path:
+    def replace(self: Path, *given: Any, **named: Any) -> Any:
         count[0] += 1
         if count[0] == at:
             error()
-        return original(self, target)
+        return original(self, *given, **named)
 
     return replace
 
@@ -106,7 +114,7 @@ def fail(out: Path, content: str) -> None:
         raise RuntimeError
 
 
-@pytest.mark.parametrize("do", [write, fail])
+@pytest.mark.parametrize("do", [write, write_fewer, fail])
 def test_a_signal_at_any_line_leaves_all_old_files_or_all_new_ones(
     do: Callable[[Path, str], None], tmp_path: Path
 ) -> None:
@@ -142,7 +150,8 @@ def test_a_signal_at_any_line_leaves_all_old_files_or_all_new_ones(
                 do(out, "new")
             sys.settrace(traced)
             got = read(out) if out.exists() else {}
-            assert got in [{}, *(dict.fromkeys(NAMES, which) for which in ("old", "new"))]
+            names = NAMES[:2] if do is write_fewer else NAMES
+            assert got in [{}, dict.fromkeys(NAMES, "old"), dict.fromkeys(names, "new")]
             assert not hidden(out)
             seen |= set(got.values()) or {""}
     finally:
@@ -159,8 +168,8 @@ SCRIPT = textwrap.dedent("""
     import test_staging as t
     kill = lambda: os.kill(os.getpid(), signal.{signal})
     if {at}:
-        Path.replace = t.failing({at}, kill)
-        t.write(Path({out!r}), "new")
+        Path.{step} = t.failing({at}, kill, "{step}")
+        t.{do}(Path({out!r}), "new")
     else:
         with t.staged(Path({out!r})) as folder:
             (folder / "a").write_text("new")
@@ -168,10 +177,12 @@ SCRIPT = textwrap.dedent("""
 """)
 
 
-def killed(out: Path, at: int, by: str = "SIGKILL") -> None:
+def killed(
+    out: Path, at: int, by: str = "SIGKILL", do: str = "write", step: str = "replace"
+) -> None:
     """A process that is ended at the so many-th file, or before any is moved."""
     path = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
-    script = SCRIPT.format(path=path, out=str(out), at=at, signal=by)
+    script = SCRIPT.format(path=path, out=str(out), at=at, signal=by, do=do, step=step)
     done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True)
     assert done.returncode == -getattr(signal, by), done.stderr
 
@@ -184,6 +195,29 @@ def test_who_writes_next_ends_what_a_killed_process_began(tmp_path: Path) -> Non
     with staged(tmp_path) as folder:
         assert read(tmp_path) == dict.fromkeys(NAMES, "new")
         assert hidden(tmp_path) == [folder.parent]
+    assert not hidden(tmp_path)
+
+
+@pytest.mark.parametrize("at", [1, 2])
+@pytest.mark.parametrize("step", ["replace", "unlink"])
+def test_what_is_removed_goes_with_what_is_moved(
+    at: int, step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or stays with it; of what a killed process began, too."""
+    write(tmp_path / "whole", "old")
+    (tmp_path / "whole" / "other").write_text("mine")
+    write_fewer(tmp_path / "whole", "new")
+    assert read(tmp_path / "whole") == dict.fromkeys(NAMES[:2], "new") | {"other": "mine"}
+    write(tmp_path / "killed", "old")
+    killed(tmp_path / "killed", at, do="write_fewer", step=step)
+    with staged(tmp_path / "killed"):
+        assert read(tmp_path / "killed") == dict.fromkeys(NAMES[:2], "new")
+    write(tmp_path, "old")
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, step, failing(at, raising(OSError(errno.EIO, "broken")), step))
+        with pytest.raises(OutputError):
+            write_fewer(tmp_path, "new")
+    assert read(tmp_path) == dict.fromkeys(NAMES, "old")
     assert not hidden(tmp_path)
 
 

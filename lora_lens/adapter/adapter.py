@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 from .factors import LayerFactors, ModuleFactors, is_numbered, unstacked
 from .origin import Origin
 from .shown import line, table
+
+if TYPE_CHECKING:
+    from ..files.mapped import Version
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -40,6 +44,7 @@ class Adapter:
             `modules`) to its ΔW, which is what was saved less W0, where the base is on this machine: ``b @ a`` of factors of
             which one is the identity.
             Matrices are (out, in), embeddings (tokens, width).
+        read_from: Its configuration and its weights, each as it was when it was opened; nothing of a model in memory.
     """
 
     source: str
@@ -60,6 +65,7 @@ class Adapter:
     base_commit: str | None = None
     caveats: tuple[str, ...] = ()
     dense: Mapping[str, ModuleFactors] = field(default_factory=dict)
+    read_from: Mapping[Path, Version] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"<Adapter: {line(self)}>"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import mmap
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,8 +41,9 @@ class Entry(NamedTuple):
 
 
 class Version(NamedTuple):
-    """What tells whether a file was written to since it was opened."""
+    """What tells whether a file was written to, or another put in its place, since it was opened."""
 
+    device: int
     inode: int
     modified: int
     size: int
@@ -172,8 +174,12 @@ def map_file(path: Path) -> MappedFile:
 
 def version_of(path: Path) -> Version:
     """Of a file as it is now."""
-    status = path.stat()
-    return Version(status.st_ino, status.st_mtime_ns, status.st_size)
+    return version_in(path.stat())
+
+
+def version_in(status: os.stat_result) -> Version:
+    """Of a file of which the system says this."""
+    return Version(status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
 
 
 def written_to(path: Path, opened: Version) -> bool:
@@ -182,7 +188,7 @@ def written_to(path: Path, opened: Version) -> bool:
         now = version_of(path)
     except OSError:  # removed: the mapping keeps what it had
         return False
-    return now.inode == opened.inode and now != opened
+    return now[:2] == opened[:2] and now != opened
 
 
 def give_back(pages: mmap.mmap, start: int, stop: int) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from ..arrays import Tensor
-from .mapped import MappedFile
+from .mapped import MappedFile, Version
 from .pickled import BinFile
 
 
@@ -19,6 +19,16 @@ class PrefixedFile:
 
     file: MappedFile | BinFile
     prefix: str
+
+    @property
+    def path(self) -> Path:
+        """Of the file."""
+        return self.file.path
+
+    @property
+    def version(self) -> Version:
+        """Of the file when it was opened."""
+        return self.file.version
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape of a tensor."""

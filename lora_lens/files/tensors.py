@@ -15,7 +15,7 @@ from .by_content import LFS_POINTER, LOOKED_AT, OF_LFS, told_by_content
 from .in_memory import NAME, MemoryFile, nowhere
 from .json_files import read_json
 from .local_files import FindFile
-from .mapped import MappedFile, map_file
+from .mapped import MappedFile, Version, map_file, version_of
 from .names import check_names
 from .pickled import BinFile, load_bin
 from .prefixed import PrefixedFile
@@ -85,6 +85,18 @@ class TensorStore:
         """Tensors of all files that are none of these: in other dictionaries of a ``.bin``."""
         opened = self._all_opened().values()
         return tuple(name for file in opened for name in getattr(file, "beside", ()))
+
+    @property
+    def read_from(self) -> dict[Path, Version]:
+        """Every file as it was when it was opened, in the names' order; one that is not open, as it is now."""
+        found: dict[Path, Version] = {}
+        for name in sorted(set(self.files.values())):
+            opened = self.opened.get(name)
+            if isinstance(opened, MappedFile | BinFile | PrefixedFile):
+                found[opened.path] = opened.version
+            elif path := self.find(name):
+                found[path] = version_of(path)
+        return found
 
     def get(self, name: str) -> Tensor:
         """One tensor, on the CPU, in its own dtype; not to be written into."""

@@ -15,6 +15,7 @@ from ..bases.weights import BaseWeights
 from ..errors import AdapterError
 from ..files.in_memory import nowhere
 from ..files.local_files import FindFile
+from ..files.mapped import Version
 from ..files.peft_names import PEFT_PREFIX
 from ..files.revisions import split_revision
 from ..files.tensors import TensorStore
@@ -50,6 +51,7 @@ class AdapterFiles:
         scales: Of such an adapter, path to the s that its layer has.
         find: Its files, by name, and others beside them.
         made: Of a model in memory by one of PEFT's other methods, its updates.
+        config_version: Of `config_file` when it was read.
         whole_model: Whether they are a model's that was tuned in full, and `base_given` what it was tuned from.
     """
 
@@ -63,6 +65,13 @@ class AdapterFiles:
     find: FindFile = nowhere
     made: Live | None = None
     whole_model: bool = False
+    config_version: Version | None = None
+
+    @property
+    def read_from(self) -> dict[Path, Version]:
+        """The configuration and the files of tensors, each as it was when it was opened."""
+        config, version = self.config_file, self.config_version
+        return ({config: version} if config and version else {}) | self.tensors.read_from
 
     @property
     def names(self) -> Set[str]:

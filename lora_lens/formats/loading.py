@@ -224,6 +224,7 @@ def _adapter(files: AdapterFiles, found: Checkpoint, updates: Mapping[str, LowRa
         caveats=caveats,
         tensors=len(files.names) + len(files.tensors.beside),
         base_commit=files.open_base().commit if found.convention or files.whole_model else None,
+        read_from=files.read_from,
     )
 
 

@@ -13,6 +13,7 @@ from ..files.adapters_in import ENDINGS, GGUF, Place, is_part
 from ..files.hub_adapters import HubAdapter
 from ..files.json_files import read_json
 from ..files.local_files import FindFile
+from ..files.mapped import version_of
 from ..files.peft_names import CONFIG, WEIGHTS
 from ..files.tensors import TensorStore, open_file, open_tensors
 from ..files.whole_models import find_model, open_whole
@@ -32,6 +33,7 @@ def open_adapter(path: str | Path, base: str | Path | None = None) -> AdapterFil
     stems = all_stems()
     place = find_adapter(path, stems)
     config_file = place.find(CONFIG)
+    version = version_of(config_file) if config_file else None
     config = read_json(config_file, AdapterError) if config_file else {}
     tensors = _tensors(place, stems, config)
     if tensors is None or (
@@ -45,7 +47,13 @@ def open_adapter(path: str | Path, base: str | Path | None = None) -> AdapterFil
             else f"{place.source} is no adapter: it holds no {CONFIG}{_on_the_hub(place)}"
         )
     return AdapterFiles(
-        place.source, config, config_file, tensors, str(base) if base else None, find=place.find
+        place.source,
+        config,
+        config_file,
+        tensors,
+        str(base) if base else None,
+        find=place.find,
+        config_version=version,
     )
 
 

@@ -113,6 +113,9 @@ class Answer(Tidy, Comparable):
     ) -> list[str]:
         """Write figures, tables and numbers as ``--out`` does, all or nothing; the files' names.
 
+        Those of the same names are replaced, and what an earlier result wrote there beside them, and this one does
+        not, is removed.
+
         Args:
             folder: Made if it is not there.
             width: Of the figures, as in ``plot``.
@@ -122,11 +125,13 @@ class Answer(Tidy, Comparable):
             OutputError: The folder cannot be written.
             SettingsError: There is no such style, or that is no width.
         """
-        from ..staging import staged
+        from ..staging import remove_too, staged
 
         drawn_for = paper(width, style)
         with staged(Path(folder)) as staging:
-            return self.question.write(self, staging, paper=drawn_for)
+            names = self.question.write(self, staging, paper=drawn_for)
+            remove_too(staging, self.question.sometimes(self))
+        return names
 
     def _tables(self) -> Sequence[Table]:
         found: Sequence[Table] = self.question.part("tables").tables(self)

@@ -34,6 +34,7 @@ class Question:
                      chance, ``claims(result)``: what, and ``summary(result, findings)``
     ``tables``       ``tables(result)``, the first of them beside chance; ``texts(result)``: what follows
                      the files' stem → a text, where that is more than its rows as CSV;
+                     ``SOMETIMES``: what follows it in files that not every result has, where there are any;
                      ``legend(result)``: what its words mean, printed on ``--explain``
     ``terminal``     ``terminal(result, console)``: what the command prints below the sentence, by rich
     ``figures``      ``figures(result)``: what follows the files' stem → a described figure
@@ -163,6 +164,15 @@ class Question:
             folder=folder,
             paper=paper,
         )
+
+    def sometimes(self, result: Any) -> list[str]:
+        """Names of the files that another result may have written where this one's are, and this one may not have."""
+        from ..printable import safe_stem
+
+        return [
+            safe_stem(result.stem) + suffix
+            for suffix in getattr(self.part("tables"), "SOMETIMES", ())
+        ]
 
 
 def drawn(described: Sheet, paper: Paper) -> Figure:

@@ -6,7 +6,9 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import partial
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from ..show.glossary import WORDS
@@ -31,7 +33,7 @@ def render(
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["marked"] = marked
+    environment.filters["marked"] = partial(marked, names=_names(analysed))
     template = environment.from_string(_asset("page.html.j2"))
     scripts = [get_plotlyjs(), "\n".join(map(_asset, _SCRIPTS))]
     sections = [
@@ -43,6 +45,7 @@ def render(
     beside = provenance.adapters_table(analysed) if len(analysed.adapters) > 1 else None
     chance = {shown.kind: shown.part.chance for one in sections for shown in one.parts}
     found = glance_table(analysed)
+    files = provenance.files_table(analysed)
     return template.render(
         kind=provenance.kind(*analysed.adapters),
         names=analysed.names,
@@ -55,12 +58,12 @@ def render(
         glance=page_table(found) if found.rows else None,
         hedge=hedged(analysed),
         sections=sections,
-        files=page_table(provenance.files_table(analysed)),
+        files=page_table(files),
         unread=page_table(unread) if unread.rows else None,
         beside=page_table(beside) if beside else None,
         left_out=summary["not_analysed"],
         documentation=provenance.documentation(),
-        warnings=analysed.warnings,
+        warnings=[*analysed.warnings, *provenance.changed(files)],
         words=WORDS,
         data=embedded(_data(sections)),
         told=embedded(summary),
@@ -68,6 +71,13 @@ def render(
         scripts=scripts,
         policy=_policy(scripts),
     )
+
+
+def _names(analysed: Analysed) -> set[str]:
+    """What strangers called what is on the page: paths and all on them, hub ids, modules."""
+    paths = [one.source for one in (*analysed.adapters, *analysed.bases) if one is not None]
+    parts = {part for path in paths for part in Path(path).parts}
+    return {*paths, *parts, *analysed.names, *(one.module for one in analysed.modules)}
 
 
 def _asset(name: str) -> str:

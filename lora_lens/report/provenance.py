@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
 from importlib.metadata import metadata, version
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,8 @@ from typing import Any
 from .. import __version__
 from ..adapter import Adapter
 from ..files.checksums import sha256
+from ..files.mapped import Version, version_in
 from ..files.revisions import with_revision
-from ..files.tensors import TensorStore
-from ..formats.opening import adapter_files
 from ..show.layout import NONE, Table, counted
 from ..show.wording import listed, span
 from ..subspaces.device import select_device
@@ -21,35 +21,58 @@ from .conventions import convention_lines, convention_of, conventions
 from .module_sizes import ModuleSizes
 
 LARGEST_HASHED = 4 << 30  # bytes: about ten seconds of reading
+_CHANGED = "not hashed: changed after it was opened"
 
 
 def files_table(analysed: Analysed) -> Table:
     """sha256 of the files that tensors were read from: the adapters' weights and the base's."""
     rows = [row for adapter in analysed.adapters for row in _of_adapter(adapter)]
     bases = {base.source: base for base in analysed.bases if base is not None}
-    rows += [row for base in bases.values() for row in _of_store(base.source, base.tensors)]
+    rows += [
+        row for base in bases.values() for row in _of_files(base.source, base.tensors.read_from)
+    ]
     return Table("Files that were read", ["of", "file", "bytes", "sha256"], rows)
 
 
+def changed(files: Table) -> list[str]:
+    """A warning of each file of that table that is not any more what the numbers are of."""
+    return [
+        f"{file} of {source} was changed or removed after it was opened: the numbers are of what it was, whose checksum is "
+        f"not known; make the report again for those of what is there now"
+        for source, file, _, digest in files.rows
+        if digest == _CHANGED
+    ]
+
+
 def _of_adapter(adapter: Adapter) -> list[list[str]]:
-    files = adapter_files(adapter)
-    if files is None:
+    if adapter.live is not None:
         return [[adapter.source, "in memory", "", "not hashed: no file"]]
-    config = [[adapter.source, *_hashed(files.config_file)]] if files.config_file else []
-    return [*config, *_of_store(adapter.source, files.tensors)]
+    return _of_files(adapter.source, adapter.read_from)
 
 
-def _of_store(source: str, tensors: TensorStore) -> list[list[str]]:
-    paths = [path for name in sorted(set(tensors.files.values())) if (path := tensors.find(name))]
-    total = sum(path.stat().st_size for path in paths)
-    if total > LARGEST_HASHED:
-        reason = f"not hashed: {total / 2**30:.1f} GiB in all"
-        return [[source, path.name, f"{path.stat().st_size:,}", reason] for path in paths]
-    return [[source, *_hashed(path)] for path in paths]
+def _of_files(source: str, opened: Mapping[Path, Version]) -> list[list[str]]:
+    """A row a file; configurations are hashed however large the weights are."""
+    total = sum(version.size for path, version in opened.items() if path.suffix != ".json")
+    reason = f"not hashed: {total / 2**30:.1f} GiB in all" if total > LARGEST_HASHED else ""
+    return [
+        [
+            source,
+            path.name,
+            f"{version.size:,}",
+            _digest(path, version, reason if path.suffix != ".json" else ""),
+        ]
+        for path, version in opened.items()
+    ]
 
 
-def _hashed(path: Path) -> list[str]:
-    return [path.name, f"{path.stat().st_size:,}", sha256(path)]
+def _digest(path: Path, opened: Version, reason: str) -> str:
+    """sha256 of a file, or why there is none; what is there now need not be what was opened."""
+    try:
+        digest = reason or sha256(path)
+        now = version_in(path.stat())  # behind it, for what was written meanwhile
+    except OSError:
+        return _CHANGED
+    return digest if now == opened else _CHANGED
 
 
 def versions() -> dict[str, str]:
@@ -159,8 +182,8 @@ def _part(adapter: Adapter) -> str:
 
 
 _GAUGE = (
-    "A and B as the checkpoint has them. (A, B) and (R·A, B·R⁻¹) are the same adapter; φ at i = j = "
-    "rank, shares and spectra of ΔW do not depend on R, and φ of A or B at i or j below the rank does"
+    "A and B as the checkpoint has them. (A, B) and (R·A, B·R⁻¹) are the same adapter; φ and "
+    "shares at i = j = rank, and spectra of ΔW, do not depend on R; φ and shares of A or B at i or j below the rank do"
 )
 
 

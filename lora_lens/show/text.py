@@ -9,9 +9,10 @@ import math
 import operator
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
-from tabulate import tabulate
+from tabulate import Line, TableFormat, tabulate
 
 from ..printable import printable
 from .layout import Table, true_minus
@@ -149,7 +150,6 @@ def _label(text: str, most: int | None = None) -> str:
 # Code, a cell's end, a tag, a link or picture, and what is slanted or bold.
 _MARKUP = re.compile(r"[\\`|<]|\[(?=[^\]]*\][(\[])|(?:^|(?<=\s))_|\*(?=\*)")
 _WORDS = 6
-# What tabulate makes of them in a cell.
 _ESCAPED = {
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
     "\\": r"\textbackslash{}",
@@ -157,7 +157,10 @@ _ESCAPED = {
     "~": r"\textasciitilde{}",
     "<": r"\ensuremath{<}",
     ">": r"\ensuremath{>}",
+    "`": r"\`{}",
 }
+_LIGATURE = re.compile(r"-(?=-)")  # two hyphens would be a dash
+_OPTION = re.compile(r"^\s*(?=[\[*])")  # of the `\\` or the rule above it
 # 1.5e-05: in a font of text its minus would be a hyphen.
 _POWER = re.compile(r"(?<![\w.-])(\d(?:\.\d+)?)e([-+]\d\d+)(?= |$)", re.MULTILINE)
 _NEEDS = "% \\usepackage{booktabs}\n"
@@ -184,16 +187,45 @@ def _fitted(table: Table, body: str) -> tuple[str, str]:
     return _SMALL, f"{_SCALED}{{%\n{body}}}"
 
 
+def _in_latex(text: str) -> str:
+    return _LIGATURE.sub("-{}", "".join(_ESCAPED.get(sign, sign) for sign in text))
+
+
+def _booktabs(numeric: Sequence[bool]) -> TableFormat:
+    """How tabulate lays a table out; powers of ten are set as such where a column is of numbers, and nowhere in names."""
+
+    def begin(_: Sequence[int], sides: Sequence[str]) -> str:
+        columns = "".join(side[0] for side in sides)
+        return f"\\begin{{tabular}}{{{columns}}}\n\\toprule"
+
+    def row(powers: Sequence[bool], cells: Sequence[str], *_: object) -> str:
+        written = [
+            _POWER.sub(_power_of_ten, _in_latex(cell)) if power else _in_latex(cell)
+            for cell, power in zip(cells, powers, strict=True)
+        ]
+        return _OPTION.sub(r"\g<0>{}", "&".join(written)) + r"\\"
+
+    return TableFormat(
+        lineabove=begin,
+        linebelowheader=Line(r"\midrule", "", "", ""),
+        linebetweenrows=None,
+        linebelow=Line("\\bottomrule\n\\end{tabular}", "", "", ""),
+        headerrow=partial(row, [False] * len(numeric)),
+        datarow=partial(row, numeric),
+        padding=1,
+        with_header_hide=None,
+    )
+
+
 def _latex_table(table: Table, label: str) -> str:
     body = tabulate(
         [[one_line_of(true_minus(cell)) for cell in row] for row in table.rows],
         headers=list(map(one_line_of, table.head)),
-        tablefmt="latex_booktabs",
+        tablefmt=_booktabs(table.numeric),
         disable_numparse=True,
         colalign=_sides(table),
     )
-    body = _POWER.sub(_power_of_ten, body)
-    caption = "".join(_ESCAPED.get(sign, sign) for sign in one_line_of(table.title))
+    caption = _in_latex(one_line_of(table.title))
     size, body = _fitted(table, body)
     text = (
         f"\\begin{{table}}\n\\centering\n\\caption{{{caption}}}\n\\label{{tab:{label}}}\n{size}{body}\n"

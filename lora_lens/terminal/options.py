@@ -158,7 +158,8 @@ Out = Annotated[
         metavar="DIR",
         show_default=False,
         parser=lambda folder: Output(Path(folder)),
-        help="Also write figures (PNG, SVG, PDF), CSV, JSON, Markdown and LaTeX to this folder.",
+        help="Also write figures (PNG, SVG, PDF), CSV, JSON, Markdown and LaTeX to this folder. What the "
+        "same command wrote there of the same module is replaced, and removed where there is none of it now.",
     ),
 ]
 PushToHub = Annotated[

@@ -43,6 +43,9 @@ class Shown(Protocol):
     def write(self, result: Any, folder: Path, prefix: str = "", paper: Paper = PLAIN) -> list[str]:
         """Write the files; their names."""
 
+    def sometimes(self, result: Any) -> list[str]:
+        """Names of files that another result may have written there, and this one may not have."""
+
 
 _DEFAULT_WIDTH = 100  # of tables that go to a file or a pipe, where COLUMNS says no other
 _NARROWEST = 20
@@ -81,9 +84,10 @@ def report(
 
     The output folder is opened before the computation, so that a wrong one costs nothing.
     """
-    from ..staging import staged
+    from ..staging import remove_too, staged
 
     files: list[str] = []
+    gone: list[str] = []
     with ExitStack() as stack:
         folder = stack.enter_context(staged(out.folder)) if out else None
         stack.enter_context(warnings_as_lines())
@@ -92,6 +96,7 @@ def report(
         result = make()
         if out and folder:
             files = question.write(result, folder, paper=out.paper)
+            gone = remove_too(folder, question.sometimes(result))
     if as_json:
         print_json(result.to_dict())
         for note in result.notes:
@@ -100,6 +105,10 @@ def report(
         show(question, result, explain=explain)
     if files:
         say(f"wrote {', '.join(files)} to {out}")
+    if gone:
+        say(
+            f"removed {', '.join(gone)}, which an earlier result had and this one has not, from {out}"
+        )
     return result
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import html
 import json
 import os
 import re
@@ -144,6 +145,14 @@ def test_the_page_says_what_was_analysed(words: Words, pair: tuple[Path, Path]) 
         assert fact in words.text
 
 
+def test_what_the_gauge_moves_is_said_of_shares_too(words: Words) -> None:
+    """Below the rank the share that one layer captures of A or B depends on R as φ does, see `test_gauge`."""
+    assert (
+        "φ and shares at i = j = rank, and spectra of ΔW, do not depend on R; φ and shares of A or B at i or j below the "
+        "rank do"
+    ) in words.text
+
+
 def test_the_same_request_makes_the_same_file(pair: tuple[Path, Path], tmp_path: Path) -> None:
     made = [
         write_report(pair[0], tmp_path / name, draws=5, made=DAY, modules=["value"]).read_bytes()
@@ -190,6 +199,19 @@ def test_no_name_of_a_checkpoint_is_in_a_figure(tmp_path: Path) -> None:
     data = read(write_report(one, tmp_path / "r.html", other, draws=3)).data
     assert "secret" not in data
     assert "hidden" not in data
+
+
+def test_backticks_in_a_name_make_no_code_of_it(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    named = tmp_path / "one-*x*`y`"
+    shutil.copytree(pair[0], named)
+    base = pair[0].parent / "base"
+    out = ll.report(named, pair[1], base=base, out=tmp_path / "r.html", module="value", draws=3)
+    answers = re.findall('<p class="answer">(.*?)</p>', out.read_text("utf-8"))
+    said = [answer for answer in answers if answer.startswith("one-")]
+    assert said
+    for answer in said:
+        assert html.unescape(answer).startswith("one-*x*`y`")
+        assert "<code>y" not in answer
 
 
 def test_data_cannot_end_its_element() -> None:

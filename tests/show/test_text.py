@@ -80,6 +80,35 @@ def test_a_power_of_ten_is_one_in_latex() -> None:
     assert "1.235e-05" in as_markdown([table])
 
 
+NAMES = Table(
+    "of --dash and `tick`",
+    ["[head]", "‖ΔW‖_F"],
+    [["[a]-lora", "1e-05"], ["*star", "2"], ["--dash", "3"], ["a---b", "4"], ["x`y`z", "5"], ["1e-05", "6"]],
+)  # fmt: skip
+
+
+def test_names_are_in_latex_what_they_are() -> None:
+    """No option of the line above, no dash, no quotation mark, and no number."""
+    lines = [line.strip() for line in as_latex([NAMES]).splitlines()]
+    assert r"\caption{of -{}-dash and \`{}tick\`{}}" in lines
+    head, *rows = (line.partition("&")[0].strip() for line in lines if line.endswith(r"\\"))
+    assert head == "{}[head]"
+    assert rows == ["{}[a]-lora", "{}*star", "-{}-dash", "a-{}-{}-b", r"x\`{}y\`{}z", "1e-05"]
+    assert as_latex([NAMES]).count(r"$1\cdot10^{-5}$") == 1
+    assert "{}[" not in as_latex([Table("t", ["a", "[b]"], [["c", "[d]"]])])
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex")
+def test_pdflatex_takes_such_names(tmp_path: Path) -> None:
+    page = f"\\documentclass{{article}}\\usepackage{{booktabs}}\\begin{{document}}\n{as_latex([NAMES])}\\end{{document}}\n"
+    (tmp_path / "one.tex").write_text(page, encoding="utf-8")
+    done = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "one.tex"],
+        cwd=tmp_path, capture_output=True, text=True, errors="replace", check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-2000:]
+
+
 def test_latex_tables_say_what_they_need_and_have_labels_of_their_own() -> None:
     latex = as_latex([NUMBERS, NUMBERS], "similarity-q_proj")
     assert latex.startswith("% \\usepackage{booktabs}\n")

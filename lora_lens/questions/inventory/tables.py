@@ -7,6 +7,7 @@ from ...show.layout import Table, called, layer_number, number, significant
 from ...show.many_rows import condensed
 from .result import Inventory
 
+SOMETIMES = (".png", ".svg", ".pdf")
 _MOST = 6  # tensors that are left out for one reason
 
 

@@ -9,6 +9,8 @@ from ...show.text import as_csv
 from .result import Change, MagnitudeAndDirection
 from .words import written
 
+SOMETIMES = ("-correlations.csv",)
+
 
 def tables(result: MagnitudeAndDirection) -> list[Table]:
     """Correlations beside chance, where there are any, and every layer, each with whose it is."""

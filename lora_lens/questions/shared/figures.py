@@ -31,12 +31,12 @@ from .result import SharedResult, SharedSubspace
 _UNRELATED = "unrelated subspaces"
 _NULLS = {"gaussian": _UNRELATED, "propagated": "random factors, same W0"}
 _SPREAD = ", ± 2 sd"
-_CHANCE = (
-    "Bars and bands are chance, ± 2 sd: of flipped factors at what is {}, of random ones elsewhere."
-)
+_CHANCE = "Bars and bands are chance, ± 2 sd: of "
+_FLIPPED = "flipped factors at what is {}, of random ones elsewhere."
+_RANDOM = "random factors."  # of one layer, of which nothing is predicted
 _ASKED = "Does one shared layer yield every layer's factor?"
 _ASKED_OF_OTHER = "Does one adapter's shared layer yield the other's factors?"
-_ASIDE = 0.2  # of a layer's place: captured to the left, left out to the right
+_ASIDE = 0.2  # of a layer's place: captured to the left, left out to the right where there is any
 
 
 def figures(result: SharedResult) -> dict[str, Sheet]:
@@ -70,11 +70,12 @@ def layer_panel(shared: SharedSubspace) -> Panel:
     x = positions(shared.layers)
     null = list(shared.nulls.values())[-1]
     marks: list[Mark] = []
+    both = np.isfinite(shared.left_out).any()  # of one layer none can be left out
     for k, (label, values, test, aside) in enumerate(
         (
-            ("captured", shared.captured, null.captured, -_ASIDE),
+            ("captured", shared.captured, null.captured, -_ASIDE if both else 0.0),
             ("left out", shared.left_out, null.left_out, _ASIDE),
-        )
+        )[: 2 if both else 1]
     ):
         marks += _bars(x + aside, test, f"{label} by chance{_SPREAD}", k)
         marks.append(Line(x + aside, values, label, k, "none", "square" if k else "circle"))
@@ -157,12 +158,13 @@ def shared_sheet(result: SharedResult) -> Sheet:
 
     With another adapter what is carried over to it stands in place of what is predicted: it is what was asked.
     """
-    rows = []
+    rows, chance = [], _RANDOM
     for shared in result.values():
         row = [layer_panel(shared), eigenvalue_panel(shared), width_panel(shared)]
         forwards = shared.predicted if shared.carried is None else shared.carried
         if forwards is not None:
             row.insert(0, predicted_panel(forwards))
+            chance = _FLIPPED.format("predicted" if result.other is None else "carried over")
         rows.append(list(map(_for_one_legend, row)))
     size = min(6.0, 3.0 + 0.16 * len(result.layers))
     widths = (size, 3.7, 3.7) if len(rows[0]) == 3 else (size, size, 3.7, 3.7)
@@ -173,7 +175,7 @@ def shared_sheet(result: SharedResult) -> Sheet:
             f"{_ASKED if result.other is None else _ASKED_OF_OTHER} {result.module}, rank "
             f"{result.rank}{ridge_words(result.ridge)}, conversions {result.convention}"
         ),
-        note=f"{_CHANCE.format('predicted' if result.other is None else 'carried over')}\n{_whose(result)}",
+        note=f"{_CHANCE}{chance}\n{_whose(result)}",
         legend="below",
     )
 

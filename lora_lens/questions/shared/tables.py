@@ -26,6 +26,7 @@ from ...show.wording import ridge_words
 from .predicted import DESCRIBING, Predicted
 from .result import SharedNull, SharedResult, SharedSubspace
 
+SOMETIMES = ("-predicted.csv", "-carried.csv")
 _SHOWN = ("captured", "left out")
 _P = "p: two-sided, uncorrected"  # as the sentence's is before it is corrected
 _STRIKING = 10  # rows of more layers than are shown

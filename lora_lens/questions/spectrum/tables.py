@@ -18,6 +18,7 @@ from .suggestion_tables import suggestion_table
 from .words import named, random_of
 
 RANK_PATTERN = "-rank-pattern.txt"  # what follows the files' stem, of PEFT's patterns
+SOMETIMES = (RANK_PATTERN, *(f"-intruders{ending}" for ending in (".csv", ".png", ".svg", ".pdf")))
 
 
 def tables(result: Spectrum) -> list[Table]:
@@ -43,8 +44,8 @@ def layer_tables(result: Spectrum) -> list[Table]:
     if result.base:
         found.append(condensed(beside_table(result)))
         each = intruder_table(result)
-        found += [each] if len(each.rows) <= MOST_ROWS else []
-        found.append(intruder_totals(result))
+        above = len(each.rows) <= MOST_ROWS
+        found += [*([each] if above else []), intruder_totals(result, below_each=above)]
     return found
 
 
@@ -148,8 +149,13 @@ def intruder_table(result: Spectrum) -> Table:
     )
 
 
-def intruder_totals(result: Spectrum) -> Table:
-    """Intruder dimensions over all layers, beside those of random ΔW; a row a k, a column an ε."""
+def intruder_totals(result: Spectrum, *, below_each: bool = False) -> Table:
+    """Intruder dimensions over all layers, beside those of random ΔW; a row a k, a column an ε.
+
+    Args:
+        result: Whose.
+        below_each: Whether `intruder_table` stands above it, so that its title need not say again what is counted.
+    """
     found = result.intruders()
 
     def cell(k: int, epsilon: float) -> str:
@@ -161,9 +167,10 @@ def intruder_totals(result: Spectrum) -> Table:
     body = [[str(k), *(cell(k, epsilon) for epsilon in result.epsilons)] for k in result.ks]
     head = ["top k", *_epsilons(result)]
     layers = sum(one.beside_w0 is not None for one in result.layers)
-    what = "The same" if layers <= MOST_ROWS else "Intruder dimensions among the top k of W0+ΔW"
+    what = "The same" if below_each else "Intruder dimensions among the top k of W0+ΔW,"
+    over = f"all {layers} matrices" if layers != 1 else "one matrix"
     return Table(
-        f"{what} over all {layers} matrices; in brackets, of random ΔW with the same singular values",
+        f"{what} over {over}; in brackets, of random ΔW with the same singular values",
         head,
         body,
     )

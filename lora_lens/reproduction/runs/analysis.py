@@ -36,7 +36,11 @@ def analyse(folders: Mapping[str, Path], base: str, wanted: Analysis, out: Path)
         base: Base model of both.
         wanted: Modules, and draws of the propagated null.
         out: Folder to write to; ``adapters.json`` there has the adapters' checksums.
+
+    Raises:
+        AdapterError: An adapter's file was changed meanwhile.
     """
+    digests = _digests(folders)
     adapters = {method: load_adapter(folder, base) for method, folder in folders.items()}
     record: dict[str, Any] = {}
     for module in wanted.modules:
@@ -51,11 +55,18 @@ def analyse(folders: Mapping[str, Path], base: str, wanted: Analysis, out: Path)
             for method in ("lora", "condlora")
             if method in adapters
         }
-    digests = {method: sha256(folder / WEIGHTS) for method, folder in folders.items()}
+    if changed := [method for method, now in _digests(folders).items() if now != digests[method]]:
+        raise AdapterError(
+            f"{folders[changed[0]] / WEIGHTS} was changed while it was analysed; run `reproduce` again"
+        )
     # Checksums last: beside an older record they would be believed.
     with staged(out, last=ADAPTERS_NAME) as folder:
         (folder / ADAPTERS_NAME).write_text(as_json(digests), encoding="utf-8")
         (folder / RECORD_NAME).write_text(as_json(record), encoding="utf-8")
+
+
+def _digests(folders: Mapping[str, Path]) -> dict[str, str]:
+    return {method: sha256(folder / WEIGHTS) for method, folder in folders.items()}
 
 
 def is_of(analysed: Path, folders: Mapping[str, Path]) -> bool:

@@ -69,6 +69,26 @@ def test_figure_has_a_row_a_matrix_and_touches_no_global_state(
     assert dict(plt.rcParams) == before
 
 
+def test_of_one_layer_nothing_is_left_out_and_its_mark_stands_at_its_tick(
+    bert: BertLike, tmp_path: Path
+) -> None:
+    bert.layers = 1
+    alone = shared_subspace(
+        write_lora(tmp_path / "alone", bert, base=str(tmp_path / "base")), "value", draws=5
+    )
+    figure = plots.shared_figure(alone)
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == [
+        "captured", "unrelated subspaces", "random factors, same W0", "this adapter",
+    ]  # fmt: skip
+    assert "predicted" not in legend.get_title().get_text()
+    for ax in figure.axes[::3]:
+        (captured,) = ax.lines
+        assert captured.get_xdata() == ax.get_xticks() == [0]
+        ((bar,),) = ax.containers
+        assert bar.get_x() + bar.get_width() / 2 == 0
+
+
 def test_what_is_carried_over_is_drawn_beside_its_null(bert: BertLike, tmp_path: Path) -> None:
     write_lora(tmp_path / "other", bert, base=str(tmp_path / "base"), seed=5)
     over = shared_subspace(tmp_path / "lora", "value", other=tmp_path / "other", draws=5)

@@ -4,9 +4,11 @@ from pathlib import Path
 from checkpoints import BertLike, write_lora
 
 from lora_lens import load_adapter, spectrum
+from lora_lens.questions.spectrum import QUESTION
 from lora_lens.questions.spectrum.tables import (
     intruder_table,
     intruder_totals,
+    layer_tables,
     legend,
     spectrum_table,
     texts,
@@ -28,6 +30,20 @@ def test_tables_hold_the_numbers_of_their_results(bert: BertLike, tmp_path: Path
     rows = found.intruders([3], [0.5])
     total, random = (sum(row[key] for row in rows) for key in ("count", "random_mean"))
     assert intruder_totals(found).rows[1][1] == f"{total} ({random:.0f})"
+
+
+def test_totals_are_the_same_only_below_what_they_are_of(bert: BertLike, tmp_path: Path) -> None:
+    """On a page the table of each layer stands behind them, in what is folded."""
+    found = spectrum(load_adapter(tmp_path / "lora"), "value", ks=[1], draws=3)
+    *_, each, totals = layer_tables(found)
+    assert each.title.startswith("Intruder dimensions")
+    assert totals.title.startswith(f"The same over all {bert.layers} matrices; in brackets")
+    on_page = QUESTION.page(found, (), "s").tables[1]
+    long = "Intruder dimensions among the top k of W0+ΔW, over"
+    assert on_page.title.startswith(f"{long} all {bert.layers} matrices; in brackets")
+    assert on_page.rows == totals.rows
+    one = replace(found, layers=found.layers[:1])
+    assert QUESTION.page(one, (), "s").tables[1].title.startswith(f"{long} one matrix; in brackets")
 
 
 def test_of_one_direction_one_is_said(tmp_path: Path) -> None:
