@@ -78,7 +78,7 @@ def of_module(
     base, where = ll.open_base(given.base), select_device("auto", "float64")
     generator = torch.Generator().manual_seed(0)
     bare = untrained_factors(base, module, given.rank, generator=generator)
-    w0 = stacked_w0(bare, base, where)
+    w0, cutoffs = stacked_w0(bare, base, where)
     named = dict(one.split("=", 1) for one in given.adapters)
     paired = dict(one.split("=", 1) for one in given.only_paired)
     same: dict[str, Any] = {"draws": given.draws, "seed": 0, "tests": len(FACTORS)}
@@ -92,7 +92,7 @@ def of_module(
 
     for name in (UNTRAINED, *named):
         if module not in record["shares"].get(name, {}):
-            of = asked(opened(name), w0)
+            of = asked(opened(name), w0, cutoffs=cutoffs)
             yield (
                 "shares",
                 name,
@@ -100,7 +100,7 @@ def of_module(
             )
     for pair in given.pairs:
         if module not in record["carried"].get(pair, {}):
-            one, other = (asked(opened(name), w0) for name in pair.split(":"))
+            one, other = (asked(opened(name), w0, cutoffs=cutoffs) for name in pair.split(":"))
             yield (
                 "carried",
                 pair,

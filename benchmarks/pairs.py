@@ -25,15 +25,15 @@ from torch import Tensor
 
 import lora_lens as ll
 from lora_lens.adapter import ModuleFactors
-from lora_lens.chance import flipped_phi, flips
-from lora_lens.chance.flips import Directions
+from lora_lens.chance.flips import Directions, directions
+from lora_lens.questions.comparison import nulls
 
 KINDS = ("uniform", "leading")
 
 
 def main() -> None:
     """Plant, ask, count, print."""
-    flipped_phi.directions = remembered(flips.directions)  # type: ignore[assignment]
+    nulls.directions = remembered(directions)  # type: ignore[assignment]
     asked = parser_of(__doc__, draws=199, sets=300, shares=(0.003, 0.01, 0.03)).parse_args()
 
     def found(
@@ -44,14 +44,16 @@ def main() -> None:
     count(asked, [*KINDS, *(f"{e:g}" for e in asked.shares)], found)
 
 
-def remembered(directions: Callable[[Tensor], Directions]) -> Callable[[Tensor], Directions]:
+def remembered(
+    directions: Callable[[Tensor, float], Directions],
+) -> Callable[[Tensor, float], Directions]:
     """The decomposition of each W0 made once for all sets: it takes four fifths of a set's time, and is the same in all."""
     known: dict[bytes, Directions] = {}
 
-    def found(w: Tensor) -> Directions:
+    def found(w: Tensor, cutoff: float) -> Directions:
         key = hashlib.sha256(w.contiguous().numpy().tobytes()).digest()
         if key not in known:
-            known[key] = directions(w)
+            known[key] = directions(w, cutoff)
         return known[key]
 
     return found

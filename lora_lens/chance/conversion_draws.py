@@ -105,8 +105,9 @@ class NullBases:
                 solver = _SOLVERS[null](factored, position)
                 generator = null_generator(self.seed, null, start + position)
                 drawn = drawn_factors(
-                    null, self.plan, start + position, generator, device, factored.w0[position]
-                )
+                    null, self.plan, start + position, generator, device, factored.w0[position],
+                    factored.cutoff,
+                )  # fmt: skip
                 self._fill(null, start + position, solver, drawn, part)
 
     def _drop(self, dropped: NullName) -> None:

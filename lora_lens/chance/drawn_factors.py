@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -66,6 +66,7 @@ def drawn_factors(
     generator: torch.Generator,
     device: torch.device,
     w0: Float[Tensor, "out in"],
+    cutoff: float | None = None,
 ) -> DrawnFactors:
     """All draws of one layer: Gaussian, as PEFT starts A, the adapter's own of every layer, or turned ones of this layer.
 
@@ -78,6 +79,7 @@ def drawn_factors(
         generator: Where the numbers come from, on the CPU, so that every device sees the same.
         device: Where they are wanted.
         w0: The layer's.
+        cutoff: Of its singular values; see `lora_lens.chance.flips.directions`.
 
     Example:
         >>> import lora_lens as ll
@@ -92,11 +94,11 @@ def drawn_factors(
         >>> torch.allclose(turned @ turned.mT, b.mT @ b)  # the same lengths and angles, elsewhere
         True
     """
-    return _DRAWN[null](plan, layer, generator, device, w0)
+    return _DRAWN[null](plan, layer, generator, device, w0, cutoff)
 
 
 def _propagated(
-    plan: Plan, layer: int, generator: torch.Generator, device: torch.device, _: Tensor
+    plan: Plan, layer: int, generator: torch.Generator, device: torch.device, *_: object
 ) -> DrawnFactors:
     own, rank = plan.factors.ranks[layer], max(plan.factors.ranks)
 
@@ -117,7 +119,7 @@ def _propagated(
 
 
 def _initialisation(
-    plan: Plan, layer: int, generator: torch.Generator, device: torch.device, _: Tensor
+    plan: Plan, layer: int, generator: torch.Generator, device: torch.device, *_: object
 ) -> DrawnFactors:
     own, rank = plan.factors.ranks[layer], max(plan.factors.ranks)
     a = initial_factors(plan.draws, rank, plan.factors.in_features, generator)
@@ -126,17 +128,22 @@ def _initialisation(
 
 
 def _mismatched(
-    plan: Plan, _: int, __: torch.Generator, device: torch.device, ___: Tensor
+    plan: Plan, _: int, __: torch.Generator, device: torch.device, *___: object
 ) -> DrawnFactors:
     a, b = (t.to(device) for t in (plan.factors.a, plan.factors.b.mT))
     return DrawnFactors(a, b, a)
 
 
 def _flipped(
-    plan: Plan, layer: int, generator: torch.Generator, device: torch.device, w0: Tensor
+    plan: Plan,
+    layer: int,
+    generator: torch.Generator,
+    device: torch.device,
+    w0: Tensor,
+    cutoff: float | None,
 ) -> DrawnFactors:
     """The layer's own factors, turned by signs on the directions of W0 that they are solved for."""
-    of, a, b = directions(w0), None, None
+    of, a, b = directions(w0, cutoff), None, None
     own_a, own_b = (t[layer].to(device).double() for t in (plan.factors.a, plan.factors.b))
     of_a, of_b = _streams(generator)
     if "A" in plan.matrices:
@@ -163,7 +170,7 @@ def _turned(
     return rows
 
 
-_DRAWN = {
+_DRAWN: Mapping[str, Callable[..., DrawnFactors]] = {
     "propagated": _propagated,
     "mismatched": _mismatched,
     "initialisation": _initialisation,

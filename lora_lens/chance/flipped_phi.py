@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ..labelled import Array
 from .baseline import Baseline
-from .flips import Directions, OwnDirections, directions, own_directions
+from .flips import Directions, OwnDirections, own_directions
 from .gaussian import uniform_bases
 from .streams import stream
 
@@ -34,30 +34,27 @@ class Pair(NamedTuple):
 
 
 def flipped_nulls(
-    layers: Iterable[tuple[Float[Tensor, "out in"], Mapping[str, Pair]]], draws: int, seed: int
+    layers: Iterable[tuple[Directions, Mapping[str, Pair]]], draws: int, seed: int
 ) -> dict[str, Baseline]:
     """φ of every pair under flips, its mean in closed form, layers independently; pairs of one layer by the same signs.
 
-    One singular value decomposition of W a layer, in float64.
-
     Args:
-        layers: W and the pairs of each layer, which all have the same ones.
+        layers: W's directions and the pairs of each layer, which all have the same ones.
         draws: How many, two at least.
         seed: Of those draws.
 
     Example:
         The same line halfway between W's two directions: a flip turns it onto itself, or onto what is orthogonal.
 
-        >>> line = torch.ones(2, 1) / 2**0.5
-        >>> pairs = {"B": Pair(line, line, outputs=True)}
-        >>> null = flipped_nulls([(torch.diag(torch.tensor([2.0, 1.0])), pairs)], draws=100, seed=0)["B"]
+        >>> from lora_lens.chance.flips import directions
+        >>> line, of = torch.ones(2, 1) / 2**0.5, directions(torch.diag(torch.tensor([2.0, 1.0])))
+        >>> null = flipped_nulls([(of, {"B": Pair(line, line, outputs=True)})], draws=100, seed=0)["B"]
         >>> null.mean.round(6), np.unique(null.drawn.round(6))
         (array([0.5]), array([0., 1.]))
     """
     means: dict[str, list[float]] = {}
     drawn: dict[str, list[Array]] = {}
-    for number, (w, pairs) in enumerate(layers):
-        of = directions(w)
+    for number, (of, pairs) in enumerate(layers):
         for name, pair in pairs.items():
             side = of if pair.outputs else of.transposed
             mean, values = flipped_phi(side, pair, draws, stream(seed, number))
@@ -90,6 +87,7 @@ def flipped_phi(
     Example:
         W has the first axis alone, and a flip turns the other two: φ of a line with itself is (±0.36 + 0.64·cos)².
 
+        >>> from lora_lens.chance.flips import directions
         >>> line = torch.tensor([[0.6], [0.8], [0.0]])
         >>> pair, stream = Pair(line, line, outputs=True), torch.Generator().manual_seed(0)
         >>> mean, drawn = flipped_phi(directions(torch.eye(3)[:, :1]), pair, 4000, stream)
@@ -100,7 +98,7 @@ def flipped_phi(
     least = min(pair.one.shape[-1], pair.other.shape[-1])
     beyond = of.u.shape[0] - of.u.shape[1]
     outside = _outside(own, fixed, beyond, draws, generator) if beyond else None
-    step = max(1, _ENTRIES // own.inside.numel())
+    step = max(1, _ENTRIES // max(1, own.inside.numel()))
     values = []
     for begun in range(0, draws, step):
         product = fixed.inside.mT @ own.turned(min(step, draws - begun), generator)

@@ -6,7 +6,8 @@ is exact for rows of ``UᵀB_l`` that are sign-symmetric and independent, as tho
 those of ``W_lθ_l`` with a Gaussian θ_l of each layer's own. To be beyond it says "not explained by
 where B_l lies on W_l's singular directions".
 
-Where singular values are equal, U is arbitrary, and the signs turn into rotations within their span.
+Where singular values are equal, U is arbitrary, and the signs turn into rotations within their span. Those that
+are only rounding of what W is stored in are none: what they belong to lies outside of all directions.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from ..core.numbers.precision import singular_cutoff
 from ..core.spectra.intruders import random_directions
 from .gaussian_moments import Moments
 
@@ -26,11 +28,11 @@ _ENTRIES = 1 << 20  # numbers at once in the products of single-layer flips
 
 
 class Directions(NamedTuple):
-    """W's singular directions.
+    """W's singular directions, as many as its rank m.
 
     Attributes:
-        u, v: Left and right singular vectors, thin.
-        s: Singular values.
+        u, v: Left and right singular vectors.
+        s: Singular values, none of which is only rounding.
         clusters: Positions of singular values that are equal, two or more in each.
     """
 
@@ -74,18 +76,29 @@ class OwnDirections:
         return (turned.mT * (of.s / torch.where(norm > 0, norm, 1))) @ of.v.mT
 
 
-def directions(w: Float[Tensor, "out in"]) -> Directions:
+def directions(w: Float[Tensor, "out in"], cutoff: float | None = None) -> Directions:
     """By a singular value decomposition in float64.
+
+    Args:
+        w: In any dtype.
+        cutoff: Share of σ_max up to which a singular value counts as zero, from `singular_cutoff`; by default that of
+            a W stored in the dtype that it is given in.
 
     Example:
         >>> directions(torch.diag(torch.tensor([3.0, 2.0, 2.0]))).clusters
         (slice(1, 3, None),)
+        >>> directions(torch.diag(torch.tensor([1.0, 1e-8, 0.0]))).s  # in float32
+        tensor([1.], dtype=torch.float64)
         >>> w = torch.tensor([[0.0, 3.0], [1.0, 2.0], [4.0, 0.0]], dtype=torch.float64)
         >>> of = directions(w)
         >>> torch.allclose(of.u @ of.s.diag() @ of.v.mT, w)
         True
     """
     u, s, vh = torch.linalg.svd(w.double(), full_matrices=False)
+    if cutoff is None:
+        cutoff = singular_cutoff(w.dtype, w.dtype, (w.shape[0], w.shape[1]))
+    rank = int((s > cutoff * s[:1]).sum())
+    u, s, vh = u[:, :rank], s[:rank], vh[:rank]
     close = (s[:-1] - s[1:]) <= _CLOSE * max(w.shape) * torch.finfo(s.dtype).eps * s[:1]
     clusters = tuple(_runs(close))
     u, v = u.contiguous(), vh.mT.contiguous()

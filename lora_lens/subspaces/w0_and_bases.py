@@ -13,6 +13,7 @@ from ..bases.weights import BaseWeights
 from ..core.computing.spill import Spill
 from ..core.factors.bases import orthonormal_basis
 from ..core.numbers.limits import check_range
+from ..core.numbers.precision import singular_cutoff
 from ..updates import Convention
 from .device import Where
 
@@ -26,9 +27,16 @@ class W0AndBases(NamedTuple):
     q: Float[Tensor, "layer out r"]
 
 
+class StackedW0(NamedTuple):
+    """W0 of every layer, and the share of σ_max up to which a singular value of each is only rounding of its file's."""
+
+    w0: Float[Tensor, "layer out in"]
+    cutoffs: tuple[float, ...]
+
+
 def stacked_w0(
     factors: ModuleFactors, weights: BaseWeights, where: Where, spill: Spill | None = None
-) -> Float[Tensor, "layer out in"]:
+) -> StackedW0:
     """W0 of every layer, in float64 where the device has it; where `spill` puts it.
 
     Raises:
@@ -40,20 +48,21 @@ def stacked_w0(
         >>> adapter = ll.load_adapter(ll.demo_adapter("lora"))
         >>> base = ll.open_base("sentence-transformers/all-MiniLM-L6-v2")
         >>> factors = adapter.modules["value"]
-        >>> w0 = stacked_w0(factors, base, select_device("cpu", "float64"))
-        >>> w0.shape, torch.equal(w0[5], base.w0(factors, 5).double())
-        (torch.Size([6, 384, 384]), True)
+        >>> w0, cutoffs = stacked_w0(factors, base, select_device("cpu", "float64"))
+        >>> w0.shape, torch.equal(w0[5], base.w0(factors, 5).double()), cutoffs[5] == 2**-23
+        (torch.Size([6, 384, 384]), True, True)
     """
     spill, shape = spill or Spill(), (factors.out_features, factors.in_features)
     like = torch.empty(0, dtype=where.dtype, device=where.device)
-    stacked = spill.empty((len(factors.layers), *shape), like, where.dtype)
+    stacked, cutoffs = spill.empty((len(factors.layers), *shape), like, where.dtype), []
     for k, path in enumerate(factors.names):
         w0 = weights.w0(factors, k)
         check_range(w0, where.dtype, f"W0 of {path}")
         stacked[k].copy_(w0)
+        cutoffs.append(singular_cutoff(w0.dtype, where.dtype, shape))
         weights.release(path)
         spill.release()
-    return stacked
+    return StackedW0(stacked, tuple(cutoffs))
 
 
 def w0_and_bases(

@@ -11,6 +11,7 @@ from lora_lens.chance.gaussian_moments import gaussian_baseline
 from lora_lens.core.similarity.phi_of_bases import phi_of_bases
 
 SHAPES = {"square": (24, 24), "up": (30, 12), "down": (12, 30), "nearly": (13, 12)}
+LOW = {"square": (24, 24, 10), "up": (30, 12, 7), "down": (12, 30, 7), "zero": (12, 12, 0)}
 
 
 def normal(*shape: int, seed: int) -> torch.Tensor:
@@ -25,7 +26,7 @@ def basis(rows: torch.Tensor) -> torch.Tensor:
 def slow(w: torch.Tensor, pair: Pair, draws: int, seed: int) -> np.ndarray:
     """With all singular vectors, and a dense uniform rotation of those that W maps to nothing."""
     u, s, _ = torch.linalg.svd(w if pair.outputs else w.mT)
-    rng, m = np.random.default_rng(seed), len(s)
+    rng, m = np.random.default_rng(seed), int((s > 1e-6 * s[0]).sum())
     values = []
     for _ in range(draws):
         turn = np.zeros((len(u), len(u)))
@@ -55,6 +56,38 @@ def test_moments_and_law_are_those_of_dense_rotations(shape: str, outputs: bool)
     assert stats.ks_2samp(drawn.numpy(), dense).pvalue > 0.001
 
 
+@pytest.mark.parametrize("outputs", [True, False])
+@pytest.mark.parametrize("shape", LOW)
+def test_of_a_w_without_full_rank_rounding_decides_nothing(shape: str, outputs: bool) -> None:
+    """Stored in float32, and with every entry one step of it off: what W lacks is one space, that of dense rotations."""
+    out, wide, rank = LOW[shape]
+    exact = normal(out, rank, seed=1) @ normal(rank, wide, seed=2)
+    stored = exact.float()
+    step = torch.where(normal(out, wide, seed=3) > 0, torch.inf, -torch.inf).float()
+    d = out if outputs else wide
+    one, other = basis(normal(d, 3, seed=4)), basis(normal(d, 4, seed=5))
+    pair = Pair(one, basis(other + 0.5 * one @ normal(3, 4, seed=6)), outputs)
+    found = []
+    for w in (exact, stored, torch.nextafter(stored, step)):
+        if rank:
+            of = directions(w)
+            assert of.s.shape == (rank,)
+            assert not of.clusters
+            assert len(directions(w.double(), cutoff=2**-23).s) == rank
+        else:
+            of = directions(exact)
+        side = of if outputs else of.transposed
+        found.append(flipped_phi(side, pair, 4000, torch.Generator().manual_seed(0)))
+    (mean, drawn), *others = found
+    for its_mean, its_draws in others:
+        assert its_mean == pytest.approx(mean, abs=1e-5)
+        torch.testing.assert_close(its_draws, drawn, atol=1e-5, rtol=0)
+    dense = slow(exact, pair, 1500, seed=7)
+    assert abs(drawn.mean() - mean) < 4 * drawn.std() / 4000**0.5
+    assert abs(dense.mean() - mean) < 4 * dense.std() / 1500**0.5
+    assert stats.ks_2samp(drawn.numpy(), dense).pvalue > 0.001
+
+
 def test_equal_singular_values_leave_unrelated_subspaces() -> None:
     pair = Pair(basis(normal(20, 2, seed=1)), basis(normal(20, 3, seed=2)), True)
     mean, drawn = flipped_phi(directions(torch.eye(20)), pair, 4000, torch.Generator())
@@ -65,7 +98,8 @@ def test_equal_singular_values_leave_unrelated_subspaces() -> None:
 
 def test_the_deviation_is_that_of_draws_and_of_their_mean_over_layers() -> None:
     line = torch.ones(2, 1) / 2**0.5
-    places = [(torch.diag(torch.tensor([2.0, 1.0])), {"B": Pair(line, line, True)})] * 4
+    of = directions(torch.diag(torch.tensor([2.0, 1.0])))
+    places = [(of, {"B": Pair(line, line, True)})] * 4
     null = flipped_nulls(places, 50, seed=0)["B"]
     np.testing.assert_allclose(null.sd, null.drawn.std(0, ddof=1))
     assert null.mean_sd == pytest.approx(np.sqrt(np.mean(null.sd**2) / 4))
@@ -78,7 +112,9 @@ def leading(w: torch.Tensor, seed: int) -> torch.Tensor:
 
 
 def p_value(ones: list[torch.Tensor], others: list[torch.Tensor], ws: list[torch.Tensor]) -> float:
-    places = ((w, {"B": Pair(*pair, True)}) for w, *pair in zip(ws, ones, others, strict=True))
+    places = (
+        (directions(w), {"B": Pair(*pair, True)}) for w, *pair in zip(ws, ones, others, strict=True)
+    )
     null = flipped_nulls(places, 199, seed=0)["B"]
     observed = np.mean([float(phi_of_bases(*pair)) for pair in zip(ones, others, strict=True)])
     return float((1 + (null.samples.mean(1) >= observed).sum()) / 200)

@@ -21,6 +21,7 @@ from ...formats.base_in_use import check_base_used
 from ...formats.loading import Model, adapter_of
 from ...labelled import Array
 from ...plain_torch import in_plain_torch
+from ...show.wording import listed
 from ...subspaces.device import select_device
 from ...subspaces.dimensions import (
     Dimensions,
@@ -123,11 +124,13 @@ def compare(
     ]
     bases = [{matrix: each.bases[matrix] for matrix in sides} for each in cut]
     flipped: dict[str, Baseline] = {}
+    singular: Iterator[str] = iter(())
     if weights is not None and draws:
         try:
-            flipped = nulls.flipped(
+            flipped, ranks = nulls.flipped(
                 first, weights, bases, where, progress or untold, draws=draws, seed=seed
             )
+            singular = _singular(first, ranks)
         except BaseModelError as error:
             if beside_w0 or base or one.base_given:
                 raise
@@ -156,7 +159,7 @@ def compare(
         for note in tie_notes(of.source, _of_sides(each.ties, sides), layers, k)
     )
     along = along_said_each((one, other), weights) if weights else ()
-    notes = (*notes, *unknown, *along, *dict.fromkeys(ties), *_together(series))
+    notes = (*notes, *unknown, *along, *singular, *dict.fromkeys(ties), *_together(series))
     if "A" in sides and (i < max(first.ranks) or j < max(second.ranks)):
         notes = (*notes, gauge_note(f"i = {i} or j = {j} is below an adapter's rank in some layer"))
     if not (one.from_w0 or other.from_w0):
@@ -204,6 +207,21 @@ def _base(
 def _of_sides(ties: Mapping[str, Array], sides: Mapping[str, Side]) -> Mapping[str, Array]:
     """Of the matrices that are compared."""
     return ties if "A" in sides else {name: at for name, at in ties.items() if name == "ΔW"}
+
+
+def _singular(factors: ModuleFactors, ranks: Sequence[int]) -> Iterator[str]:
+    """In which layers W0 is not of full rank, and what flips make of that."""
+    full = min(factors.out_features, factors.in_features)
+    fewer = [
+        f"layer {layer} (rank {rank} of {full})"
+        for layer, rank in zip(factors.layers, ranks, strict=True)
+        if rank < full
+    ]
+    if fewer:
+        yield (
+            f"W0 of {factors.module} is singular in {listed(fewer)}: what lies outside its directions there, flips turn at random, for "
+            f"nothing tells one from another"
+        )
 
 
 def _together(series: Mapping[str, LayerSeries]) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,12 +15,21 @@ from ...chance.baseline import Baseline
 from ...chance.derangements import deranged_moments
 from ...chance.draws import mismatched_layers, shuffles
 from ...chance.flipped_phi import Pair, flipped_nulls
+from ...chance.flips import Directions, directions
 from ...chance.gaussian import gaussian_samples
 from ...chance.gaussian_moments import gaussian_baseline
 from ...chance.streams import null_generator
 from ...core.computing.progress import Progress
+from ...core.numbers.precision import singular_cutoff
 from ...subspaces.device import Where
 from .compared import SIDES
+
+
+class Flipped(NamedTuple):
+    """What φ is under flips, by matrix, and each layer's rank of W0 as they took it."""
+
+    baselines: dict[str, Baseline]
+    ranks: tuple[int, ...]
 
 
 def flipped(
@@ -31,9 +41,11 @@ def flipped(
     *,
     draws: int,
     seed: int,
-) -> dict[str, Baseline]:
-    """By matrix: both as they lie on W0's own singular directions, with random signs there."""
-    return flipped_nulls(_places(factors, weights, bases, where, progress), draws, seed)
+) -> Flipped:
+    """Both as they lie on W0's own singular directions, with random signs there: one decomposition of W0 a layer."""
+    ranks: list[int] = []
+    places = _places(factors, weights, bases, where, progress, ranks)
+    return Flipped(flipped_nulls(places, draws, seed), tuple(ranks))
 
 
 def _places(
@@ -42,15 +54,20 @@ def _places(
     bases: list[dict[str, Tensor]],
     where: Where,
     progress: Progress,
-) -> Iterator[tuple[Tensor, dict[str, Pair]]]:
-    """W0 of each layer, one at a time, with the pairs of subspaces there."""
+    ranks: list[int],
+) -> Iterator[tuple[Directions, dict[str, Pair]]]:
+    """W0's directions in each layer, one at a time, with the pairs of subspaces there; how many they are goes to `ranks`."""
+    shape = factors.out_features, factors.in_features
     for k in range(len(factors.layers)):
         pairs = {
             matrix: Pair(bases[0][matrix][k], bases[1][matrix][k], outputs=side == "left")
             for matrix, side in SIDES.items()
             if matrix in bases[0]
         }
-        yield where.take(weights.w0(factors, k)), pairs
+        w0 = weights.w0(factors, k)
+        of = directions(where.take(w0), singular_cutoff(w0.dtype, where.dtype, shape))
+        ranks.append(len(of.s))
+        yield of, pairs
         progress(k + 1, len(factors.layers))
 
 

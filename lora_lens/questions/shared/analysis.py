@@ -215,7 +215,8 @@ def _asked(
     """What is asked forwards: nothing of one layer alone."""
     if len(factors.layers) < 2:
         return None
-    return asked(factors, stacked_w0(factors, weights, where, spill), spill, progress, convention)
+    w0, cutoffs = stacked_w0(factors, weights, where, spill)
+    return asked(factors, w0, spill, progress, convention, cutoffs=cutoffs)
 
 
 def _forwards(
@@ -263,9 +264,9 @@ def _carried(
     except RankError as error:
         raise RankError(f"{other.source}, at the rank {plan.i} of {one.source}: {error}") from None
     spill = own.spill.beside()
-    w0 = stacked_w0(second, weights, where, spill)
+    w0, cutoffs = stacked_w0(second, weights, where, spill)
     directions, *fits = passes(progress, 2, *(1,) * len(matrices))
-    their = asked(second, w0, spill, directions, own.convention)
+    their = asked(second, w0, spill, directions, own.convention, cutoffs=cutoffs)
     return {
         matrix: carry_over(
             own, their, matrix, plan.i, k,

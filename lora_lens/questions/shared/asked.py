@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
 from jaxtyping import Float
@@ -48,17 +48,23 @@ def asked(
     spill: Spill | None = None,
     progress: Progress = untold,
     convention: Convention = "consistent",
+    *,
+    cutoffs: Sequence[float] | None = None,
 ) -> Asked:
     """With the singular directions, which A and B have in common: one decomposition a layer.
 
     `spill` says where what is large waits; by default in memory. `progress` is called with (layers done, layers).
+    `cutoffs` are of each layer's singular values; by default those of a W0 stored as it is given.
     """
     spill = spill or Spill()
     found = []
     small = w0.device.type == "cpu" and w0[0].numel() <= _ON_A_CORE
     one = _DECOMPOSING * w0[0].numel()
     most = 1 + int(min(spill.most / 4, _AT_A_TIME_BYTES) // one)
-    for layer, of in enumerate(on_cores(directions, w0, len(w0) if small else 1, most)):
+    given: Sequence[float | None] = cutoffs or [None] * len(w0)
+    each = zip(w0, given, strict=True)
+    count = len(w0) if small else 1
+    for layer, of in enumerate(on_cores(lambda one: directions(*one), each, count, most)):
         found.append(of._replace(u=spill.keep(of.u), v=spill.keep(of.v.mT).mT))
         spill.release()
         progress(layer + 1, len(w0))

@@ -67,13 +67,19 @@ def predict(
     by_null = (
         {} if trivial else {name: one.mean(1).cpu().numpy() for name, one in fit.drawn.items()}
     )
+    # Known where every layer's prediction has all its dimensions.
+    full = int(ranks(fit.predicted).min()) == width
+    known = {"uniform": width / given.q.shape[-2]} if full else {}
     by_layer, _ = flipped_alone(
         own, fit.predicted, _testable(share, whole), rank, seed, matrix, of.spill.release, flips
     )
     return _predicted(
         fit, of, matrix, (rank, width), share, by_layer,
         chance=width / given.q.shape[-2],
-        nulls={name: null_test(np.asarray(share.mean()), means) for name, means in by_null.items()},
+        nulls={
+            name: null_test(np.asarray(share.mean()), means, mean=known.get(name))
+            for name, means in by_null.items()
+        },
         draws={name: len(means) for name, means in by_null.items()},
         flips_of_mean=by_null.get("flipped"),
         trivial=trivial,

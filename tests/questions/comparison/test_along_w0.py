@@ -45,12 +45,13 @@ def one_decomposition_a_layer(monkeypatch: pytest.MonkeyPatch) -> None:
     """All pairs have one base."""
 
     @cache
-    def of(w: bytes, rows: int) -> Directions:
-        return directions(torch.frombuffer(bytearray(w), dtype=torch.float64).reshape(rows, -1))
+    def of(w: bytes, rows: int, cutoff: float) -> Directions:
+        w0 = torch.frombuffer(bytearray(w), dtype=torch.float64).reshape(rows, -1)
+        return directions(w0, cutoff)
 
     monkeypatch.setattr(
-        "lora_lens.chance.flipped_phi.directions",
-        lambda w: of(w.double().numpy().tobytes(), len(w)),
+        "lora_lens.questions.comparison.nulls.directions",
+        lambda w, cutoff: of(w.double().numpy().tobytes(), len(w), cutoff),
     )
 
 

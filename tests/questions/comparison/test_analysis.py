@@ -7,6 +7,7 @@ import pytest
 import torch
 from checkpoints import BertLike, write_lora
 from planted import plant
+from safetensors.torch import load_file, save_file
 from slow_routes import slow_phi
 
 from lora_lens import (
@@ -60,6 +61,37 @@ def test_equals_full_svds_layer_by_layer(
     }
     baseline = result["A"].baseline
     assert (baseline.mean, baseline.sd) == gaussian_baseline(24, i, j)
+
+
+def test_a_w0_without_full_rank_is_told_whatever_it_is_stored_in(tmp_path: Path) -> None:
+    """And its null is the formula over its directions and what lies outside them, by NumPy."""
+    rng = np.random.default_rng(0)
+    w0 = [rng.standard_normal((24, k)) @ rng.standard_normal((k, 24)) for k in (10, 24)]
+    both = [[(rng.standard_normal((24, 3)), rng.standard_normal((3, 24))) for _ in w0] for _ in "ab"]  # fmt: skip
+    means = []
+    for stored in ("float64", "float32"):
+        folders = [tmp_path / f"{stored}-{k}" for k in range(2)]
+        kept = [w.astype(stored).astype(float) for w in w0]
+        one, other = (plant(*each) for each in zip(folders, [kept] * 2, both, strict=True))
+        if stored == "float32":
+            path = next((folders[0] / "base").glob("*.safetensors"))
+            save_file({name: t.float() for name, t in load_file(path).items()}, path)
+        result = compare(one, other, "value", draws=99, base=folders[0] / "base")
+        said = [note for note in result.notes if "is singular in" in note]
+        assert len(said) == 1
+        assert said[0].startswith("W0 of value is singular in layer 0 (rank 10 of 24): ")
+        means.append({name: of.baselines["flipped"].mean for name, of in result.items()})
+    for name, at in {"B": 0, "A": 1}.items():
+        expected = []
+        for k, w in enumerate(w0):
+            u, s, vh = np.linalg.svd(w)
+            directions = (u, vh.T)[at]
+            bases = [np.linalg.qr((of[k][0], of[k][1].T)[at])[0] for of in both]
+            p, q = (np.square(directions.T @ each).sum(1) for each in bases)
+            m = int((s > 1e-9 * s[0]).sum())
+            expected.append((p[:m] @ q[:m] + p[m:].sum() * q[m:].sum() / max(1, 24 - m)) / 3)
+        for found in means:
+            np.testing.assert_allclose(found[name], expected, atol=1e-6)
 
 
 def test_default_is_the_smaller_rank(pair: tuple[BertLike, BertLike], tmp_path: Path) -> None:

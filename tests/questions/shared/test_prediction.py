@@ -155,6 +155,18 @@ def test_leading_directions_are_beyond_uniform_and_not_beyond_flips() -> None:
     assert found.nulls["flipped"].p > 0.05
 
 
+def test_the_mean_of_uniform_factors_is_known_and_what_its_draws_scatter_about() -> None:
+    generator = torch.Generator().manual_seed(3)
+    w, b = normal(4, 24, 24, generator=generator), normal(4, 24, 3, generator=generator)
+    found = predicted(w, b, 3, draws=199)
+    test = found.nulls["uniform"]
+    assert test.mean == found.chance == 3 / 24
+    assert test.excess == pytest.approx((found.mean - 3 / 24) / (1 - 3 / 24))
+    assert test.z == pytest.approx((found.mean - 3 / 24) / test.sd)
+    shares = [by_definition(w, normal(4, 24, 3, generator=generator), 3).mean() for _ in range(300)]
+    assert abs(np.mean(shares) - test.mean) < 4 * np.std(shares) / 300**0.5
+
+
 def test_a_tenth_of_a_shared_layer_is_found_on_a_real_base() -> None:
     adapter = ll.load_adapter(ll.demo_adapter("lora"))
     factors, base = adapter.modules["value"], ll.open_base(str(adapter.base_model))
