@@ -19,7 +19,7 @@ from . import ownership
 from .alone import BusyError
 from .arguments import optimiser_steps
 from .damage import DamagedRunError
-from .data import open_data
+from .data import check_varied, open_data
 from .lengths import checked_length
 from .models import open_classifier, put_adapter
 from .ownership import ERROR, SURPLUS
@@ -85,13 +85,15 @@ def search(
     space = space or Space()
     seeds = checked_seeds(seeds) or (settings.seed,)
     task, splits = open_data(settings.task, settings.data, settings.own)
+    splits = splits._replace(train=splits.train[: settings.train_rows])
     checksums = splits.checksums
     # What no trial could begin with is no study's: the corrected command would find it begun otherwise.
+    check_varied(task, splits)
     each = [replace(settings, seed=seed) for seed in seeds]
     classifier = open_classifier(settings.base, len(task.labels) if task.labels else 1)
     pairs = splits.train[0].second is not None
     checked_length(settings.max_length, classifier, settings.base, pairs=pairs, given=True)
-    steps = optimiser_steps(settings, len(splits.train[: settings.train_rows]))
+    steps = optimiser_steps(settings, len(splits.train))
     put_adapter(each[0], classifier, steps=steps)
     study = open_study(settings, checksums, seeds, space, out, storage, name, sampler, prune)
     ownership.take_back(study)

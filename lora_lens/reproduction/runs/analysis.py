@@ -8,7 +8,7 @@ from typing import Any
 
 from ... import questions
 from ...adapter import Adapter
-from ...errors import SettingsError
+from ...errors import AdapterError, SettingsError
 from ...files.checksums import sha256
 from ...files.peft_names import WEIGHTS
 from ...formats import load_adapter
