@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -28,12 +28,18 @@ class Table(NamedTuple):
     @property
     def numeric(self) -> tuple[bool, ...]:
         """Which columns hold numbers and nothing else: they stand at the right."""
-        columns = [[row[k] for row in self.rows] for k in range(len(self.head))]
-        return tuple(
-            any(_NUMBER.fullmatch(one) for one in column)
-            and all(_NUMBER.fullmatch(one) or one in ("", NONE) for one in column)
-            for column in columns
-        )
+        return tuple(0 < numbers == said for numbers, said in self._counts())
+
+    @property
+    def mostly_numeric(self) -> tuple[bool, ...]:
+        """Which columns hold more numbers than words: what reads as a number there is one, and no name."""
+        return tuple(2 * numbers > said for numbers, said in self._counts())
+
+    def _counts(self) -> Iterator[tuple[int, int]]:
+        """Of each column how many cells are numbers, and how many there are but for blank ones."""
+        for k in range(len(self.head)):
+            said = [row[k] for row in self.rows if row[k] not in ("", NONE)]
+            yield sum(1 for one in said if _NUMBER.fullmatch(one)), len(said)
 
     def under(self, what: str) -> Table:
         """The same, its title below what it is of: in a file no other line says that."""

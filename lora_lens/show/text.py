@@ -191,8 +191,8 @@ def _in_latex(text: str) -> str:
     return _LIGATURE.sub("-{}", "".join(_ESCAPED.get(sign, sign) for sign in text))
 
 
-def _booktabs(numeric: Sequence[bool]) -> TableFormat:
-    """How tabulate lays a table out; powers of ten are set as such where a column is of numbers, and nowhere in names."""
+def _booktabs(powers: Sequence[bool]) -> TableFormat:
+    """How tabulate lays a table out; powers of ten are set as such in columns that `powers` says, and nowhere in names."""
 
     def begin(_: Sequence[int], sides: Sequence[str]) -> str:
         columns = "".join(side[0] for side in sides)
@@ -210,8 +210,8 @@ def _booktabs(numeric: Sequence[bool]) -> TableFormat:
         linebelowheader=Line(r"\midrule", "", "", ""),
         linebetweenrows=None,
         linebelow=Line("\\bottomrule\n\\end{tabular}", "", "", ""),
-        headerrow=partial(row, [False] * len(numeric)),
-        datarow=partial(row, numeric),
+        headerrow=partial(row, [False] * len(powers)),
+        datarow=partial(row, powers),
         padding=1,
         with_header_hide=None,
     )
@@ -221,7 +221,7 @@ def _latex_table(table: Table, label: str) -> str:
     body = tabulate(
         [[one_line_of(true_minus(cell)) for cell in row] for row in table.rows],
         headers=list(map(one_line_of, table.head)),
-        tablefmt=_booktabs(table.numeric),
+        tablefmt=_booktabs(table.mostly_numeric),
         disable_numparse=True,
         colalign=_sides(table),
     )

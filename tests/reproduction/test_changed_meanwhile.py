@@ -9,8 +9,8 @@ import pytest
 from checkpoints import BertLike, write_base, write_lora
 
 from lora_lens.errors import AdapterError
-from lora_lens.reproduction.experiment import analysis
 from lora_lens.reproduction.experiment.config import Analysis
+from lora_lens.reproduction.runs import analysis
 
 
 def test_an_adapter_that_is_replaced_while_it_is_analysed_is_refused(

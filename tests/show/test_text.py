@@ -80,6 +80,11 @@ def test_a_power_of_ten_is_one_in_latex() -> None:
     assert "1.235e-05" in as_markdown([table])
 
 
+def test_a_power_of_ten_is_one_beside_words_too() -> None:
+    rows = [["verdict", "not decided"], ["rate, LoRA", "1.2e-03"], ["rate, CondLoRA", "7.7e-04"]]
+    assert r"$1.2\cdot10^{-3}$" in as_latex([Table("t", ["setting", "MRPC"], rows)])
+
+
 NAMES = Table(
     "of --dash and `tick`",
     ["[head]", "‖ΔW‖_F"],
