@@ -37,11 +37,11 @@ from .callbacks import (
 from .data import (
     Splits,
     Task,
-    check_varied,
     majority_score,
     mean_loss,
     open_data,
 )
+from .data.varied import check_varied
 from .disk import Logs
 from .encoding import encode
 from .ending import Ending

@@ -19,7 +19,8 @@ from . import ownership
 from .alone import BusyError
 from .arguments import optimiser_steps
 from .damage import DamagedRunError
-from .data import check_varied, open_data
+from .data import open_data
+from .data.varied import check_varied
 from .lengths import checked_length
 from .models import open_classifier, put_adapter
 from .ownership import ERROR, SURPLUS

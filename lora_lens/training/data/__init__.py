@@ -17,7 +17,6 @@ from .tasks import (
     Task,
     paper_learning_rate,
 )
-from .varied import check_varied
 
 __all__ = [
     "TASKS",
@@ -26,7 +25,6 @@ __all__ = [
     "OwnData",
     "Splits",
     "Task",
-    "check_varied",
     "majority_score",
     "mean_loss",
     "open_data",

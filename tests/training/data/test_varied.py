@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from lora_lens.errors import DataError
-from lora_lens.training.data import TASKS, Example, Splits, check_varied
+from lora_lens.training.data import TASKS, Example, Splits
+from lora_lens.training.data.varied import check_varied
 
 
 def splits(train: list[float], development: list[float]) -> Splits:
