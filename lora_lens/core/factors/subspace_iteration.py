@@ -48,7 +48,11 @@ def shared_directions(gram: Float[Tensor, "d d"], most: int) -> Float[Tensor, "d
 
 
 def leading_pair(
-    matrix: Float[Tensor, "out in"], k: int, rounds: int = 6
+    matrix: Float[Tensor, "out in"],
+    k: int,
+    rounds: int = 6,
+    *,
+    start: Float[Tensor, "in n"] | None = None,
 ) -> tuple[Float[Tensor, "out k"], Float[Tensor, "in k"]]:
     """Nearly the k leading singular vectors of both sides, by subspace iteration from a fixed start.
 
@@ -59,6 +63,7 @@ def leading_pair(
         matrix: In the dtype to compute in.
         k: How many of each side; the smaller side at most.
         rounds: Of the iteration, above 128 × 128.
+        start: Columns that it begins with, 2k + 8 of them or more, as where the matrix is in coordinates that say nothing; drawn by default.
 
     Returns:
         Orthonormal columns of each side, largest singular value first.
@@ -76,7 +81,12 @@ def leading_pair(
         return u[:, :k], vh[:k].mT
     generator = torch.Generator().manual_seed(0)
     width = min(2 * k + 8, out, into)
-    v = torch.randn(into, width, generator=generator, dtype=torch.float64).to(matrix)
+    drawn = (
+        torch.randn(into, width, generator=generator, dtype=torch.float64)
+        if start is None
+        else start[:, :width]
+    )
+    v = drawn.to(matrix)
     for _ in range(rounds):
         u = torch.linalg.qr(matrix @ torch.linalg.qr(v).Q).Q
         v = matrix.mT @ u
