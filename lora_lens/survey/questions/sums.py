@@ -110,21 +110,21 @@ class Sums(ABC):
 
     def mean(self, folds: Sequence[int], side: str, k: int) -> Float[Tensor, "m k"]:
         """The leading singular vectors of the mean ΔW of some folds, orthonormal columns; as many as it has."""
-        key = tuple(folds)
+        key = (*folds, -k)
         if key not in self._leading:
-            self._leading[key] = self._leading_of(folds)
-        return self._leading[key][side == "right"][:, :k]
+            self._leading[key] = self._leading_of(folds, k)
+        return self._leading[key][side == "right"]
 
-    def _leading_of(self, folds: Sequence[int]) -> tuple[Tensor, Tensor]:
+    def _leading_of(self, folds: Sequence[int], k: int) -> tuple[Tensor, Tensor]:
         total = self.total(folds)
         whole = float(self.count[list(folds)].sum()) ** 2  # of a sum of adapters that are one
         start = torch.randn(
             self.into,
-            2 * self.most + 8,
+            2 * k + 8,
             generator=torch.Generator().manual_seed(0),
             dtype=torch.float64,
         )
-        left, right = leading_pair(total, self.most, start=self.within("right", start))
+        left, right = leading_pair(total, k, start=self.within("right", start))
         return (
             those_that_hold(left, (total.mT @ left).square().sum(0), whole),
             those_that_hold(right, (total @ right).square().sum(0), whole),
