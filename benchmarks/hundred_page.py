@@ -147,7 +147,8 @@ def _universal(record: dict[str, Any]) -> Iterator[str]:
     yield "## Is there a universal subspace?\n"
     yield (
         "The share of ΔW, each scaled to norm 1, that k directions hold, mean over the places; on the right of ΔW, its input, and on the left. `shared` are the "
-        "best k of one half of the adapters, asked about the other half; both halves have adapters of every task. `other tasks` are the best k of all other "
+        "best k of one half of the adapters, asked about the other half; both halves have adapters of every task. The record is of one way to halve them, by their "
+        "order, where `survey` has the mean over seven since, by their numbers; it was not made again. `other tasks` are the best k of all other "
         "tasks, asked about one: no adapter of that task has helped to find them (of `stsb` and `genre` one of the same texts has). `random` is what the best k hold of adapters that share nothing, where "
         "they were fitted. A begins anew with every seed and rank, so that no start is there whose directions could be asked of all; the next table says what a common start does.\n"
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 
 import torch
 from jaxtyping import Float
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from ..core.factors.balanced import balanced
 from .questions.conversions import Conversions
+from .questions.folds import fold_of
 from .questions.interference import Interfering
 from .questions.outlying import Outlying
 from .questions.pairs import Pairs
@@ -18,10 +18,11 @@ from .questions.question import Facts, OpenSpool, Question
 from .questions.spanned_sums import SpannedSums, spans_little
 from .questions.spectrum import Spectrum
 from .questions.subspace import Subspace
-from .questions.sums import Sums, folds_of
+from .questions.sums import Sums
 from .questions.whole_sums import WholeSums
 from .reading import read_factors
 from .task import PlaceTask
+from .usual_k import usual_rank
 from .w0 import w0_of
 
 
@@ -55,9 +56,10 @@ def questions_of(task: PlaceTask, open_spool: OpenSpool) -> tuple[list[Question]
 
 
 def _sums(task: PlaceTask) -> Sums:
-    place, folds = task.place, folds_of(len(task.place.pieces))
+    place = task.place
+    folds = [fold_of(piece.digest, task.settings.seed) for piece in place.pieces]
     sizes = place.out_features, place.in_features
-    usual = Counter(piece.rank for piece in place.pieces).most_common(1)[0][0]
+    usual = usual_rank(piece.rank for piece in place.pieces)
     most = max(usual, task.settings.k)
     if spans_little(sum(piece.rank for piece in place.pieces), *sizes):
         return SpannedSums(folds, *sizes, usual, most=most)

@@ -27,8 +27,8 @@ _WORDS = {
         _CLUSTERS,
     ),
     "subspace": (
-        "left out: the share of ΔW that k directions hold of adapters that did not help to find them, each half's asked about the other; every ΔW "
-        "counts as of norm 1. chance: k/d, what any k hold. fitted: of those that did help, which is high of anything and no measure.",
+        "left out: the share of ΔW that k directions hold of adapters that did not help to find them, each half's asked about the other, mean over seven "
+        "ways to halve them; ±: its deviation for how they were dealt. Every ΔW counts as of norm 1. chance: k/d, what any k hold. fitted: of those that did help, which is high of anything and no measure.",
         "right: directions of ΔW's inputs; left: of its outputs.",
         "shared: the best k of all. mean adapter: leading singular vectors of the mean ΔW. shared beside the mean: the best k of what is left when "
         "that mean is taken from each. mean A, or start: of the common first A. random adapters: the best k of as many with the same singular "

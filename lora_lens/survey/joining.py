@@ -17,8 +17,8 @@ from .far import outlying_of
 from .joined import Joined
 from .joined_outlying import outlying_rows
 from .planning import Failed, Plan
+from .questions.folds import FEWEST
 from .questions.spectrum import QUANTITIES
-from .questions.sums import FEWEST, FOLDS
 from .table import read_rows
 from .table_file import TableFile
 from .task import PlaceTask
@@ -169,7 +169,7 @@ _CALLED = {"quantity": "directions", "value": "left_out", "expected": "chance", 
 
 
 def _subspace(task: PlaceTask) -> list[dict[str, Any]]:
-    names = ["side", "quantity", "k", "fitted", "value", "expected", "sd", "z"]
+    names = ["side", "quantity", "k", "fitted", "value", "deal_sd", "expected", "sd", "z"]
     rows = _rows(task, "subspace", names)
     return [{_CALLED.get(name, name): value for name, value in row.items()} for row in rows]
 
@@ -179,8 +179,8 @@ def _without_shared(found: Sequence[Sequence[object]]) -> Iterator[str]:
     if without:
         which = "all places" if without == len(found) else f"{without} of {len(found)} places"
         yield (
-            f"subspace is left out at {which}: it takes two trained adapters in each of {FOLDS} folds, {FEWEST} or more, as the "
-            f"null of the mean adapter does"
+            f"subspace is left out at {which}: it takes {FEWEST} trained adapters or more, of which a quarter is on either side when they "
+            f"are dealt into halves, copies together, as the null of the mean adapter does"
         )
 
 

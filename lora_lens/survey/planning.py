@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ from .reading import Known, Piece, ReadTask, Unread, read_adapter
 from .running import Runner
 from .settings import Settings
 from .task import PlaceTask
+from .usual_k import usual_rank
 from .w0 import digest_of_w0, open_w0, w0_at
 
 PLACES = "places"  # the folder of the places' files
@@ -72,8 +72,7 @@ class Plan:
     @property
     def usual_rank(self) -> int:
         """That of most adapters, place by place."""
-        ranks = Counter(piece.rank for task in self.tasks for piece in task.place.pieces)
-        return ranks.most_common(1)[0][0]
+        return usual_rank(piece.rank for task in self.tasks for piece in task.place.pieces)
 
     @property
     def start_given(self) -> bool:

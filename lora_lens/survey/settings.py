@@ -16,7 +16,7 @@ from .table import COLUMNS
 
 WITHOUT_W0 = tuple(name for name in QUESTIONS if name != "conversions")
 _LAYOUT = (
-    6  # what the numbers of a place's file mean; another makes every file anew, as other columns do
+    7  # what the numbers of a place's file mean; another makes every file anew, as other columns do
 )
 _FEWEST_COLUMNS = 8
 
@@ -31,7 +31,7 @@ class Settings:
         convention: Of conversion matrices.
         k: Most shared directions.
         draws: Of the nulls that are drawn.
-        seed: Of those draws.
+        seed: Of those draws, and of how adapters are dealt.
         dtype: Of the bases that are kept, and of the products of pairs.
         columns: Most singular vectors of a block of adapters.
     """

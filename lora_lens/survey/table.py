@@ -24,7 +24,7 @@ _TYPES: Mapping[str, str] = {
     "mean_adapter_mean": "float", "mean_adapter_sd": "float",
     "propagated_mean": "float", "propagated_sd": "float",
     "quantity": "string", "side": "string", "k": "int32", "value": "double", "fitted": "double",
-    "expected": "double", "sd": "double", "z": "double", "p": "double", "reason": "string",
+    "expected": "double", "sd": "double", "deal_sd": "double", "z": "double", "p": "double", "reason": "string",
 }  # fmt: skip
 COLUMNS = tuple(_TYPES)
 _WORDS = [name for name, kind in _TYPES.items() if kind in ("word", "string")]

@@ -184,6 +184,15 @@ def _in_short(by_place: Table) -> Table:
     return short._replace(title=f"{short.title}; each is in survey.md")
 
 
+def _left_out(rows: Sequence[dict[str, Any]]) -> str:
+    """The mean, and its deviation for how adapters were dealt, which each place does for itself."""
+    mean = mean_of(rows, "left_out")
+    sds = [row["deal_sd"] for row in rows if row["left_out"] is not None]
+    if mean is None or None in sds:
+        return number(mean)
+    return beside(mean, float(np.linalg.norm(sds)) / len(sds))
+
+
 def _subspace_table(rows: Sequence[dict[str, Any]], start: str, k: int | None) -> Table:
     """Of one k, or of every."""
     body = []
@@ -195,10 +204,8 @@ def _subspace_table(rows: Sequence[dict[str, Any]], start: str, k: int | None) -
                 ]
                 if some:
                     called = start if name == "start" else name
-                    values = [
-                        number(mean_of(some, what)) for what in ("left_out", "chance", "fitted")
-                    ]
-                    body.append([side, called, str(own), str(len(some)), *values])
-    title = "Share of all adapters' ΔW that k directions hold, mean over the places"
+                    values = [number(mean_of(some, what)) for what in ("chance", "fitted")]
+                    body.append([side, called, str(own), str(len(some)), _left_out(some), *values])
+    title = "Share of all adapters' ΔW that k directions hold, mean over the places; ± for how they were dealt"
     head = ["side", "directions", "k", "places", "left out", "chance", "fitted"]
     return Table(title if k is None else f"{title}; other k are in survey.md", head, body)

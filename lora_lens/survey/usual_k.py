@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Any
+
+
+def usual_rank(ranks: Iterable[int]) -> int:
+    """That of most; of several that as many have the lowest, whoever comes first.
+
+    Example:
+        >>> usual_rank([4, 2, 2, 4, 8])
+        2
+    """
+    counts = Counter(ranks)
+    return min(counts, key=lambda rank: (-counts[rank], rank))
 
 
 def by_k(rows: Sequence[dict[str, Any]], directions: str) -> dict[int, list[dict[str, Any]]]:

@@ -84,7 +84,7 @@ def survey(
             ``stored`` where W0 is square, else ``consistent``.
         k: Most directions that adapters are asked to share.
         draws: Draws of adapters with the same singular values and unrelated directions.
-        seed: Of those draws.
+        seed: Of those draws, and of how adapters are dealt into halves.
         dtype: Of the bases and products of pairs; φ of ``float32`` is within 1e-6, in half the time.
         processes: Of this machine, a place each at a time; 1 for none but this one.
         executor: Any executor to send the places to instead. Its workers have to see the same files.

@@ -565,8 +565,8 @@ def test_what_is_left_out_is_said(tmp_path: Path) -> None:
         write_adapter(tmp_path / "runs" / f"{k}", seed=k, modules=own)
     found = ll.survey(tmp_path / "runs", tmp_path / "out", questions=["pairs", "subspace"])
     assert {
-        "subspace is left out at all places: it takes two trained adapters in each of 4 folds, 8 or more, as the null of "
-        "the mean adapter does",
+        "subspace is left out at all places: it takes 8 trained adapters or more, of which a quarter is on either side when they "
+        "are dealt into halves, copies together, as the null of the mean adapter does",
         "clusters of A are of 4 of 6 adapters: the others share no place with some of these",
     } <= set(found.notes)
     assert found.to_dict()["notes"] == list(found.notes)

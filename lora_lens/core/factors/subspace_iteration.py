@@ -8,8 +8,8 @@ from torch import Tensor
 
 from ..computing.lapack import leading_eigenvectors_of
 
-_SMALL = 128  # a matrix of which all singular vectors cost nothing
-_DENSE = 512  # one of which all eigenvectors cost little beside the rest
+_SMALL = 128  # a matrix of which all vectors cost nothing
+_DENSE = 512  # one of which all eigenvectors cost little beside the rest, on a card
 _REDUCED = 2048  # one whose leading ones, of its tridiagonal form, cost no more than the rounds
 _ROUNDS = 16
 
@@ -34,9 +34,10 @@ def shared_directions(gram: Float[Tensor, "d d"], most: int) -> Float[Tensor, "d
                 [0., 0., 1.]])
     """
     most = min(most, gram.shape[-1])
-    if len(gram) <= _DENSE:
+    on_cpu = gram.device.type == "cpu"
+    if len(gram) <= (_SMALL if on_cpu else _DENSE):
         return torch.linalg.eigh(gram).eigenvectors[:, -most:].flip(-1)
-    if len(gram) <= _REDUCED and gram.device.type == "cpu":
+    if len(gram) <= _REDUCED and on_cpu:
         return torch.from_numpy(leading_eigenvectors_of(gram.numpy(), most).copy())
     generator = torch.Generator().manual_seed(0)
     width = min(2 * most + 16, len(gram))
@@ -48,7 +49,11 @@ def shared_directions(gram: Float[Tensor, "d d"], most: int) -> Float[Tensor, "d
 
 
 def leading_pair(
-    matrix: Float[Tensor, "out in"], k: int, rounds: int = 6
+    matrix: Float[Tensor, "out in"],
+    k: int,
+    rounds: int = 6,
+    *,
+    start: Float[Tensor, "in n"] | None = None,
 ) -> tuple[Float[Tensor, "out k"], Float[Tensor, "in k"]]:
     """Nearly the k leading singular vectors of both sides, by subspace iteration from a fixed start.
 
@@ -59,6 +64,7 @@ def leading_pair(
         matrix: In the dtype to compute in.
         k: How many of each side; the smaller side at most.
         rounds: Of the iteration, above 128 × 128.
+        start: Columns that it begins with, 2k + 8 of them or more, as where the matrix is in coordinates that say nothing; drawn by default.
 
     Returns:
         Orthonormal columns of each side, largest singular value first.
@@ -76,7 +82,12 @@ def leading_pair(
         return u[:, :k], vh[:k].mT
     generator = torch.Generator().manual_seed(0)
     width = min(2 * k + 8, out, into)
-    v = torch.randn(into, width, generator=generator, dtype=torch.float64).to(matrix)
+    drawn = (
+        torch.randn(into, width, generator=generator, dtype=torch.float64)
+        if start is None
+        else start[:, :width]
+    )
+    v = drawn.to(matrix)
     for _ in range(rounds):
         u = torch.linalg.qr(matrix @ torch.linalg.qr(v).Q).Q
         v = matrix.mT @ u

@@ -2,7 +2,7 @@
 
 Every adapter counts alike: its ΔW is scaled to norm 1, so that the sum over adapters of
 ``ΔWᵀΔW`` (or ``ΔWΔWᵀ``) has their number as its trace. Whatever is asked of k directions comes from such
-sums of two halves of the adapters: directions of the one half are asked about the other.
+sums of two halves of the adapters: directions of the one half are asked about the other, and of several ways to halve them the mean is told.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -21,7 +22,7 @@ _ROUNDING = 1e-12  # of an adapter's energy: float32 has its square root of ever
 
 @dataclass(frozen=True)
 class Scatter:
-    """Sums over one half of the adapters.
+    """Sums over some adapters.
 
     Attributes:
         gram: Σ ΔWᵀΔW of the right side, Σ ΔWΔWᵀ of the left; each ΔW of norm 1.
@@ -40,11 +41,13 @@ class Held(NamedTuple):
 
     Attributes:
         fitted: By directions of all adapters; nothing where these hold none.
-        left_out: By directions of the half that an adapter is not in; of as many as both halves have.
+        left_out: By directions of the half that an adapter is not in, mean over the halvings; of as many as every half has.
+        deal_sd: Deviation of that mean for the choice of halvings; None where it hangs on none.
     """
 
     fitted: Float[Tensor, " k"]
     left_out: Float[Tensor, " m"]
+    deal_sd: Float[Tensor, " m"] | None
 
 
 def shares_of(directions: Float[Tensor, "d k"], gram: Float[Tensor, "d d"]) -> Float[Tensor, " k"]:
@@ -76,31 +79,63 @@ def those_that_hold(
     return directions[:, : int((energies > _ROUNDING * whole).sum())]
 
 
-def held_by_shared(one: Scatter, other: Scatter, most: int) -> Held:
-    """By the best directions of all adapters, and by those of the other half.
+def fitted_by_shared(whole: Scatter, most: int) -> Float[Tensor, " k"]:
+    """By the best directions of the adapters themselves; nothing where there is no energy but rounding.
+
+    Args:
+        whole: All adapters.
+        most: Largest k.
+
+    Example:
+        Of two adapters that share nothing, one direction holds half of what it was fitted to.
+
+        >>> import torch
+        >>> fitted_by_shared(Scatter(torch.eye(2), 2, 2.0), 2)
+        tensor([0.5000, 1.0000])
+    """
+    if float(whole.gram.trace()) <= _ROUNDING * whole.count:
+        return whole.gram.new_empty(0)
+    return shares_of(shared_directions(whole.gram, most), whole.gram)
+
+
+def left_out_by_shared(one: Scatter, other: Scatter, most: int) -> Float[Tensor, " m"]:
+    """By the best directions of the other half; of as many as both halves have.
 
     Args:
         one, other: The halves.
         most: Largest k.
 
     Example:
-        Of two adapters that share nothing, one direction holds half of what it was fitted to, and none of the rest.
+        Of two adapters that share nothing each holds none of the other, and neither has two directions.
 
         >>> import torch
         >>> one, other = (Scatter(torch.diag(torch.tensor(s)), 1, 1.0) for s in ([1.0, 0.0], [0.0, 1.0]))
-        >>> held_by_shared(one, other, 1)
-        Held(fitted=tensor([0.5000]), left_out=tensor([0.]))
-
-        Two of both hold all of it, but neither has two.
-
-        >>> held_by_shared(one, other, 2)
-        Held(fitted=tensor([0.5000, 1.0000]), left_out=tensor([0.]))
+        >>> left_out_by_shared(one, other, 2)
+        tensor([0.])
     """
-    both = one.gram + other.gram
-    fitted = shares_of(shared_directions(both, most), both)
-    if float(both.trace()) <= _ROUNDING * (one.count + other.count):
-        fitted = fitted[:0]
-    return Held(fitted, crossed([_best(half, most) for half in (one, other)], one, other))
+    return crossed([_best(half, most) for half in (one, other)], one, other)
+
+
+def over_halvings(
+    shares: Sequence[Float[Tensor, " _"]],
+) -> tuple[Float[Tensor, " m"], Float[Tensor, " m"]]:
+    """What is left out, mean over several ways to halve the adapters, and that mean's deviation for the choice of these.
+
+    The deviation is that of the halvings over the root of their number: of those in which any two adapters are together as often as
+    chance has it, errors of the choice are nearly independent. NaN of a single one.
+
+    Args:
+        shares: A halving each, of 1, 2, … directions; as many are told of as all have.
+
+    Example:
+        >>> import torch
+        >>> over_halvings([torch.tensor([0.2, 0.5]), torch.tensor([0.4])])
+        (tensor([0.3000]), tensor([0.1000]))
+    """
+    least = min(map(len, shares))
+    each = torch.stack([one[:least] for one in shares])
+    sd = each.std(0) if len(each) > 1 else each[0] * torch.nan
+    return each.mean(0), sd / len(each) ** 0.5
 
 
 def _best(half: Scatter, most: int) -> Float[Tensor, "d k"]:
@@ -132,11 +167,11 @@ def crossed(
     return (of_other * other.count + of_one * one.count) / (one.count + other.count)
 
 
-def centred(half: Scatter, total: Float[Tensor, "_ d"]) -> Scatter:
+def centred(some: Scatter, total: Float[Tensor, "_ d"]) -> Scatter:
     """The same after the adapters' mean ΔW is taken from each: what a mean adapter does not explain.
 
     Args:
-        half: Sums.
+        some: Sums.
         total: Σ ΔW of the same adapters, each of norm 1; of the left side its transpose.
 
     Example:
@@ -148,4 +183,4 @@ def centred(half: Scatter, total: Float[Tensor, "_ d"]) -> Scatter:
         >>> [float(centred(two, total).gram.trace()) for total in (2 * delta, 0 * delta)]
         [0.0, 2.0]
     """
-    return Scatter(half.gram - total.mT @ total / half.count, half.count, half.peaked)
+    return Scatter(some.gram - total.mT @ total / some.count, some.count, some.peaked)

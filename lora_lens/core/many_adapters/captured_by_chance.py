@@ -23,32 +23,32 @@ class Chance(NamedTuple):
     sd: Float[Tensor, " k"]
 
 
-def chance_of_left_out(d: int, one: Scatter, other: Scatter, k: int) -> Chance:
-    """What the first k of any directions hold of ΔW whose directions are uniform and not known to them.
+def chance_of_left_out(d: int, whole: Scatter, k: int, met: float = 2.0) -> Chance:
+    """What the first k directions of the other half hold of unrelated adapters, whose directions are uniform: mean over these.
 
     The mean is k/d. Given the directions, an adapter's share has variance
-    ``2·k(1 − k/d)·(Σw² − 1/d)/((d − 1)(d + 2))``; the shares of one half are independent, and the two halves' means
-    are taken as if they moved together, which bounds the deviation of their mean whatever they do.
+    ``2·k(1 − k/d)·(Σw² − 1/d)/((d − 1)(d + 2))``. Shares of one half are independent; two of different halves are not, for each
+    adapter has helped to find what the other is judged by, at most as much as if what one pair gives both shares were twice the same:
+    of one halving that doubles the mean's variance. Of several, a pair meets in some alone, and its variance is multiplied by twice the part of
+    them in which it does: 8/7 where that is 4 of 7. What three adapters or more give together has each of them alone in a half in no more than
+    one way a halving, and adds to no other (by Hoeffding's parts of the sum, of adapters of one law and halves of one size).
 
     Args:
-        d: Width of the side, of whose coordinates the halves may have some alone.
-        one, other: The halves.
+        d: Width of the side, of whose coordinates the sums may have some alone.
+        whole: All adapters.
         k: Most directions; d at most.
+        met: By what the variance of independent shares is multiplied: 2 of one halving.
 
     Example:
-        Of rank one in R⁴, a squared coordinate of a uniform unit vector: Beta(1/2, 3/2).
+        Of rank one in R⁴, a squared coordinate of a uniform unit vector: Beta(1/2, 3/2). Two such, asked of each other, have one share.
 
-        >>> half = Scatter(torch.eye(4) / 4, 1, 1.0)
-        >>> chance_of_left_out(4, half, half, 1)
+        >>> chance_of_left_out(4, Scatter(torch.eye(4) / 2, 2, 2.0), 1)
         Chance(mean=tensor([0.2500], dtype=torch.float64), sd=tensor([0.2500], dtype=torch.float64))
     """
     steps = torch.arange(1, min(k, d) + 1, dtype=torch.float64)
-    total = one.count + other.count
     spread = 2 * steps * (1 - steps / d) / max(1, (d - 1) * (d + 2))
-    sd = torch.zeros_like(steps)
-    for half in (one, other):
-        sd += (spread * max(half.peaked - half.count / d, 0.0)).sqrt() / total
-    return Chance(steps / d, sd)
+    peaked = max(whole.peaked - whole.count / d, 0.0)
+    return Chance(steps / d, (met * spread * peaked).sqrt() / whole.count)
 
 
 def held_of_unrelated(

@@ -12,10 +12,11 @@ from torch import Tensor
 
 from ...chance.gaussian_moments import gaussian_baseline
 from ...chance.given_subspace import Outside, PairMoments, inside, moments_of, trace
+from .folds import FOLDS
 from .pair_block import PairBlock
 from .question import Facts, Question, Rows
 from .spool import TensorSpool
-from .sums import FOLDS, Sums
+from .sums import Sums
 
 MATRICES = ("A", "B")
 _SIDE = {"A": "right", "B": "left"}

@@ -14,7 +14,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from .sums import FOLDS, Sums
+from .folds import FOLDS
+from .sums import Sums
 
 SIDES = ("left", "right")
 
@@ -35,9 +36,11 @@ class SpannedSums(Sums):
     def __init__(self, folds: Sequence[int], out: int, into: int, rank: int, *, most: int) -> None:
         """Nothing seen yet; as `Sums` takes them."""
         super().__init__(folds, out, into, rank, most)
-        self._shares: list[list[Tensor]] = [[] for _ in range(FOLDS)]
+        none = torch.zeros(0, 1, dtype=torch.float64)  # a fold may have nobody
+        self._shares: list[list[Tensor]] = [[none] for _ in range(FOLDS)]
         self._seen: dict[str, list[list[Tensor]]] = {
-            side: [[] for _ in range(FOLDS)] for side in SIDES
+            side: [[none.expand(0, d)] for _ in range(FOLDS)]
+            for side, d in zip(SIDES, (out, into), strict=True)
         }
 
     def total(self, folds: Sequence[int]) -> Tensor:
@@ -57,9 +60,9 @@ class SpannedSums(Sums):
         for side, rows in zip(SIDES, (left, right), strict=True):
             self._seen[side][fold].append(rows)
 
-    def _gram(self, side: str, half: int) -> Tensor:
+    def _gram(self, side: str, folds: Sequence[int]) -> Tensor:
         own, scales = self._spans[side].own, self._scales
-        rows = torch.cat([scales[f] * own[f] for f in range(half, FOLDS, 2)])
+        rows = torch.cat([scales[f] * own[f] for f in folds])
         return rows.mT @ rows
 
     @cached_property

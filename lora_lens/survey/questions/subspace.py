@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
 import torch
@@ -11,13 +12,16 @@ from ...core.many_adapters.captured import (
     Held,
     centred,
     crossed,
-    held_by_shared,
+    fitted_by_shared,
+    left_out_by_shared,
+    over_halvings,
     shares_of,
 )
 from ...core.many_adapters.captured_by_chance import chance_of_left_out, held_of_unrelated
+from .folds import FOLDS, Halving
 from .question import Facts, Question, Rows
 from .spool import TensorSpool
-from .sums import FOLDS, Sums
+from .sums import Sums
 
 _ALL = 1 - 1e-9
 
@@ -30,6 +34,7 @@ class Subspace(Question):
     what is left when the mean ΔW is taken from each; shares of that energy), and ``random adapters``: the
     best of adapters of the same singular values with directions of no relation. Of more
     than there are, as of more than a half's ranks together, what is left out has no share, and a mean adapter no row.
+    What is left out is the mean over several halvings.
     """
 
     def __init__(self, facts: Facts, sums: Sums, seed: int) -> None:
@@ -46,36 +51,49 @@ class Subspace(Question):
         for side in ("right", "left"):
             d = self.facts.in_features if side == "right" else self.facts.out_features
             most = min(self.facts.settings.k, d)
-            halves = [self._sums.half(side, half) for half in (0, 1)]
-            chance = chance_of_left_out(d, halves[0], halves[1], most)
+            chance = chance_of_left_out(d, self._sums.scatter(side), most, self._sums.met)
             if d not in drawn:
                 drawn[d] = self._random(d, most)
             for name, held in self._held(side, most):
                 yield from _rows(side, name, held, chance.mean, chance.sd, most)
-            held = Held(drawn[d], chance.mean)
+            held = Held(drawn[d], chance.mean, None)
             yield from _rows(side, "random adapters", held, chance.mean, None, most)
 
     def _held(self, side: str, most: int) -> Iterator[tuple[str, Held]]:
-        one, other = (self._sums.half(side, half) for half in (0, 1))
-        folds = [list(range(half, FOLDS, 2)) for half in (0, 1)]
-        every, both = list(range(FOLDS)), one.gram + other.gram
-        yield "shared", held_by_shared(one, other, most)
-        means = [self._sums.mean(which, side, most) for which in (every, *folds)]
-        yield "mean adapter", Held(shares_of(means[0], both), crossed(means[1:], one, other))
-        totals = [self._sums.side_of_total(side, which) for which in folds]
-        yield (
-            "shared beside the mean",
-            held_by_shared(centred(one, totals[0]), centred(other, totals[1]), most),
-        )
-        if side == "right" and self.facts.start is not None:
-            share = shares_of(self._sums.within(side, self.facts.start[:, :most]), both)
-            yield "start", Held(share, share)
-        elif side == "right" and self._sums.has_starts:
-            starts = [
-                self._sums.within(side, self._sums.start(which)[:, :most])
-                for which in (every, *folds)
-            ]
-            yield "start", Held(shares_of(starts[0], both), crossed(starts[1:], one, other))
+        left_out: defaultdict[str, list[Tensor]] = defaultdict(list)
+        for halving in self._sums.halvings:
+            for name, shares in self._left_out(side, halving, most):
+                left_out[name].append(shares)
+        for name, fitted in self._fitted(side, most):
+            if name in left_out:
+                yield name, Held(fitted, *over_halvings(left_out[name]))
+            else:
+                yield name, Held(fitted, fitted, None)
+
+    def _fitted(self, side: str, most: int) -> Iterator[tuple[str, Tensor]]:
+        sums, every = self._sums, range(FOLDS)
+        whole = sums.scatter(side)
+        yield "shared", fitted_by_shared(whole, most)
+        yield "mean adapter", shares_of(sums.mean(every, side, most), whole.gram)
+        beside = centred(whole, sums.side_of_total(side, every))
+        yield "shared beside the mean", fitted_by_shared(beside, most)
+        if side == "right" and (self.facts.start is not None or sums.has_starts):
+            start = sums.start(every) if self.facts.start is None else self.facts.start
+            yield "start", shares_of(sums.within(side, start[:, :most]), whole.gram)
+
+    def _left_out(self, side: str, halving: Halving, most: int) -> Iterator[tuple[str, Tensor]]:
+        """What directions of each half hold of the other; of a start that is known nothing has to be left out."""
+        sums = self._sums
+        one, other = (sums.scatter(side, half) for half in halving)
+        yield "shared", left_out_by_shared(one, other, most)
+        means = [sums.mean(half, side, most) for half in halving]
+        yield "mean adapter", crossed(means, one, other)
+        totals = [sums.side_of_total(side, half) for half in halving]
+        beside = centred(one, totals[0]), centred(other, totals[1])
+        yield "shared beside the mean", left_out_by_shared(*beside, most)
+        if side == "right" and self.facts.start is None and sums.has_starts:
+            starts = [sums.within(side, sums.start(half)[:, :most]) for half in halving]
+            yield "start", crossed(starts, one, other)
 
     def _random(self, d: int, most: int) -> Tensor:
         """What the best directions hold of adapters with the same singular values and no relation."""
@@ -87,9 +105,9 @@ class Subspace(Question):
 def _rows(
     side: str, directions: str, held: Held, chance: Tensor, sd: Tensor | None, most: int
 ) -> Rows:
-    ks = [k for k in _steps(most) if k <= max(map(len, held))]
+    ks = [k for k in _steps(most) if k <= max(len(held.fitted), len(held.left_out))]
     at = torch.tensor(ks, dtype=torch.int64) - 1
-    fitted, left_out = (_until(most, shares)[at] for shares in held)
+    fitted, left_out = (_until(most, shares)[at] for shares in (held.fitted, held.left_out))
     tested = sd is not None and directions in ("shared", "mean adapter")
     found = {
         "matrix": "delta",
@@ -100,6 +118,9 @@ def _rows(
         "value": left_out.numpy(),
         "expected": chance[at].numpy(),
     }
+    if held.deal_sd is not None:
+        rest = held.deal_sd.new_full((most - len(held.deal_sd),), torch.nan)
+        found["deal_sd"] = torch.cat([held.deal_sd, rest])[at].numpy()
     if tested and sd is not None:
         found["sd"] = sd[at].numpy()
         z = (left_out - chance[at]) / sd[at]

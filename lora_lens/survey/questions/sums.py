@@ -1,7 +1,7 @@
 """Sums over all adapters of a place, of which several questions make use: means, and energies by direction.
 
 Every adapter counts alike: ΔW and A are scaled to norm 1. The sums are kept by fold, so that what is asked about an
-adapter can leave its own fold out; the halves of `lora_lens.core.many_adapters.captured` are the even and the odd folds.
+adapter can leave its own fold out; the halves of `lora_lens.core.many_adapters.captured` are four folds each, in several ways.
 
 They are kept as matrices of W0's width (`whole_sums`), whatever the adapters' number, or, where all adapters together span
 a small part of it, in coordinates of what they span (`spanned_sums`). Who asks need not know which: directions that come from elsewhere
@@ -12,24 +12,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import cached_property
+from itertools import combinations
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from ...core.factors.subspace_iteration import leading_pair
 from ...core.many_adapters.captured import Scatter, those_that_hold
+from .folds import FEWEST, FOLDS, Halving, even_halvings, met
 from .question import One
 
-FOLDS = 4
-FEWEST = 8  # adapters of which a mean says anything
-
-
-def folds_of(count: int) -> list[int]:
-    """Each adapter's fold, drawn once and for all: names go by task and seed, and so would every fourth adapter."""
-    order = np.random.default_rng(0).permutation(count)
-    return (order % FOLDS).tolist()
+_EVERY = tuple(range(FOLDS))
 
 
 class Sums(ABC):
@@ -47,11 +42,12 @@ class Sums(ABC):
         self.folds = folds
         self.rank = rank
         self.most = min(most, out, into)
+        self.into = into
         self._leading: dict[tuple[int, ...], tuple[Tensor, Tensor]] = {}
         self.a = torch.zeros(FOLDS, rank, into, dtype=torch.float64)
         self.count = torch.zeros(FOLDS, dtype=torch.int64)
-        self.weights: list[Tensor] = []
-        self._peaked = [0.0, 0.0]
+        self.peaked = torch.zeros(FOLDS, dtype=torch.float64)
+        self._weights: list[Tensor] = []
 
     def see(self, block: Sequence[One]) -> None:
         """Add some adapters."""
@@ -65,39 +61,70 @@ class Sums(ABC):
                 continue
             self.count[fold] += len(trained)
             shares = [delta.s / torch.linalg.vector_norm(delta.s) for delta in trained]
-            self.weights += [share.square() for share in shares]
-            self._peaked[fold % 2] += sum(float(share.pow(4).sum()) for share in shares)
+            self._weights += [share.square() for share in shares]
+            self.peaked[fold] += sum(float(share.pow(4).sum()) for share in shares)
             left, right = (
                 torch.cat([rows[: len(s)] for rows, s in zip(side, shares, strict=True)])
                 for side in ([d.left for d in trained], [d.right for d in trained])
             )
             self._add(fold, torch.cat(shares)[:, None], left, right)
 
-    @property
+    @cached_property
+    def halvings(self) -> tuple[Halving, ...]:
+        """Ways to halve the adapters, all of which have been seen."""
+        return even_halvings(self.count.tolist())
+
+    @cached_property
+    def met(self) -> float:
+        """How much more a mean over these scatters than one of independent shares."""
+        return met(self.count.tolist(), self.halvings)
+
+    @cached_property
     def enough(self) -> bool:
-        """Whether every fold has two adapters, so that a mean of the others is one."""
-        return int(self.count.min()) >= FEWEST // FOLDS
+        """Whether there are adapters for a mean: two at least beside any two folds, and some on either side of a halving."""
+        total, largest = int(self.count.sum()), self.count.sort(descending=True).values[:2]
+        return total >= FEWEST and total - int(largest.sum()) >= 2 and len(self.halvings) > 0
+
+    @property
+    def weights(self) -> list[Tensor]:
+        """Shares of each adapter's energy by singular value, in no order of the adapters'."""
+        return sorted(self._weights, key=Tensor.tolist)
+
+    def has_start(self, folds: Sequence[int]) -> bool:
+        """Whether some folds have an A of the usual rank."""
+        return bool(self.a[list(folds)].any())
 
     @property
     def has_starts(self) -> bool:
-        """Whether every fold has an A of the usual rank."""
-        return bool((self.a.abs().amax((1, 2)) > 0).all())
+        """Whether all that are beside any two folds, and either half of any halving, have an A of the usual rank."""
+        beside = [[f for f in _EVERY if f not in two] for two in combinations(_EVERY, 2)]
+        halves = [half for halving in self.halvings for half in halving]
+        return all(map(self.has_start, [*beside, *halves]))
 
-    def half(self, side: str, half: int) -> Scatter:
-        """The energies of the even or the odd folds."""
-        return Scatter(self._gram(side, half), int(self.count[half::2].sum()), self._peaked[half])
+    def scatter(self, side: str, folds: Sequence[int] = _EVERY) -> Scatter:
+        """The energies of some folds."""
+        of = list(folds)
+        return Scatter(
+            self._gram(side, of), int(self.count[of].sum()), float(self.peaked[of].sum())
+        )
 
     def mean(self, folds: Sequence[int], side: str, k: int) -> Float[Tensor, "m k"]:
         """The leading singular vectors of the mean ΔW of some folds, orthonormal columns; as many as it has."""
-        key = tuple(folds)
+        key = (*folds, -k)
         if key not in self._leading:
-            self._leading[key] = self._leading_of(folds)
-        return self._leading[key][side == "right"][:, :k]
+            self._leading[key] = self._leading_of(folds, k)
+        return self._leading[key][side == "right"]
 
-    def _leading_of(self, folds: Sequence[int]) -> tuple[Tensor, Tensor]:
+    def _leading_of(self, folds: Sequence[int], k: int) -> tuple[Tensor, Tensor]:
         total = self.total(folds)
         whole = float(self.count[list(folds)].sum()) ** 2  # of a sum of adapters that are one
-        left, right = leading_pair(total, self.most)
+        start = torch.randn(
+            self.into,
+            2 * k + 8,
+            generator=torch.Generator().manual_seed(0),
+            dtype=torch.float64,
+        )
+        left, right = leading_pair(total, k, start=self.within("right", start))
         return (
             those_that_hold(left, (total.mT @ left).square().sum(0), whole),
             those_that_hold(right, (total @ right).square().sum(0), whole),
@@ -145,4 +172,4 @@ class Sums(ABC):
     ) -> None: ...
 
     @abstractmethod
-    def _gram(self, side: str, half: int) -> Float[Tensor, "m m"]: ...
+    def _gram(self, side: str, folds: Sequence[int]) -> Float[Tensor, "m m"]: ...

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
-from .sums import FOLDS, Sums
+from .folds import FOLDS
+from .sums import Sums
 
 
 class WholeSums(Sums):
-    """ΔW of each fold, and energies of each half where they are asked for."""
+    """ΔW of each fold, and its energies where they are asked for."""
 
     def __init__(
         self, folds: Sequence[int], out: int, into: int, rank: int, *, most: int, energies: bool
@@ -20,16 +22,18 @@ class WholeSums(Sums):
 
         Args:
             folds, out, into, rank, most: As `Sums` takes them.
-            energies: Whether `half` is asked for too.
+            energies: Whether `scatter` is asked for too.
         """
         super().__init__(folds, out, into, rank, most)
         self._delta = torch.zeros(FOLDS, out, into, dtype=torch.float64)
         sizes = {"left": out, "right": into} if energies else {}
-        self._grams = {side: torch.zeros(2, d, d, dtype=torch.float64) for side, d in sizes.items()}
+        self._grams = {
+            side: torch.zeros(FOLDS, d, d, dtype=torch.float64) for side, d in sizes.items()
+        }
 
     def total(self, folds: Sequence[int]) -> Tensor:
         """Σ ΔW of some folds."""
-        return self._delta[list(folds)].sum(0)
+        return _added(self._delta, folds)
 
     def within(self, side: str, directions: Tensor) -> Tensor:
         """All of them."""
@@ -43,12 +47,19 @@ class WholeSums(Sums):
 
     def _add(self, fold: int, shares: Tensor, left: Tensor, right: Tensor) -> None:
         weighted = shares * right
-        self._delta[fold] += left.mT @ weighted
+        self._delta[fold].addmm_(left.mT, weighted)
         if self._grams:
-            half = fold % 2
-            self._grams["right"][half] += weighted.mT @ weighted
+            self._grams["right"][fold].addmm_(weighted.mT, weighted)
             weighted = shares * left
-            self._grams["left"][half] += weighted.mT @ weighted
+            self._grams["left"][fold].addmm_(weighted.mT, weighted)
 
-    def _gram(self, side: str, half: int) -> Tensor:
-        return self._grams[side][half]
+    def _gram(self, side: str, folds: Sequence[int]) -> Tensor:
+        return _added(self._grams[side], folds)
+
+
+def _added(each: Float[Tensor, "fold m n"], folds: Sequence[int]) -> Float[Tensor, "m n"]:
+    """Without a copy of them all."""
+    found = torch.zeros_like(each[0])
+    for fold in folds:
+        found += each[fold]
+    return found

@@ -1,5 +1,7 @@
 """What shared directions hold: known answers by construction, and chance by drawing adapters."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,8 @@ from lora_lens.core.many_adapters.captured import (
     Scatter,
     centred,
     crossed,
-    held_by_shared,
+    fitted_by_shared,
+    left_out_by_shared,
     shares_of,
 )
 from lora_lens.core.many_adapters.captured_by_chance import (
@@ -31,25 +34,31 @@ def scatter(deltas: list[np.ndarray]) -> tuple[Scatter, Tensor]:
     return Scatter(gram, len(unit), peaked), torch.from_numpy(sum(unit))
 
 
+def both(halves: Sequence[Scatter]) -> Scatter:
+    """All adapters."""
+    one, other = halves
+    return Scatter(one.gram + other.gram, one.count + other.count, one.peaked + other.peaked)
+
+
 def test_directions_that_all_adapters_live_in_hold_all_also_of_those_left_out() -> None:
     rng = np.random.default_rng(0)
     shared = orthogonal(D, rng)[:, :4]
     halves = [
         scatter([rng.standard_normal((OUT, 4)) @ shared.T for _ in range(6)])[0] for _ in range(2)
     ]
-    found = held_by_shared(*halves, 8)
-    np.testing.assert_allclose(found.fitted[3:], 1, atol=1e-12)
-    np.testing.assert_allclose(found.left_out[3:], 1, atol=1e-12)
-    assert float(found.left_out[2]) < 1 - 1e-3
+    np.testing.assert_allclose(fitted_by_shared(both(halves), 8)[3:], 1, atol=1e-12)
+    left_out = left_out_by_shared(*halves, 8)
+    np.testing.assert_allclose(left_out[3:], 1, atol=1e-12)
+    assert float(left_out[2]) < 1 - 1e-3
 
 
 def test_adapters_that_are_plus_and_minus_one_have_shared_directions_and_no_mean() -> None:
     rng = np.random.default_rng(1)
     one = rng.standard_normal((OUT, RANK)) @ rng.standard_normal((RANK, D))
     halves, totals = zip(*(scatter([one, -one, one, -one]) for _ in range(2)), strict=True)
-    assert float(held_by_shared(*halves, RANK).left_out[-1]) == pytest.approx(1)
+    assert float(left_out_by_shared(*halves, RANK)[-1]) == pytest.approx(1)
     beside = [centred(half, total) for half, total in zip(halves, totals, strict=True)]
-    assert float(held_by_shared(*beside, RANK).left_out[-1]) == pytest.approx(1)
+    assert float(left_out_by_shared(*beside, RANK)[-1]) == pytest.approx(1)
 
 
 def test_what_the_mean_explains_is_gone_beside_it() -> None:
@@ -64,10 +73,10 @@ def test_what_the_mean_explains_is_gone_beside_it() -> None:
         return [mean + one / np.linalg.norm(one) for one in own]
 
     halves, totals = zip(*(scatter(near(300)) for _ in range(2)), strict=True)
-    held = held_by_shared(*halves, RANK).left_out[-1]
+    held = left_out_by_shared(*halves, RANK)[-1]
     by_mean = crossed([leading_pair(total, RANK)[1] for total in totals], *halves)[-1]
     beside = [centred(half, total) for half, total in zip(halves, totals, strict=True)]
-    left = held_by_shared(*beside, RANK).left_out[-1]
+    left = left_out_by_shared(*beside, RANK)[-1]
     assert float(held) > 0.45
     assert float(by_mean) == pytest.approx(float(held), abs=0.02)
     assert float(left) == pytest.approx(RANK / D, abs=0.02)
@@ -78,14 +87,14 @@ def test_of_more_directions_than_a_half_has_nothing_is_said() -> None:
     rng = np.random.default_rng(3)
     deltas = [rng.standard_normal((OUT, RANK)) @ rng.standard_normal((RANK, D)) for _ in range(5)]
     one, other = scatter(deltas[:2])[0], scatter(deltas[2:])[0]
-    found = held_by_shared(one, other, 16)
-    assert (len(found.fitted), len(found.left_out)) == (16, 6)
-    np.testing.assert_allclose(found.fitted[14:], 1, atol=1e-12)
+    fitted, left_out = fitted_by_shared(both((one, other)), 16), left_out_by_shared(one, other, 16)
+    assert (len(fitted), len(left_out)) == (16, 6)
+    np.testing.assert_allclose(fitted[14:], 1, atol=1e-12)
     six = np.linalg.svd(np.concatenate(deltas[:2]))[2][:6]
     share = [np.linalg.norm(delta @ six.T) ** 2 / np.linalg.norm(delta) ** 2 for delta in deltas]
     best = np.linalg.eigh(other.gram.numpy())[1][:, -6:]
     back = [np.linalg.norm(delta @ best) ** 2 / np.linalg.norm(delta) ** 2 for delta in deltas]
-    assert float(found.left_out[-1]) == pytest.approx(np.mean(back[:2] + share[2:]))
+    assert float(left_out[-1]) == pytest.approx(np.mean(back[:2] + share[2:]))
 
 
 def test_beside_the_mean_of_one_adapter_in_float32s_gauges_there_is_nothing() -> None:
@@ -99,7 +108,8 @@ def test_beside_the_mean_of_one_adapter_in_float32s_gauges_there_is_nothing() ->
     halves, totals = zip(*(scatter(deltas[k::2]) for k in range(2)), strict=True)
     beside = [centred(half, total) for half, total in zip(halves, totals, strict=True)]
     assert all(float(half.gram.trace()) > 0 for half in beside)
-    assert [len(shares) for shares in held_by_shared(*beside, RANK)] == [0, 0]
+    assert len(fitted_by_shared(both(beside), RANK)) == 0
+    assert len(left_out_by_shared(*beside, RANK)) == 0
 
 
 def test_centring_is_the_dense_one() -> None:
@@ -123,9 +133,9 @@ def test_left_out_shares_of_unrelated_adapters_have_the_mean_that_is_said_and_no
             scatter([np.diag(s) @ orthogonal(D, rng)[:, :RANK].T for _ in range(5)])[0]
             for _ in range(2)
         ]
-        chance = chance_of_left_out(D, *halves, 4)
+        chance = chance_of_left_out(D, both(halves), 4)
         np.testing.assert_allclose(chance.mean, np.arange(1, 5) / D)
-        z.append(((held_by_shared(*halves, 4).left_out - chance.mean) / chance.sd).numpy())
+        z.append(((left_out_by_shared(*halves, 4) - chance.mean) / chance.sd).numpy())
     found = np.array(z)
     assert np.all(np.abs(found.mean(0)) < 4 / np.sqrt(400))
     assert np.all(found.std(0) < 1.08)
@@ -140,7 +150,7 @@ def test_the_deviation_of_one_half_is_exact() -> None:
     for _ in range(4000):
         half = scatter([np.diag(s) @ orthogonal(D, rng)[:, :RANK].T])[0]
         drawn.append(float(shares_of(directions, half.gram)[-1]))
-    alone = chance_of_left_out(D, half, Scatter(half.gram * 0, 0, 0.0), 4)
+    alone = chance_of_left_out(D, half, 4, met=1.0)
     assert np.mean(drawn) == pytest.approx(4 / D, abs=4 * np.std(drawn) / np.sqrt(4000))
     assert np.std(drawn) == pytest.approx(float(alone.sd[-1]), rel=0.05)
 
