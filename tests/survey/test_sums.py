@@ -45,11 +45,11 @@ def write_low(folder: Path) -> Path:
 
 
 def write_opposite(folder: Path) -> Path:
-    """Ten of one A, with B and −B in turn: their mean is nothing, or what one of them is."""
+    """Ten of one A, with B and −B in turn, of other lengths, as copies are dealt as one: their mean is nothing, or what one of them is."""
     rng = np.random.default_rng(5)
     a, b = rng.standard_normal((2, WIDE)), rng.standard_normal((WIDE, 2))
     for k in range(10):
-        made = (a, b * (-1) ** k)
+        made = (a, b * (-1) ** k * 2.0**k)
         write_adapter(folder / f"{k}", lambda *_, made=made: made, rank=2, width=WIDE)
     return folder
 

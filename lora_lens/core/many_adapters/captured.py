@@ -134,8 +134,10 @@ def over_halvings(
     """
     least = min(map(len, shares))
     each = torch.stack([one[:least] for one in shares])
-    sd = each.std(0) if len(each) > 1 else each[0] * torch.nan
-    return each.mean(0), sd / len(each) ** 0.5
+    n, mean = len(each), each.mean(0)
+    if n == 1:
+        return mean, mean * torch.nan
+    return mean, ((each - mean).square().sum(0) / (n * (n - 1))).sqrt()
 
 
 def _best(half: Scatter, most: int) -> Float[Tensor, "d k"]:

@@ -15,6 +15,7 @@ from lora_lens.core.many_adapters.captured import (
     crossed,
     fitted_by_shared,
     left_out_by_shared,
+    over_halvings,
     shares_of,
 )
 from lora_lens.core.many_adapters.captured_by_chance import (
@@ -205,3 +206,12 @@ def test_leading_directions_are_those_of_a_whole_decomposition(d: int) -> None:
         )
     shared = shared_directions(torch.from_numpy(u * falling(d, 0.7) @ u.T), 3)
     np.testing.assert_allclose(np.abs(np.sum(shared.numpy() * u[:, :3], axis=0)), 1, atol=1e-8)
+
+
+def test_over_halvings() -> None:
+    shares = [torch.tensor(each, dtype=torch.float64) for each in ([0.1, 0.5], [0.2, 0.4], [0.6])]
+    mean, sd = over_halvings(shares)
+    assert mean.tolist() == pytest.approx([0.3])
+    assert sd.tolist() == pytest.approx([np.std([0.1, 0.2, 0.6], ddof=1) / np.sqrt(3)])
+    assert all(len(each) == 0 for each in over_halvings([shares[0][:0]] * 2))  # and no warning
+    assert over_halvings(shares[:1])[1].isnan().all()
