@@ -7,7 +7,8 @@ those of ``W_lθ_l`` with a Gaussian θ_l of each layer's own. To be beyond it s
 where B_l lies on W_l's singular directions".
 
 Where singular values are equal, U is arbitrary, and the signs turn into rotations within their span. Those that
-are only rounding of what W is stored in are none: what they belong to lies outside of all directions.
+are below float32's resolution (float64's of a W stored in that) are none: what they belong to lies outside of all
+directions. A W of low rank that was rounded to half precision is not seen to be one, for its rounding is above that.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class Directions(NamedTuple):
 
     Attributes:
         u, v: Left and right singular vectors.
-        s: Singular values, none of which is only rounding.
+        s: Singular values, all above the cutoff below which one counts as zero.
         clusters: Positions of singular values that are equal, two or more in each.
     """
 

@@ -21,7 +21,7 @@ from .conventions import convention_lines, convention_of, conventions
 from .module_sizes import ModuleSizes
 
 LARGEST_HASHED = 4 << 30  # bytes: about ten seconds of reading
-_CHANGED = "not hashed: changed after it was opened"
+_CHANGED = "not hashed: written to after it was opened"
 
 
 def files_table(analysed: Analysed) -> Table:
@@ -37,7 +37,7 @@ def files_table(analysed: Analysed) -> Table:
 def changed(files: Table) -> list[str]:
     """A warning of each file of that table that is not any more what the numbers are of."""
     return [
-        f"{file} of {source} was changed or removed after it was opened: the numbers are of what it was, whose checksum is "
+        f"{file} of {source} was written to, replaced or removed after it was opened: the numbers are of what it was, whose checksum is "
         f"not known; make the report again for those of what is there now"
         for source, file, _, digest in files.rows
         if digest == _CHANGED

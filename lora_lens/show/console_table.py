@@ -13,12 +13,6 @@ from .layout import Table
 from .plain_names import plainly
 
 _GAPS = (2, 1)  # cells between columns; the narrower where all columns then fit
-# What names a row at its beginning; a null does wherever it stands, as a row is of one of several.
-_NAMES = (
-    "module", "layer", "matrix", "side", "share", "null", "coordinate", "top k", "adapter", "of", "one", "other",
-    "over layers",
-)  # fmt: skip
-_ANYWHERE = ("null",)
 _LEAST_NAME = 8  # cells of a name that is folded for its row's numbers to have room
 _WORDS = ("null", "why")  # columns of them stand at the left, as a first one does
 
@@ -69,7 +63,7 @@ def blocks(content: Table, width: int, gap: int = _GAPS[0]) -> list[list[int]]:
         [[0, 1, 2], [0, 1, 3]]
     """
     least = [_least(content, k) for k in range(len(content.head))]
-    names = _naming(content)
+    names = content.naming
     found, current = [], list(names)
     for column in (k for k in range(len(content.head)) if k not in names):
         if len(current) > len(names) and _total(least, [*current, column], gap) > width:
@@ -77,15 +71,6 @@ def blocks(content: Table, width: int, gap: int = _GAPS[0]) -> list[list[int]]:
             current = list(names)
         current.append(column)
     return [sorted(columns) for columns in [*found, current]]
-
-
-def _naming(content: Table) -> list[int]:
-    """Positions of the columns that say which row it is."""
-    leading = next((k for k, head in enumerate(content.head) if head not in _NAMES), 0) or 1
-    return [
-        k for k, head in enumerate(content.head)
-        if k < leading or (head in _ANYWHERE and content.head[0] in _NAMES)
-    ]  # fmt: skip
 
 
 def _block(content: Table, columns: Sequence[int], width: int, gap: int) -> RichTable:
@@ -106,7 +91,7 @@ def _widths(content: Table, columns: Sequence[int], width: int, gap: int) -> Ite
     widths = {k: _least(content, k) for k in columns}
     spare = width - _total(widths, columns, gap)
     if spare < 0:
-        named = [k for k in columns if k in _naming(content)]
+        named = [k for k in columns if k in content.naming]
         room = spare + sum(widths[k] for k in named)
         if room < _LEAST_NAME * len(named):
             yield from (0 for _ in columns)

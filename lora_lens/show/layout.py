@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +17,13 @@ _ROUNDING = 1e-6  # of a mean: nulls are drawn in float32
 _ONE = r"[-+−]?\d[\d.,]*(?:e[-+]?\d+)?(?: ?[%°])?"
 _NUMBER = re.compile(rf"(?:(?:< )?{_ONE}|∞)(?:(?: ± | of |/|×)(?:{_ONE}|–))*(?: \({_ONE}\))?")
 
+# What names a row at its beginning; a null does wherever it stands, as a row is of one of several.
+_NAMES = (
+    "module", "layer", "matrix", "side", "share", "null", "coordinate", "top k", "adapter", "of", "one", "other",
+    "over layers",
+)  # fmt: skip
+_ANYWHERE = ("null",)
+
 
 class Table(NamedTuple):
     """A title, column heads, and rows of text."""
@@ -28,18 +35,21 @@ class Table(NamedTuple):
     @property
     def numeric(self) -> tuple[bool, ...]:
         """Which columns hold numbers and nothing else: they stand at the right."""
-        return tuple(0 < numbers == said for numbers, said in self._counts())
+        columns = [[row[k] for row in self.rows] for k in range(len(self.head))]
+        return tuple(
+            any(_NUMBER.fullmatch(one) for one in column)
+            and all(_NUMBER.fullmatch(one) or one in ("", NONE) for one in column)
+            for column in columns
+        )
 
     @property
-    def mostly_numeric(self) -> tuple[bool, ...]:
-        """Which columns hold more numbers than words: what reads as a number there is one, and no name."""
-        return tuple(2 * numbers > said for numbers, said in self._counts())
-
-    def _counts(self) -> Iterator[tuple[int, int]]:
-        """Of each column how many cells are numbers, and how many there are but for blank ones."""
-        for k in range(len(self.head)):
-            said = [row[k] for row in self.rows if row[k] not in ("", NONE)]
-            yield sum(1 for one in said if _NUMBER.fullmatch(one)), len(said)
+    def naming(self) -> list[int]:
+        """Positions of the columns that say which row it is: the first, and what is headed as a name behind it."""
+        leading = next((k for k, head in enumerate(self.head) if head not in _NAMES), 0) or 1
+        return [
+            k for k, head in enumerate(self.head)
+            if k < leading or (head in _ANYWHERE and self.head[0] in _NAMES)
+        ]  # fmt: skip
 
     def under(self, what: str) -> Table:
         """The same, its title below what it is of: in a file no other line says that."""

@@ -163,6 +163,7 @@ _LIGATURE = re.compile(r"-(?=-)")  # two hyphens would be a dash
 _OPTION = re.compile(r"^\s*(?=[\[*])")  # of the `\\` or the rule above it
 # 1.5e-05: in a font of text its minus would be a hyphen.
 _POWER = re.compile(r"(?<![\w.-])(\d(?:\.\d+)?)e([-+]\d\d+)(?= |$)", re.MULTILINE)
+_LISTS = ("members",)  # heads of columns that list names
 _NEEDS = "% \\usepackage{booktabs}\n"
 _NEEDS_GRAPHICS = "% \\usepackage{graphicx}\n"
 # Points: a page's text in LaTeX's own article, a letter of ten points on average, and what is between two columns.
@@ -191,17 +192,20 @@ def _in_latex(text: str) -> str:
     return _LIGATURE.sub("-{}", "".join(_ESCAPED.get(sign, sign) for sign in text))
 
 
-def _booktabs(powers: Sequence[bool]) -> TableFormat:
-    """How tabulate lays a table out; powers of ten are set as such in columns that `powers` says, and nowhere in names."""
+def _booktabs(table: Table) -> TableFormat:
+    """How tabulate lays a table out; powers of ten are set as such, but not in what names a row or is a list of names."""
+    names = {*table.naming, *(k for k, head in enumerate(table.head) if head in _LISTS)}
 
     def begin(_: Sequence[int], sides: Sequence[str]) -> str:
         columns = "".join(side[0] for side in sides)
         return f"\\begin{{tabular}}{{{columns}}}\n\\toprule"
 
-    def row(powers: Sequence[bool], cells: Sequence[str], *_: object) -> str:
+    def row(cells: Sequence[str], *_: object, numbers: bool) -> str:
         written = [
-            _POWER.sub(_power_of_ten, _in_latex(cell)) if power else _in_latex(cell)
-            for cell, power in zip(cells, powers, strict=True)
+            _POWER.sub(_power_of_ten, _in_latex(cell))
+            if numbers and k not in names
+            else _in_latex(cell)
+            for k, cell in enumerate(cells)
         ]
         return _OPTION.sub(r"\g<0>{}", "&".join(written)) + r"\\"
 
@@ -210,8 +214,8 @@ def _booktabs(powers: Sequence[bool]) -> TableFormat:
         linebelowheader=Line(r"\midrule", "", "", ""),
         linebetweenrows=None,
         linebelow=Line("\\bottomrule\n\\end{tabular}", "", "", ""),
-        headerrow=partial(row, [False] * len(powers)),
-        datarow=partial(row, powers),
+        headerrow=partial(row, numbers=False),
+        datarow=partial(row, numbers=True),
         padding=1,
         with_header_hide=None,
     )
@@ -221,7 +225,7 @@ def _latex_table(table: Table, label: str) -> str:
     body = tabulate(
         [[one_line_of(true_minus(cell)) for cell in row] for row in table.rows],
         headers=list(map(one_line_of, table.head)),
-        tablefmt=_booktabs(table.mostly_numeric),
+        tablefmt=_booktabs(table),
         disable_numparse=True,
         colalign=_sides(table),
     )

@@ -106,11 +106,11 @@ def train(
     task, splits = open_data(settings.task, settings.data, settings.own)
     settings = settings.resolved()
     splits = splits._replace(train=splits.train[: settings.train_rows])
-    check_varied(task, splits)
     if resume:
         made = resuming.ended(out, settings, splits.checksums, test=test, keep=keep_checkpoints)
         if made is not None:
             return made
+    check_varied(task, splits)
     with alone(out):
         return _train(
             settings,

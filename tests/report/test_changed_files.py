@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 import lora_lens as ll
 from lora_lens.report import provenance
 
-CHANGED = "not hashed: changed after it was opened"
+CHANGED = "not hashed: written to after it was opened"
 NAMES = ("adapter_config.json", "adapter_model.safetensors", "model.safetensors")
 
 
@@ -67,7 +67,9 @@ def test_what_was_replaced_meanwhile_has_no_checksum(copied: Path, changed: str)
         assert (before[name] in page) == (name != changed)
         assert (digest(file) in page) == (name != changed)
     assert page.count(f"{CHANGED}<") == 1
-    assert f"Warning: {changed} of {files[changed].parent} was changed or removed" in page
+    assert (
+        f"Warning: {changed} of {files[changed].parent} was written to, replaced or removed" in page
+    )
 
 
 @pytest.mark.parametrize("change", [replace, append, Path.unlink])

@@ -72,7 +72,11 @@ def test_a_minus_is_a_minus_and_a_hyphen_stays() -> None:
 
 def test_a_power_of_ten_is_one_in_latex() -> None:
     """Two digits of a power stand there as Python writes them; a name that looks like one stays."""
-    table = Table("1e-05", ["‖ΔW‖_F", "run"], [["1.235e-05", "lr5e-04"], ["1.2e+04 ± 3e+02", "2"]])
+    table = Table(
+        "1e-05",
+        ["run", "‖ΔW‖_F", "of"],
+        [["a", "1.235e-05", "lr5e-04"], ["b", "1.2e+04 ± 3e+02", "2"]],
+    )
     latex = as_latex([table])
     assert r" $1.235\cdot10^{-5}$ & lr5e-04 " in latex
     assert r" $1.2\cdot10^{4}$ $\pm$ $3\cdot10^{2}$ & 2 " in latex
@@ -81,8 +85,17 @@ def test_a_power_of_ten_is_one_in_latex() -> None:
 
 
 def test_a_power_of_ten_is_one_beside_words_too() -> None:
-    rows = [["verdict", "not decided"], ["rate, LoRA", "1.2e-03"], ["rate, CondLoRA", "7.7e-04"]]
+    rows = [["verdict", "not decided"], ["rate", "1.2e-03"], ["words", "more"]]
     assert r"$1.2\cdot10^{-3}$" in as_latex([Table("t", ["setting", "MRPC"], rows)])
+
+
+def test_names_of_a_pair_are_no_numbers() -> None:
+    """Adapters of a sweep over the learning rate are called by it."""
+    pairs = Table("t", ["one", "other", "i", "φ"], [["1e-05", "3e-05", "8", "3.2e-05"]])
+    clusters = Table("t", ["cluster", "members"], [["1", "1e-05, 3e-05"], ["2", "1e-04"]])
+    latex = as_latex([pairs, clusters])
+    assert " 1e-05 & 3e-05 & 8 & $3.2\\cdot10^{-5}$ " in " ".join(latex.split())
+    assert latex.count("cdot") == 1
 
 
 NAMES = Table(

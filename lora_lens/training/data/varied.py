@@ -25,5 +25,6 @@ def check_varied(task: Task, splits: Splits) -> None:
             [only] = values
             name = f"{only:g}" if task.labels is None else task.labels[int(only)]
             raise DataError(
-                f"{task.name}: all {len(rows)} {part} rows have the label {name!r}, expected two values or more"
+                f"{task.name}: all {len(rows)} {part} rows that are taken have the label {name!r}, expected two values or more; "
+                f"take more of them, or other rows"
             )

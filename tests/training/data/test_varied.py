@@ -17,15 +17,20 @@ def splits(train: list[float], development: list[float]) -> Splits:
 @pytest.mark.parametrize(
     ("task", "train", "development", "message"),
     [
-        ("rte", [1, 1, 1], [0, 1], "rte: all 3 training rows have the label 'not_entailment'"),
+        (
+            "rte",
+            [1, 1, 1],
+            [0, 1],
+            "rte: all 3 training rows that are taken have the label 'not_entailment'",
+        ),
         (
             "stsb",
             [2.5, 2.5],
             [1, 2],
-            "stsb: all 2 training rows have the label '2.5', expected two",
+            "stsb: all 2 training rows that are taken have the label '2.5', expected two",
         ),
-        ("stsb", [1, 2], [4, 4], "stsb: all 2 development rows have the label '4'"),
-        ("cola", [0, 1], [1, 1], "cola: all 2 development rows have the label"),
+        ("stsb", [1, 2], [4, 4], "stsb: all 2 development rows that are taken have the label '4'"),
+        ("cola", [0, 1], [1, 1], "cola: all 2 development rows that are taken have the label"),
         ("rte", [0, 1], [1, 1], None),
         ("stsb", [1, 2], [3, 4], None),
     ],
@@ -43,5 +48,7 @@ def test_one_value(
 
 def test_own_classes_have_their_name() -> None:
     task = replace(TASKS["rte"], name="films", labels=("bad", "good"))
-    with pytest.raises(DataError, match="films: all 1 training rows have the label 'good'"):
+    with pytest.raises(
+        DataError, match="films: all 1 training rows that are taken have the label 'good'"
+    ):
         check_varied(task, splits([1], [0]))
