@@ -131,14 +131,13 @@ def answer(
     named = files.base_model
     if named is None:
         raise AdapterError(f"{adapter} names no base model; pass --base")
-    classifier = open_classifier(named, len(known.labels) if known.labels else 1, files.revision)
+    classifier = open_classifier(named, known.outputs, files.revision)
     _check_head(adapter, files.tensors, classifier)
     adapted = _load(files, adapter, classifier.model)
     device = torch.device("cuda" if torch.cuda.is_available() and not use_cpu else "cpu")
     examples = splits.test if part == "test" else splits.development
-    pairs = examples[0].second is not None
     asked, given = max_length or _trained_length(record), bool(max_length)
-    length = checked_length(asked, classifier, named, pairs=pairs, given=given)
+    length = checked_length(asked, classifier, named, pairs=known.pairs, given=given)
     predicted = _predict(adapted.to(device).eval(), examples, classifier.tokenizer, length)
     labels = np.array([example.label for example in examples], dtype=np.float64)
     evaluation = Evaluation(

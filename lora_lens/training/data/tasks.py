@@ -40,6 +40,16 @@ class Task:
     paper_scores: tuple[float, float] | None = None
     epochs: int = 100
 
+    @property
+    def outputs(self) -> int:
+        """How many a model's head has: one a class, or one of a regression."""
+        return len(self.labels) if self.labels else 1
+
+    @property
+    def pairs(self) -> bool:
+        """Whether a row has two texts."""
+        return len(self.text) == 2
+
 
 @dataclass(frozen=True, kw_only=True)
 class GlueTask(Task):
