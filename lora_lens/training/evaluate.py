@@ -29,6 +29,7 @@ from .data import (
     majority_score,
     open_data,
 )
+from .device import run_device
 from .encoding import encode
 from .lengths import checked_length
 from .models import Classifier, open_classifier
@@ -134,7 +135,7 @@ def answer(
     classifier = open_classifier(named, known.outputs, files.revision)
     _check_head(adapter, files.tensors, classifier)
     adapted = _load(files, adapter, classifier.model)
-    device = torch.device("cuda" if torch.cuda.is_available() and not use_cpu else "cpu")
+    device = run_device(use_cpu=use_cpu)
     examples = splits.test if part == "test" else splits.development
     asked, given = max_length or _trained_length(record), bool(max_length)
     length = checked_length(asked, classifier, named, pairs=known.pairs, given=given)
@@ -236,6 +237,6 @@ def _predict(
             batch = collate([rows[row] for row in chosen]).to(device)
             labels = batch.pop("labels")
             given = model(**taken_by(model.get_base_model(), batch)).logits
-            logits = logits_of(given, labels).double().cpu().numpy()
+            logits = logits_of(given, labels).cpu().double().numpy()
             found.update(zip(chosen, logits, strict=True))
     return np.stack([found[row] for row in range(len(rows))])
