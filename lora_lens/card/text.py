@@ -15,14 +15,10 @@ from ..show.layout import Table, number, significant
 from ..show.text import as_markdown
 from ..show.wording import listed
 from ..training.data.tasks import TASKS
+from ..training.methods import METHODS
 
 # By this a card is known as one that may be replaced.
 MARK = "<!-- A model card by lora-lens. Without this line it is yours, and is not written over. -->"
-_TITLES = {
-    "lora": "LoRA", "condlora": "CondLoRA", "adalora": "AdaLoRA",
-    "condadalora": "CondLoRA in AdaLoRA's form",
-}  # fmt: skip
-_PEFTS = ("lora", "adalora")
 
 
 def card_text(
@@ -41,7 +37,7 @@ def card_text(
         figure: Name of the picture beside the card.
     """
     settings = record["settings"]
-    title = _TITLES.get(settings["method"], settings["method"])
+    title = METHODS[settings["method"]].long_title
     parts = [
         _front_matter(metadata(record)),
         MARK,
@@ -70,8 +66,7 @@ def metadata(record: Mapping[str, Any]) -> dict[str, Any]:
     task = {"type": "text-classification", "name": "Text classification"}
     described = {"name": settings["task"], "type": data or "own"}
     return {
-        # PEFT alone reads no CondLoRA.
-        "library_name": "peft" if method in _PEFTS else "lora-lens",
+        "library_name": "lora-lens" if METHODS[method].from_w0 else "peft",
         **({"base_model": base, "base_model_relation": "adapter"} if base else {}),
         **({"datasets": [data]} if data else {}),
         "pipeline_tag": "text-classification",
@@ -163,7 +158,7 @@ def _training(record: Mapping[str, Any]) -> Table:
         "rows": f"{rows['train']} to train on, {rows['development']} to choose by, {rows['test']} to test",
         "versions": ", ".join(f"{name} {said}" for name, said in record["versions"].items()),
     }
-    if settings["method"] not in _PEFTS:
+    if METHODS[settings["method"]].from_w0:
         shown["convention"] = settings["convention"]
     return Table("Settings", ["", ""], [list(row) for row in shown.items()])
 
@@ -202,16 +197,7 @@ def _use(record: Mapping[str, Any]) -> str:
     if "replaced_head" in record:
         # The base's own head has another shape, and transformers would refuse it.
         given += ", ignore_mismatched_sizes=True"
-    if settings["method"] in _PEFTS:
-        code = [
-            "from peft import AutoPeftModelForSequenceClassification",
-            "",
-            "model = AutoPeftModelForSequenceClassification.from_pretrained(",
-            f'    "THIS_ADAPTER", {given}',
-            ")",
-        ]
-        more = ""
-    else:
+    if METHODS[settings["method"]].from_w0:
         # A and B are made of W0: of another commit's they would be others.
         commit = record.get("base_commit")
         at = f'revision="{commit}", ' if commit and _hub_base(settings["base"]) else ""
@@ -225,6 +211,15 @@ def _use(record: Mapping[str, Any]) -> str:
             'model = load_condlora_model(base, "THIS_ADAPTER")',
         ]
         more = "\n\nFor PEFT alone `lora-lens export THIS_ADAPTER --out PLAIN` turns it into plain LoRA."
+    else:
+        code = [
+            "from peft import AutoPeftModelForSequenceClassification",
+            "",
+            "model = AutoPeftModelForSequenceClassification.from_pretrained(",
+            f'    "THIS_ADAPTER", {given}',
+            ")",
+        ]
+        more = ""
     return "\n".join(["```python", *code, "```"]) + more
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import torch
 
+from ..core.computing.waiting import wait
 from ..core.computing.work import Work
 from ..core.numbers.either import in_float64
 
@@ -33,14 +34,9 @@ def measured_speed(device: torch.device) -> Work:
 def _seconds(compute: Callable[[], object], device: torch.device) -> float:
     """Of one, mean of a few after the first, which libraries take to get ready."""
     compute()
-    _wait(device)
+    wait(device)
     began = time.perf_counter()
     for _ in range(_TIMES):
         compute()
-    _wait(device)
+    wait(device)
     return max(time.perf_counter() - began, 1e-9) / _TIMES
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-import torch
 from transformers import TrainingArguments
 
 from ..files.run_names import CHECKPOINTS
+from .device import run_device
 from .settings import RunSettings
 
 # Steps between evaluations in the released code; an epoch where that is shorter.
@@ -30,7 +30,7 @@ def training_arguments(
     """
     steps_an_epoch = math.ceil(rows / settings.batch_size)
     interval = min(steps_an_epoch, _LONGEST_INTERVAL)
-    steps = optimiser_steps(settings, rows)
+    steps, device = optimiser_steps(settings, rows), run_device(use_cpu=use_cpu)
     arguments = TrainingArguments(
         output_dir=str(out / CHECKPOINTS),
         learning_rate=settings.learning_rate,
@@ -56,8 +56,8 @@ def training_arguments(
         gradient_checkpointing_kwargs={"use_reentrant": False},
         report_to="none",
         # Without an accelerator transformers refuses bf16 unless it is told to stay on the CPU.
-        use_cpu=use_cpu or not torch.accelerator.is_available(),
-        dataloader_pin_memory=torch.cuda.is_available() and not use_cpu,
+        use_cpu=device.type == "cpu",
+        dataloader_pin_memory=device.type == "cuda",
         disable_tqdm=True,
         # The losses of these models are means over rows; summed over devices they would be too large
         # by the number of devices, and their gradients be clipped too early.

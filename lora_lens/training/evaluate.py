@@ -29,6 +29,7 @@ from .data import (
     majority_score,
     open_data,
 )
+from .device import run_device
 from .encoding import encode
 from .lengths import checked_length
 from .models import Classifier, open_classifier
@@ -131,14 +132,13 @@ def answer(
     named = files.base_model
     if named is None:
         raise AdapterError(f"{adapter} names no base model; pass --base")
-    classifier = open_classifier(named, len(known.labels) if known.labels else 1, files.revision)
+    classifier = open_classifier(named, known.outputs, files.revision)
     _check_head(adapter, files.tensors, classifier)
     adapted = _load(files, adapter, classifier.model)
-    device = torch.device("cuda" if torch.cuda.is_available() and not use_cpu else "cpu")
+    device = run_device(use_cpu=use_cpu)
     examples = splits.test if part == "test" else splits.development
-    pairs = examples[0].second is not None
     asked, given = max_length or _trained_length(record), bool(max_length)
-    length = checked_length(asked, classifier, named, pairs=pairs, given=given)
+    length = checked_length(asked, classifier, named, pairs=known.pairs, given=given)
     predicted = _predict(adapted.to(device).eval(), examples, classifier.tokenizer, length)
     labels = np.array([example.label for example in examples], dtype=np.float64)
     evaluation = Evaluation(
@@ -237,6 +237,6 @@ def _predict(
             batch = collate([rows[row] for row in chosen]).to(device)
             labels = batch.pop("labels")
             given = model(**taken_by(model.get_base_model(), batch)).logits
-            logits = logits_of(given, labels).double().cpu().numpy()
+            logits = logits_of(given, labels).cpu().double().numpy()
             found.update(zip(chosen, logits, strict=True))
     return np.stack([found[row] for row in range(len(rows))])

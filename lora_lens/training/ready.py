@@ -25,7 +25,6 @@ class Ready(NamedTuple):
     """
 
     classifier: Classifier
-    outputs: int
     length: int
     model: PeftModel
     budget: Budget | None
@@ -36,18 +35,17 @@ def made_ready(
     settings: RunSettings, task: Task, splits: Splits, resume_from: Path | None
 ) -> Ready:
     """The base with a new head and an adapter, as `settings` has them; of a run that goes on, with its budget's state."""
-    outputs = len(task.labels) if task.labels else 1
-    classifier = open_classifier(settings.base, outputs)
-    pairs, fresh = splits.train[0].second is not None, resume_from is None
+    classifier = open_classifier(settings.base, task.outputs)
+    fresh = resume_from is None
     length = checked_length(
-        settings.max_length, classifier, settings.base, pairs=pairs, given=fresh
+        settings.max_length, classifier, settings.base, pairs=task.pairs, given=fresh
     )
     model, budget = _with_adapter(settings, splits, classifier, resume_from)
     wanted = task.labels is None and settings.head == "mean"
     centred = centre_head(model, splits.train) if wanted else None
     if settings.precision == "bfloat16":
         round_frozen(model)
-    return Ready(classifier, outputs, length, model, budget, centred)
+    return Ready(classifier, length, model, budget, centred)
 
 
 def _with_adapter(

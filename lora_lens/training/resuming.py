@@ -24,10 +24,9 @@ from .damage import (
     why_no_weights,
     why_unfinished,
 )
+from .methods import METHODS
 from .record import FORMAT, as_record, read_record, record_of_run
 from .settings import RunSettings
-
-_WITH_BUDGET = ("adalora", "condadalora")
 
 
 def last_checkpoint(
@@ -56,7 +55,7 @@ def last_checkpoint(
         _check_same(out, settings, checksums)
     passed: dict[str, str] = {}
     for folder, cut in unfinished.items():
-        reason = cut or why_damaged(folder, budget=settings.method in _WITH_BUDGET)
+        reason = cut or why_damaged(folder, budget=METHODS[settings.method].allocates)
         if reason is None:
             _warn_of(passed, out, f"goes on from {folder.name}")
             return folder

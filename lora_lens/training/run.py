@@ -148,7 +148,7 @@ def _train(
     trainer = _trainer(settings, task, splits, ready, arguments, meter, callbacks)
     first = trainer.is_world_process_zero()
     if first:
-        _warn(settings, ready, trainer)
+        _warn(settings, task, ready, trainer)
         resuming.begin(out, settings, splits.checksums)
         resuming.drop_later(out, resume_from)
         trainer.add_callback(Logs(out / TENSORBOARD))
@@ -213,8 +213,8 @@ def _trainer(
     return trainer
 
 
-def _warn(settings: RunSettings, ready: Ready, trainer: Trainer) -> None:
-    warn_if_replaced(ready.classifier, settings.base, ready.outputs)
+def _warn(settings: RunSettings, task: Task, ready: Ready, trainer: Trainer) -> None:
+    warn_if_replaced(ready.classifier, settings.base, task.outputs)
     if ready.centred is False:
         warnings.warn(
             f"the head of {settings.base} has no bias to begin at the mean label, and begins at 0",
@@ -274,7 +274,7 @@ def _record(
         made["head_began"] = "zero"
     if ready.length != settings.max_length:
         made["cut_at"] = ready.length
-    return made | {"outputs": ready.outputs, "base_commit": ready.classifier.commit}
+    return made | {"outputs": task.outputs, "base_commit": ready.classifier.commit}
 
 
 def _speed(settings: RunSettings, splits: Splits, meter: SpeedMeter) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 from transformers import TrainerCallback
 
 from ..errors import DivergedError, LensError, SettingsError
-from . import ownership
+from . import ownership, resuming
 from .alone import BusyError
 from .arguments import optimiser_steps
 from .damage import DamagedRunError
@@ -24,11 +24,9 @@ from .data.varied import check_varied
 from .lengths import checked_length
 from .models import open_classifier, put_adapter
 from .ownership import ERROR, SURPLUS
-from .record import record_of_run
-from .resuming import tidy
 from .run import train
 from .settings import RunSettings
-from .space import Sampler, Space, checked_seeds
+from .space import Plan, Sampler, Space, checked_seeds
 from .study import open_study, sampler_of
 
 _DONE = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
@@ -83,20 +81,17 @@ def search(
         OutputError: The storage cannot be opened.
     """
     refuse_several_processes()
-    space = space or Space()
-    seeds = checked_seeds(seeds) or (settings.seed,)
+    plan = Plan(space or Space(), checked_seeds(seeds) or (settings.seed,), sampler, prune)
     task, splits = open_data(settings.task, settings.data, settings.own)
     splits = splits._replace(train=splits.train[: settings.train_rows])
     checksums = splits.checksums
     # What no trial could begin with is no study's: the corrected command would find it begun otherwise.
     check_varied(task, splits)
-    each = [replace(settings, seed=seed) for seed in seeds]
-    classifier = open_classifier(settings.base, len(task.labels) if task.labels else 1)
-    pairs = splits.train[0].second is not None
-    checked_length(settings.max_length, classifier, settings.base, pairs=pairs, given=True)
-    steps = optimiser_steps(settings, len(splits.train))
-    put_adapter(each[0], classifier, steps=steps)
-    study = open_study(settings, checksums, seeds, space, out, storage, name, sampler, prune)
+    each = [replace(settings, seed=seed) for seed in plan.seeds]
+    classifier = open_classifier(settings.base, task.outputs)
+    checked_length(settings.max_length, classifier, settings.base, pairs=task.pairs, given=True)
+    put_adapter(each[0], classifier, steps=optimiser_steps(settings, len(splits.train)))
+    study = open_study(settings, checksums, plan, out, storage=storage, name=name)
     ownership.take_back(study)
 
     def objective(trial: optuna.Trial) -> float:
@@ -108,8 +103,8 @@ def search(
             ):
                 trial.set_user_attr(SURPLUS, True)
                 raise _SurplusError
-            study.sampler = sampler_of(sampler, settings.seed, ownership.place(study, trial))
-            chosen = space.suggest(trial, settings)
+            study.sampler = sampler_of(plan.sampler, settings.seed, ownership.place(study, trial))
+            chosen = plan.space.suggest(trial, settings)
             first = out / ownership.folder_of(study.get_trials(deepcopy=False)[trial.number])
             records = [
                 _trained(
@@ -120,7 +115,7 @@ def search(
                     use_cpu=use_cpu,
                     callbacks=callbacks,
                 )
-                for k, seed in enumerate(seeds)
+                for k, seed in enumerate(plan.seeds)
             ]
         trial.set_user_attr("seconds", sum(record["seconds"] for record in records))
         return fmean(record["development_score"] for record in records)
@@ -147,9 +142,8 @@ def _trained(
 
     `told` is told of every evaluation, and may be pruned by it.
     """
-    record = record_of_run(folder, settings.resolved(), checksums)
+    record = resuming.ended(folder, settings.resolved(), checksums, test=False, keep=False)
     if record is not None:  # killed between its end and the study's being told
-        tidy(folder, keep=False)
         if told is not None:
             _report(told, record)
         return record

@@ -14,9 +14,9 @@ from .data import (
     Task,
     paper_learning_rate,
 )
+from .methods import Method
 
 LONGEST = 512  # tokens a row, where nothing else is asked for
-Method = Literal["lora", "condlora", "adalora", "condadalora"]
 Precision = Literal["float32", "bfloat16"]
 HeadStart = Literal["mean", "zero"]
 

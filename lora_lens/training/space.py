@@ -1,4 +1,4 @@
-"""What a search looks through."""
+"""What a search looks through, and how."""
 
 from __future__ import annotations
 
@@ -63,6 +63,23 @@ class Space:
         if self.dropout:
             chosen["dropout"] = trial.suggest_float("dropout", *self.dropout)
         return replace(settings, **chosen)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a study searches; another plan is another study.
+
+    Attributes:
+        space: What is searched.
+        seeds: With each of which a trial is trained; its score is their mean.
+        sampler: Who proposes trials.
+        prune: Whether a trial that falls below the median of the others is stopped.
+    """
+
+    space: Space
+    seeds: tuple[int, ...]
+    sampler: Sampler
+    prune: bool
 
 
 def checked_seeds(seeds: Sequence[int]) -> tuple[int, ...]:

@@ -11,6 +11,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from ..core.computing.waiting import wait
+
 MemoryKind = Literal["allocated in a step", "saved for backward"]
 
 
@@ -124,10 +126,10 @@ def _step(model: nn.Module, batch: Mapping[str, Tensor], optimizer: torch.optim.
 def _timed_step(
     model: nn.Module, batch: Mapping[str, Tensor], optimizer: torch.optim.Optimizer
 ) -> float:
-    _wait(_device(batch))
+    wait(_device(batch))
     start = time.perf_counter()
     _step(model, batch, optimizer)
-    _wait(_device(batch))
+    wait(_device(batch))
     return time.perf_counter() - start
 
 
@@ -136,7 +138,7 @@ def _memory(
 ) -> tuple[int, MemoryKind]:
     device = _device(batch)
     if device.type == "cuda":
-        torch.cuda.synchronize(device)
+        wait(device)
         before = torch.cuda.memory_allocated(device)
         torch.cuda.reset_peak_memory_stats(device)
         _step(model, batch, optimizer)
@@ -165,10 +167,3 @@ def _dtype(model: nn.Module, device: torch.device) -> str:
     if torch.is_autocast_enabled(device.type):
         return f"autocast {torch.get_autocast_dtype(device.type)}".replace("torch.", "")
     return str(next(model.parameters()).dtype).removeprefix("torch.")
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    elif device.type == "mps":
-        torch.mps.synchronize()

@@ -6,7 +6,7 @@ import random
 import re
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from ..printable import first_line
 from .as_asked import deciding, first_difference
 from .ownership import put_back
 from .settings import RunSettings
-from .space import Sampler, Space
+from .space import Plan, Sampler
 
 _SETTINGS = "settings"
 _RUN = "run"
@@ -60,13 +60,11 @@ def sampler_of(kind: Sampler, seed: int, number: int) -> optuna.samplers.BaseSam
 def open_study(
     settings: RunSettings,
     checksums: Mapping[str, str],
-    seeds: Sequence[int],
-    space: Space,
+    plan: Plan,
     out: Path,
-    storage: str | None,
-    name: str | None,
-    sampler: Sampler,
-    prune: bool,
+    *,
+    storage: str | None = None,
+    name: str | None = None,
 ) -> optuna.Study:
     """The study of that name in that storage, made if it is not there; see `search`."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -80,18 +78,18 @@ def open_study(
         storage = f"sqlite:///{out / 'study.db'}"
     pruner = (
         optuna.pruners.MedianPruner(n_startup_trials=2, n_warmup_steps=1)
-        if prune
+        if plan.prune
         else optuna.pruners.NopPruner()
     )
     study = _created(
         storage,
         study_name=name or f"{settings.task}-{settings.method}",
-        sampler=sampler_of(sampler, settings.seed, 0),
+        sampler=sampler_of(plan.sampler, settings.seed, 0),
         pruner=pruner,
     )
-    searched = asdict(space) | {"sampler": sampler, _PRUNE: prune}
-    if tuple(seeds) != (settings.seed,):  # the run's settings say that one
-        searched["seeds"] = tuple(seeds)
+    searched = asdict(plan.space) | {"sampler": plan.sampler, _PRUNE: plan.prune}
+    if plan.seeds != (settings.seed,):  # the run's settings say that one
+        searched["seeds"] = plan.seeds
     _check_same(
         study, {_RUN: asdict(settings), _SPACE: searched, _DATA: dict(checksums)}, elsewhere
     )

@@ -23,8 +23,9 @@ from lora_lens.core.conversions import conversion
 from lora_lens.terminal import options
 from lora_lens.training.data import OwnData
 from lora_lens.training.evaluate import Part
+from lora_lens.training.methods import Method
 from lora_lens.training.search import search
-from lora_lens.training.settings import HeadStart, Method, Precision, RunSettings
+from lora_lens.training.settings import HeadStart, Precision, RunSettings
 from lora_lens.training.space import Sampler, Space
 from lora_lens.updates import Convention
 

@@ -34,7 +34,7 @@ from lora_lens.training.damage import DamagedRunError, why_unfinished
 from lora_lens.training.data import open_data
 from lora_lens.training.search import search
 from lora_lens.training.settings import RunSettings
-from lora_lens.training.space import Sampler, Space
+from lora_lens.training.space import Plan, Sampler, Space
 from lora_lens.training.study import open_study
 from lora_lens.training.trials import best_trial, trial_rows, write_search
 
@@ -419,9 +419,8 @@ def checksums(settings: RunSettings) -> dict[str, str]:
 
 def lose_a_trial(settings: RunSettings, out: Path, host: str) -> optuna.Study:
     """As a process leaves it that was killed in the middle of trial 0."""
-    study = open_study(
-        settings, checksums(settings), (settings.seed,), Space(), out, None, None, "tpe", True
-    )
+    plan = Plan(Space(), (settings.seed,), "tpe", prune=True)
+    study = open_study(settings, checksums(settings), plan, out)
     trial = optuna.trial.create_trial(
         state=TrialState.RUNNING,
         params={"learning_rate": 1e-3},
@@ -580,9 +579,8 @@ def test_processes_that_start_at_one_moment(data: Path, tmp_path: Path, slow: st
 
 def test_a_bad_trial_is_pruned(settings: RunSettings, tmp_path: Path) -> None:
     good = {1: 0.5, 2: 0.6}
-    study = open_study(
-        settings, checksums(settings), (settings.seed,), Space(), tmp_path, None, None, "tpe", True
-    )
+    plan = Plan(Space(), (settings.seed,), "tpe", prune=True)
+    study = open_study(settings, checksums(settings), plan, tmp_path)
     for _ in range(2):
         study.add_trial(
             optuna.trial.create_trial(

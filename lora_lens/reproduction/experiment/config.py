@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 
 from ...errors import SettingsError
-from ...training.settings import Method, RunSettings
+from ...training.methods import Method
+from ...training.settings import RunSettings
 from ...training.space import Sampler, Space
 
 

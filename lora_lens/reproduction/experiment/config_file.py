@@ -14,7 +14,8 @@ from typing import Any, get_args
 
 from ...errors import SettingsError
 from ...training.data import TASKS
-from ...training.settings import Method, RunSettings
+from ...training.methods import Method
+from ...training.settings import RunSettings
 from ...training.space import checked_seeds
 from .config import Analysis, Config, Equivalence, Longer, Search, search_settings, tuples
 from .typed import check_fields

@@ -1,14 +1,14 @@
-"""The paper's own numbers (RoBERTa-base), to stand beside ours; Table 2's are in ``TASKS``."""
+"""Names as the paper has them, and its own numbers (RoBERTa-base), to stand beside ours; Table 2's are in ``TASKS``."""
 
 from __future__ import annotations
 
-NAMES = {"lora": "LoRA", "condlora": "CondLoRA", "adalora": "AdaLoRA", "condadalora": "CondAdaLoRA"}
+from ...training.data.tasks import TASKS
+from ...training.methods import METHODS
+
+NAMES: dict[str, str] = {method: facts.title for method, facts in METHODS.items()}
 # Which methods are compared, one less the other.
 COMPARED = (("condlora", "lora"), ("condadalora", "adalora"))
-TASK_NAMES = {
-    "mnli": "MNLI", "sst2": "SST-2", "mrpc": "MRPC", "cola": "CoLA", "qnli": "QNLI", "qqp": "QQP",
-    "rte": "RTE", "stsb": "STS-B", "wnli": "WNLI",
-}  # fmt: skip
+TASK_NAMES = {name: task.folder for name, task in TASKS.items()}
 
 # What models call the module that the paper's Table 3 is of.
 VALUE_MODULES = frozenset({"value", "v", "v_proj", "v_lin", "value_proj"})

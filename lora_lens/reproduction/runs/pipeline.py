@@ -15,11 +15,11 @@ from ...staging import staged
 from ...training import trials
 from ...training.data import open_data
 from ...training.evaluate import answer
+from ...training.methods import Method
 from ...training.record import as_record, read_run
 from ...training.resuming import tidy
 from ...training.run import train
 from ...training.search import refuse_several_processes, search
-from ...training.settings import Method
 from ..experiment.config import Config, search_settings
 from . import analysis, pairs
 from .asked import asked_settings, check_asked

@@ -9,6 +9,7 @@ from torch import nn
 
 from ...show.text import as_json
 from ...staging import staged
+from ...training.device import run_device
 from ...training.models import open_classifier, put_adapter
 from ...training.record import device_name, parameter_counts, versions
 from ...training.speed import training_speed
@@ -22,7 +23,7 @@ def measure_speed(config: Config, out: Path, *, use_cpu: bool) -> None:
     """Write ``speed.json``: both methods on one batch of random tokens, step by step in turn."""
     wanted = config.analysis
     task = next(iter(config.tasks))
-    device = torch.device("cuda" if torch.cuda.is_available() and not use_cpu else "cpu")
+    device = run_device(use_cpu=use_cpu)
     models: dict[str, nn.Module] = {}
     counts: dict[str, dict[str, int]] = {}
     for method in config.methods:

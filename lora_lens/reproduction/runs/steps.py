@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from ...files.run_names import SEARCH
-from ...training.settings import Method
+from ...training.methods import Method
 from ..experiment.config import Config
 from ..experiment.paper import COMPARED
 from . import analysis

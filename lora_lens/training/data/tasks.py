@@ -12,10 +12,13 @@ from .metrics import (
     pearson,
 )
 
+# Whose numbers the paper has, in the order in which a task has them.
+PAPER_METHODS = ("lora", "condlora")
+
 
 @dataclass(frozen=True)
 class Task:
-    """One task. Pairs of numbers are the paper's, LoRA's first and CondLoRA's second.
+    """One task. Pairs of numbers are the paper's, of `PAPER_METHODS`.
 
     Attributes:
         name: As typed on the command line, and in ``nyu-mll/glue``.
@@ -37,13 +40,23 @@ class Task:
     paper_scores: tuple[float, float] | None = None
     epochs: int = 100
 
+    @property
+    def outputs(self) -> int:
+        """How many a model's head has: one a class, or one of a regression."""
+        return len(self.labels) if self.labels else 1
+
+    @property
+    def pairs(self) -> bool:
+        """Whether a row has two texts."""
+        return len(self.text) == 2
+
 
 @dataclass(frozen=True, kw_only=True)
 class GlueTask(Task):
     """One of GLUE's tasks: `text`, `label` and `labels` are as in its own TSV files.
 
     Attributes:
-        folder: The folder of GLUE's distribution.
+        folder: The folder of GLUE's distribution, which is how the task is written.
         header: Column names of a file that has no header row.
         test_files: The development sets, which together are the paper's test set.
         hub_text: `text` in ``nyu-mll/glue``, where it differs.
@@ -59,7 +72,6 @@ class GlueTask(Task):
     broken_rows: bool = False
 
 
-_METHODS = ("lora", "condlora")
 _BINARY = ("0", "1")
 _ENTAILMENT = ("entailment", "not_entailment")
 _PAIR = ("sentence1", "sentence2")
@@ -118,6 +130,6 @@ def paper_learning_rate(task: str, method: str) -> float:
     found = TASKS[task].learning_rates if task in TASKS else None
     if found is None:
         raise DataError(f"the paper has no learning rate for task {task!r}; pass one with --lr")
-    if method not in _METHODS:
+    if method not in PAPER_METHODS:
         raise DataError(f"the paper has no learning rate of {method}; pass one with --lr")
-    return found[_METHODS.index(method)]
+    return found[PAPER_METHODS.index(method)]

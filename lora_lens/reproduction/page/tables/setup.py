@@ -9,7 +9,7 @@ from typing import Any
 
 from ....show.layout import Table
 from ....training.data import TASKS
-from ....training.settings import Method
+from ....training.methods import Method
 from ...experiment.config import Config, Search
 from ...experiment.config_file import read_config
 from ...experiment.paper import NAMES, TASK_NAMES

@@ -8,13 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from ....show.layout import NONE, Table, counted, p_value
-from ....training.data import TASKS
+from ....training.data.tasks import PAPER_METHODS, TASKS
 from ...experiment.paper import COMPARED, NAMES, TASK_NAMES
 from ...numbers.judged import Judged, pair_of
 from ...numbers.scores import Paired, TaskScores, all_learnt, averages, paired
 from ..equivalence_words import decidable, in_words, span
-
-_PAPERS = ("lora", "condlora")
 
 
 def score_table(
@@ -38,7 +36,7 @@ def score_table(
         points: The margin of equivalence, in points.
     """
     averaged = all_learnt(tasks)
-    methods = [m for m in NAMES if m in _PAPERS or any(m in task.scores for task in tasks)]
+    methods = [m for m in NAMES if m in PAPER_METHODS or any(m in task.scores for task in tasks)]
     pairs = [pair for pair in COMPARED if set(pair) <= set(methods)]
     rows = [
         *([NAMES[m], *(_score(task, m) for task in tasks), _average(averaged, m)] for m in methods),
@@ -50,7 +48,7 @@ def score_table(
         ),
         *(
             [f"{NAMES[m]}, paper", *_of_paper(tasks, averaged, index)]
-            for index, m in enumerate(_PAPERS)
+            for index, m in enumerate(PAPER_METHODS)
         ),
     ]
     head = [base, *(TASK_NAMES[task.task] for task in tasks), "mean"]
