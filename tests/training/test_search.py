@@ -321,7 +321,7 @@ def test_a_study_does_not_go_on_with_other_data(
     shutil.copytree(data, moved)
     study = search(replace(settings, data=str(moved)), tmp_path / "out", trials=1)
     train = moved / "RTE" / "train.tsv"
-    train.write_text(train.read_text().replace("not_entailment", "entailment"))
+    train.write_text(train.read_text() + "9999\ta\tb\tentailment\n")
     with pytest.raises(
         SettingsError, match=r"begun with the checksum of train\.tsv = '[0-9a-f]{64}', now"
     ):
