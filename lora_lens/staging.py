@@ -33,7 +33,11 @@ _STREAMS = ("/dev/", "/proc/")
 
 @contextmanager
 def staged(
-    out: Path, *, last: str | None = None, check: Callable[[], None] | None = None
+    out: Path,
+    *,
+    last: str | None = None,
+    check: Callable[[], None] | None = None,
+    removed: list[str] | None = None,
 ) -> Iterator[Path]:
     """A folder to write into; its files move to `out` when the block ends well, and vanish otherwise.
 
@@ -43,6 +47,7 @@ def staged(
         out: Made if it is not there; files of the same names are replaced, others left alone.
         last: A file to move after all others, as the sign that the rest is there.
         check: Called before the files are moved, when no other process moves any there: what it raises leaves `out` as it is.
+        removed: Is given the names of the files that `remove_too` has had removed, when the block has ended well.
 
     Raises:
         OutputError: `out` cannot be written.
@@ -61,7 +66,9 @@ def staged(
                     _end_what_was_begun(out)
                     if check is not None:
                         check()
-                    _move(folder, out, files)
+                    gone = _move(folder, out, files)
+                    if removed is not None:
+                        removed += gone
         except OutputError:
             raise
         except OSError as error:
@@ -70,24 +77,18 @@ def staged(
             stack.close()  # again: a signal may have come before the first
 
 
-def remove_too(staging: Path, names: Iterable[str]) -> list[str]:
+def remove_too(staging: Path, names: Iterable[str]) -> None:
     """Have files of an earlier result removed from where those of a staging folder are moved, at once with that.
 
     Args:
         staging: From `staged`; what is in it is written anew, and stays.
-        names: Of files that may be there.
-
-    Returns:
-        Those of them that are there, and will not be.
+        names: Of files that may be there when the others are moved; a folder of such a name stays.
     """
-    out, marks = staging.parent.parent, staging.parent / _GONE
-    gone = [
-        name for name in names if not os.path.lexists(staging / name) and (out / name).is_file()
-    ]
+    marks = staging.parent / _GONE
     marks.mkdir(exist_ok=True)
-    for name in gone:
-        (marks / name).touch()  # on the disk, for whoever has to end it
-    return gone
+    for name in names:
+        if not os.path.lexists(staging / name):
+            (marks / name).touch()  # on the disk, for whoever has to end it
 
 
 def _begun(out: Path, stack: ExitStack) -> Path:
@@ -161,8 +162,8 @@ def _into_stream(target: Path) -> Iterator[Path]:
             raise OutputError(f"cannot write {target}: {error.strerror or error}") from error
 
 
-def _move(folder: Path, out: Path, files: Sequence[str]) -> None:
-    """Move new files into `out` and remove those that are marked, or leave all that was there."""
+def _move(folder: Path, out: Path, files: Sequence[str]) -> list[str]:
+    """Move new files into `out` and remove those that are marked, or leave all that was there; what is removed."""
     mode = (folder / _NEW).stat().st_mode & _OF_FILES  # what umask and drive have for new ones
     for name in files:
         here = out / name
@@ -172,7 +173,7 @@ def _move(folder: Path, out: Path, files: Sequence[str]) -> None:
         new = folder / _NEW / name
         if new.is_file() and new.stat().st_mode & _OF_FILES != mode:
             new.chmod(mode)  # safetensors writes for its owner alone
-    gone = _marked(folder)
+    gone = _marked(folder, out)
     _keep_old(folder, out, [*gone, *files])
     (folder / _MOVING).touch()  # from here on, whoever finds this ends it
     moved = []
@@ -187,10 +188,15 @@ def _move(folder: Path, out: Path, files: Sequence[str]) -> None:
         (folder / _MOVING).unlink()
         _put_back(folder, out, moved)
         raise
+    # While no other process writes: what it wrote would be removed by whoever ended this once more.
+    with suppress(OSError):  # all is moved, and the mark goes with its folder
+        (folder / _MOVING).unlink()
+    return gone
 
 
-def _marked(folder: Path) -> list[str]:
-    return sorted(mark.name for mark in (folder / _GONE).glob("*"))
+def _marked(folder: Path, out: Path) -> list[str]:
+    """Names of the files that are to be removed and are there."""
+    return sorted(mark.name for mark in (folder / _GONE).glob("*") if (out / mark.name).is_file())
 
 
 def _keep_old(folder: Path, out: Path, files: Sequence[str]) -> None:
@@ -220,9 +226,8 @@ def _end_what_was_begun(out: Path) -> None:
         if folder.is_symlink() or not folder.is_dir() or not is_left(folder):
             continue
         if (folder / _MOVING).exists() and (folder / _NEW).is_dir():
-            for name in _marked(folder):
-                if not (out / name).is_dir():
-                    (out / name).unlink(missing_ok=True)
+            for name in _marked(folder, out):
+                (out / name).unlink(missing_ok=True)
             for new in sorted((folder / _NEW).iterdir()):
                 if not (out / new.name).is_dir():
                     new.replace(out / new.name)

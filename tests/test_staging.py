@@ -3,6 +3,7 @@
 import errno
 import multiprocessing
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -218,6 +219,68 @@ def test_what_is_removed_goes_with_what_is_moved(
         with pytest.raises(OutputError):
             write_fewer(tmp_path, "new")
     assert read(tmp_path) == dict.fromkeys(NAMES, "old")
+    assert not hidden(tmp_path)
+
+
+def test_what_others_wrote_before_the_move_goes_too_and_is_told(tmp_path: Path) -> None:
+    """Files, and no folders; nothing is told of what is not there."""
+    (tmp_path / "c").mkdir(parents=True)
+    gone: list[str] = []
+    with staged(tmp_path, removed=gone) as folder:
+        (folder / "a").write_text("new")
+        remove_too(folder, [*NAMES, "e"])
+        with staged(tmp_path) as others:
+            for name in ("a", "b", "d"):
+                (others / name).write_text("others")
+        assert not gone
+    assert gone == ["b", "d"]
+    assert {path.name for path in tmp_path.iterdir()} == {"a", "c"}
+    assert read(tmp_path) == {"a": "new"}
+
+
+def _killed_while_its_folder_is_removed(out: Path, meanwhile: str) -> None:
+    """All is moved; another writer comes before the end."""
+    remove = shutil.rmtree
+
+    def kill(*_: Any, **__: Any) -> None:
+        shutil.rmtree = remove
+        write(out, meanwhile)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    shutil.rmtree = kill
+    write_fewer(out, "new")
+
+
+def test_a_whole_move_is_not_ended_again(tmp_path: Path) -> None:
+    """Files that came after it are not those that it was to remove."""
+    write(tmp_path, "old")
+    context = multiprocessing.get_context("fork")
+    one = context.Process(target=_killed_while_its_folder_is_removed, args=(tmp_path, "newer"))
+    one.start()
+    one.join()
+    assert one.exitcode == -signal.SIGKILL
+    assert len(hidden(tmp_path)) == 1
+    with staged(tmp_path):
+        assert read(tmp_path) == dict.fromkeys(NAMES, "newer")
+    assert read(tmp_path) == dict.fromkeys(NAMES, "newer")
+    assert not hidden(tmp_path)
+
+
+def test_a_mark_that_stays_after_the_move_does_no_harm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The third that is unlinked, after two files."""
+    write(tmp_path / "killed", "old")
+    killed(tmp_path / "killed", 3, do="write_fewer", step="unlink")
+    assert [mark.name for mark in (tmp_path / "killed").glob("*/moving")] == ["moving"]
+    with staged(tmp_path / "killed"):
+        assert read(tmp_path / "killed") == dict.fromkeys(NAMES[:2], "new")
+    write(tmp_path, "old")
+    broken = raising(OSError(errno.EIO, "broken"))
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", failing(3, broken, "unlink"))
+        write_fewer(tmp_path, "new")
+    assert read(tmp_path) == dict.fromkeys(NAMES[:2], "new")
     assert not hidden(tmp_path)
 
 

@@ -89,14 +89,14 @@ def report(
     files: list[str] = []
     gone: list[str] = []
     with ExitStack() as stack:
-        folder = stack.enter_context(staged(out.folder)) if out else None
+        folder = stack.enter_context(staged(out.folder, removed=gone)) if out else None
         stack.enter_context(warnings_as_lines())
         # Said whatever PYTHONWARNINGS is, which silences libraries in many jobs.
         warnings.simplefilter("always", UserWarning)
         result = make()
         if out and folder:
             files = question.write(result, folder, paper=out.paper)
-            gone = remove_too(folder, question.sometimes(result))
+            remove_too(folder, question.sometimes(result))
     if as_json:
         print_json(result.to_dict())
         for note in result.notes:

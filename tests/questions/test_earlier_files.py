@@ -81,7 +81,7 @@ def test_the_command_says_what_it_removes_and_removes_no_other(
     assert "removed" not in run()
     before = names(tmp_path)
     said = run("--no-w0")
-    gone = [f"spectrum-value-intruders.{ending}" for ending in ("csv", "png", "svg", "pdf")]
+    gone = [f"spectrum-value-intruders.{ending}" for ending in ("csv", "pdf", "png", "svg")]
     assert f"removed {', '.join(gone)}, which an earlier result had and this one has not" in said
     assert before - names(tmp_path) == set(gone)
     assert others <= names(tmp_path)
