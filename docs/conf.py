@@ -72,7 +72,7 @@ nitpick_ignore_regex = [
     # Kept inside: what opens a file, and how sizes of a number are called.
     (
         r"py:class",
-        r"lora_lens\.files\.(mapped\.MappedFile|pickled\.BinFile|in_memory\.MemoryFile|prefixed\.PrefixedFile|tensors\.OpenFile)",
+        r"lora_lens\.files\.(mapped\.(MappedFile|Version)|pickled\.BinFile|in_memory\.MemoryFile|prefixed\.PrefixedFile|tensors\.OpenFile)",
     ),
     (
         r"py:class",
