@@ -9,7 +9,7 @@ import typer
 
 from ..survey.questions import QUESTIONS
 from ..terminal.comma_lists import names
-from ..terminal.options import Base, ConventionChoice, Dtype, DtypeName, Explain, Json, Seed
+from ..terminal.options import Base, ConventionChoice, Dtype, DtypeName, Explain, Json
 
 NAME = "survey"
 _WORDS = "what the words mean: --explain"
@@ -70,7 +70,15 @@ def run(
     draws: Annotated[
         int, typer.Option("--draws", min=1, help="Draws of adapters of unrelated directions.")
     ] = 1,
-    seed: Seed = 0,
+    seed: Annotated[
+        int,
+        typer.Option(
+            "--seed",
+            min=0,
+            max=2**63 - 1,
+            help="Of those draws, and of how adapters are dealt into halves.",
+        ),
+    ] = 0,
     dtype: Dtype = DtypeName.float64,
     processes: Annotated[
         int, typer.Option("--processes", min=1, help="Places at a time on this machine.")

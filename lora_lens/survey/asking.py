@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..core.factors.balanced import balanced
 from .questions.conversions import Conversions
-from .questions.folds import fold_of
+from .questions.folds import dealt
 from .questions.interference import Interfering
 from .questions.outlying import Outlying
 from .questions.pairs import Pairs
@@ -57,14 +57,14 @@ def questions_of(task: PlaceTask, open_spool: OpenSpool) -> tuple[list[Question]
 
 def _sums(task: PlaceTask) -> Sums:
     place = task.place
-    folds = [fold_of(piece.digest, task.settings.seed) for piece in place.pieces]
+    by_numbers = dealt([piece.digest for piece in place.pieces], task.settings.seed)
     sizes = place.out_features, place.in_features
     usual = usual_rank(piece.rank for piece in place.pieces)
     most = max(usual, task.settings.k)
     if spans_little(sum(piece.rank for piece in place.pieces), *sizes):
-        return SpannedSums(folds, *sizes, usual, most=most)
+        return SpannedSums(by_numbers, *sizes, usual, most=most)
     energies = "subspace" in task.settings.questions
-    return WholeSums(folds, *sizes, usual, most=most, energies=energies)
+    return WholeSums(by_numbers, *sizes, usual, most=most, energies=energies)
 
 
 def _seed(task: PlaceTask) -> int:

@@ -27,7 +27,7 @@ _WORDS = {
         _CLUSTERS,
     ),
     "subspace": (
-        "left out: the share of ΔW that k directions hold of adapters that did not help to find them, each half's asked about the other, mean over seven "
+        "left out: the share of ΔW that k directions hold of adapters that did not help to find them, each half's asked about the other, mean over up to seven "
         "ways to halve them; ±: its deviation for how they were dealt. Every ΔW counts as of norm 1. chance: k/d, what any k hold. fitted: of those that did help, which is high of anything and no measure.",
         "right: directions of ΔW's inputs; left: of its outputs.",
         "shared: the best k of all. mean adapter: leading singular vectors of the mean ΔW. shared beside the mean: the best k of what is left when "

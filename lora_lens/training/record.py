@@ -28,23 +28,31 @@ FORMAT = 1  # of a run's and a search's records; older ones do not say it
 _LIBRARIES = ("torch", "transformers", "peft", "accelerate", "lora-lens")
 
 
-def read_record(path: Path) -> dict[str, Any]:
+def read_record(path: Path, *needs: str) -> dict[str, Any]:
     """What a record holds, of a run, of a search or of a step of an experiment.
 
+    Args:
+        path: Of the file.
+        needs: Keys that it must have.
+
     Raises:
-        RecordError: It is missing or broken, or of a later lora-lens.
+        RecordError: It is missing or broken, lacks one of these, or is of a later lora-lens.
     """
     found = read_json(path, RecordError)
     if found.get("format", FORMAT) != FORMAT:
         raise RecordError(
             f"{path} has format {found['format']!r}, and this lora-lens reads {FORMAT}; update it"
         )
+    if lacking := [key for key in needs if key not in found]:
+        raise RecordError(
+            f"{path} has no {lacking[0]!r}, expected the record as it was written; move it away to have it made anew"
+        )
     return found
 
 
-def read_run(folder: Path) -> dict[str, Any]:
-    """What ``run.json`` in the folder of a run holds; raises as `read_record` does."""
-    return read_record(folder / RECORD)
+def read_run(folder: Path, *needs: str) -> dict[str, Any]:
+    """What ``run.json`` in the folder of a run holds; takes and raises what `read_record` does."""
+    return read_record(folder / RECORD, *needs)
 
 
 def record_of_run(
@@ -62,8 +70,8 @@ def record_of_run(
     """
     if not (folder / CONFIG).exists() or not (folder / RECORD).exists():
         return None
-    record = read_run(folder)
-    made = deciding(record.get("settings") or {}) | {"data_sha256": record.get("data_sha256")}
+    record = read_run(folder, "settings")
+    made = deciding(record["settings"]) | {"data_sha256": record.get("data_sha256")}
     return None if first_difference(made, asked_of_run(settings, checksums)) else record
 
 

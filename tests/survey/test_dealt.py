@@ -10,7 +10,7 @@ from pandas.testing import assert_frame_equal
 
 import lora_lens as ll
 from lora_lens.core.factors.balanced import balanced
-from lora_lens.survey.questions.folds import FOLDS, HALVINGS, even_halvings, fold_of, met
+from lora_lens.survey.questions.folds import FOLDS, HALVINGS, Dealt, even_halvings, fold_of, met
 from lora_lens.survey.questions.question import Facts, One
 from lora_lens.survey.questions.subspace import Subspace
 from lora_lens.survey.questions.sums import Sums
@@ -125,9 +125,33 @@ def test_another_deal_gives_nearly_the_same_share(tmp_path: Path) -> None:
     assert np.sqrt(np.mean(scatter**2)) == pytest.approx(np.sqrt(np.mean(told**2)), rel=0.4)
 
 
+def test_copies_make_nothing_surer(tmp_path: Path) -> None:
+    """Each adapter three times under other names: shares, their chance and z are those of one of each."""
+    rows = []
+    for times in (1, 3):
+        for k in range(10 * times):
+            write_adapter(tmp_path / f"of{times}" / f"{k}", seed=k % 10, modules=["query"])
+        result = ll.survey(
+            tmp_path / f"of{times}", tmp_path / f"out{times}", questions=["subspace"], k=4
+        )
+        rows.append(
+            result.table("subspace").set_index(KEYS).drop("random adapters", level="directions")
+        )
+    one, thrice = rows
+    for column in ("left_out", "deal_sd", "chance_sd", "z"):
+        np.testing.assert_allclose(thrice[column], one[column], rtol=1e-6, err_msg=column)
+
+
 def unrelated(rng: np.random.Generator, count: int, d: int, rank: int) -> Sums:
     """Sums of adapters of Gaussian factors, dealt as any are."""
-    sums = WholeSums(rng.integers(0, FOLDS, count).tolist(), d, d, rank, most=4, energies=True)
+    sums = WholeSums(
+        Dealt(rng.integers(0, FOLDS, count).tolist(), [1] * count),
+        d,
+        d,
+        rank,
+        most=4,
+        energies=True,
+    )
     a, b = (torch.from_numpy(x) for x in rng.standard_normal((2, count, rank, d)))
     deltas = balanced(a, b.mT, torch.ones(count, dtype=torch.float64))
     sums.see([One(k, rank, 1.0, a[k], b[k].mT, delta) for k, delta in enumerate(deltas)])

@@ -27,13 +27,10 @@ class Scatter:
     Attributes:
         gram: Σ ΔWᵀΔW of the right side, Σ ΔWΔWᵀ of the left; each ΔW of norm 1.
         count: How many adapters.
-        peaked: Σ over adapters of Σ_i w_i², w the shares of ΔW's energy by singular value: 1/r each for
-            equal ones, 1 for rank one.
     """
 
     gram: Float[Tensor, "d d"]
     count: int
-    peaked: float
 
 
 class Held(NamedTuple):
@@ -90,7 +87,7 @@ def fitted_by_shared(whole: Scatter, most: int) -> Float[Tensor, " k"]:
         Of two adapters that share nothing, one direction holds half of what it was fitted to.
 
         >>> import torch
-        >>> fitted_by_shared(Scatter(torch.eye(2), 2, 2.0), 2)
+        >>> fitted_by_shared(Scatter(torch.eye(2), 2), 2)
         tensor([0.5000, 1.0000])
     """
     if float(whole.gram.trace()) <= _ROUNDING * whole.count:
@@ -109,7 +106,7 @@ def left_out_by_shared(one: Scatter, other: Scatter, most: int) -> Float[Tensor,
         Of two adapters that share nothing each holds none of the other, and neither has two directions.
 
         >>> import torch
-        >>> one, other = (Scatter(torch.diag(torch.tensor(s)), 1, 1.0) for s in ([1.0, 0.0], [0.0, 1.0]))
+        >>> one, other = (Scatter(torch.diag(torch.tensor(s)), 1) for s in ([1.0, 0.0], [0.0, 1.0]))
         >>> left_out_by_shared(one, other, 2)
         tensor([0.])
     """
@@ -159,7 +156,7 @@ def crossed(
 
     Example:
         >>> import torch
-        >>> one, other = Scatter(torch.diag(torch.tensor([3.0, 1.0])), 4, 4.0), Scatter(torch.eye(2), 2, 1.0)
+        >>> one, other = Scatter(torch.diag(torch.tensor([3.0, 1.0])), 4), Scatter(torch.eye(2), 2)
         >>> crossed([torch.eye(2)[:, 1:], torch.eye(2)[:, :1]], one, other)  # (2·1/2 + 4·3/4)/6
         tensor([0.6667])
     """
@@ -181,8 +178,8 @@ def centred(some: Scatter, total: Float[Tensor, "_ d"]) -> Scatter:
 
         >>> import torch
         >>> delta = torch.tensor([[0.0, 1.0], [0.0, 0.0]])
-        >>> two = Scatter(2 * delta.mT @ delta, 2, 2.0)
+        >>> two = Scatter(2 * delta.mT @ delta, 2)
         >>> [float(centred(two, total).gram.trace()) for total in (2 * delta, 0 * delta)]
         [0.0, 2.0]
     """
-    return Scatter(some.gram - total.mT @ total / some.count, some.count, some.peaked)
+    return Scatter(some.gram - total.mT @ total / some.count, some.count)

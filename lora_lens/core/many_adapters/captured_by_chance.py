@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from ..factors.subspace_iteration import shared_directions
-from .captured import Scatter, shares_of
+from .captured import shares_of
 
 _BLOCK = 128  # adapters drawn at once
 
@@ -23,7 +24,22 @@ class Chance(NamedTuple):
     sd: Float[Tensor, " k"]
 
 
-def chance_of_left_out(d: int, whole: Scatter, k: int, met: float = 2.0) -> Chance:
+@dataclass(frozen=True)
+class Peaks:
+    """What of the adapters' own the deviation of their mean share hangs on; copies have one share, which counts as often as they do.
+
+    Attributes:
+        count: How many adapters.
+        alike: Σ m² over those that differ, of each of which there are m: `count` where there are no copies.
+        peaked: Σ m²·Σ_i w_i² over them, w the shares of ΔW's energy by singular value: 1/r each for equal ones, 1 for rank one.
+    """
+
+    count: int
+    alike: int
+    peaked: float
+
+
+def chance_of_left_out(d: int, of: Peaks, k: int, met: float = 2.0) -> Chance:
     """What the first k directions of the other half hold of unrelated adapters, whose directions are uniform: mean over these.
 
     The mean is k/d. Given the directions, an adapter's share has variance
@@ -35,20 +51,20 @@ def chance_of_left_out(d: int, whole: Scatter, k: int, met: float = 2.0) -> Chan
 
     Args:
         d: Width of the side, of whose coordinates the sums may have some alone.
-        whole: All adapters.
+        of: All adapters.
         k: Most directions; d at most.
         met: By what the variance of independent shares is multiplied: 2 of one halving.
 
     Example:
         Of rank one in R⁴, a squared coordinate of a uniform unit vector: Beta(1/2, 3/2). Two such, asked of each other, have one share.
 
-        >>> chance_of_left_out(4, Scatter(torch.eye(4) / 2, 2, 2.0), 1)
+        >>> chance_of_left_out(4, Peaks(2, 2, 2.0), 1)
         Chance(mean=tensor([0.2500], dtype=torch.float64), sd=tensor([0.2500], dtype=torch.float64))
     """
     steps = torch.arange(1, min(k, d) + 1, dtype=torch.float64)
     spread = 2 * steps * (1 - steps / d) / max(1, (d - 1) * (d + 2))
-    peaked = max(whole.peaked - whole.count / d, 0.0)
-    return Chance(steps / d, (met * spread * peaked).sqrt() / whole.count)
+    peaked = max(of.peaked - of.alike / d, 0.0)
+    return Chance(steps / d, (met * spread * peaked).sqrt() / of.count)
 
 
 def held_of_unrelated(

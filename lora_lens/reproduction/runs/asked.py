@@ -25,7 +25,7 @@ def best_learning_rate(task: str, method: str, out: Path) -> float:
     Raises:
         RecordError: The search is not done.
     """
-    best: Any = read_record(search_folder(out, task, method) / SEARCH)["best"]
+    best: Any = read_record(search_folder(out, task, method) / SEARCH, "best")["best"]
     return float(best["learning_rate"])
 
 
@@ -53,11 +53,14 @@ def check_asked(config: Config, step: Step, out: Path) -> None:
         analysis.check(step.folder, config.analysis)
         return
     if step.kind == "search":
-        made, asked = _searched(read_record(step.record)), _search(config, step)
+        made, asked = (
+            _searched(read_record(step.record, "settings", "trials")),
+            _search(config, step),
+        )
         # Of the searches that were begun before this was written down it is not known.
         made = {_PRUNE: asked[_PRUNE]} | made
     else:
-        record = read_run(step.folder)
+        record = read_run(step.folder, "settings")
         made = deciding(record["settings"])
         asked = deciding(asdict(_of_done_run(config, step, out, record)))
     if other := first_difference(made, asked):

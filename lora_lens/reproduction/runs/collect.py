@@ -23,6 +23,7 @@ from . import analysis, speed_record
 from .asked import check_asked
 from .done import Steps, steps_done
 from .pairs import can_be_paired
+from .scored import read_evaluation
 from .steps import EVALUATION_NAME, PAGE_NAME, plan, run_folder
 
 
@@ -217,7 +218,8 @@ def _difference(pair: dict[str, Any], rows: int) -> Difference:
 
 
 def _read(folder: Path, method: str, seed: int) -> Run:
-    return Run(folder, method, seed, read_record(folder / EVALUATION_NAME), read_run(folder))
+    record = read_run(folder, "settings", "history", "development_score")
+    return Run(folder, method, seed, read_evaluation(folder), record)
 
 
 def _longer(task: str, short: Run, longer: Run) -> LongerRun:

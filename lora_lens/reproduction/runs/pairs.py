@@ -21,6 +21,7 @@ from ...training.record import read_record
 from ..experiment.config import Config
 from ..experiment.paper import COMPARED
 from ..numbers.learnt import least_learnt
+from .scored import read_evaluation
 from .steps import ANSWERS_NAME, Step
 
 _SAME_SCORE = 1e-9
@@ -160,8 +161,8 @@ def compare_rows(config: Config, task: str, runs: Sequence[Step], record: Path) 
 
 def _answers(run: Step, task: Task, labels: NDArray[np.float64]) -> NDArray[np.float64] | None:
     """What the run's adapter answers, as a metric takes it; None if it has not learnt the task."""
-    evaluation: Any = read_record(run.record)
-    answers: Any = read_record(run.folder / ANSWERS_NAME)["answers"]
+    evaluation = read_evaluation(run.folder)
+    answers: Any = read_record(run.folder / ANSWERS_NAME, "answers")["answers"]
     if len(answers) != len(labels):
         raise DataError(
             f"{run.folder} has answers to {len(answers)} rows, the task has {len(labels)}; "
@@ -183,4 +184,4 @@ def _answers(run: Step, task: Task, labels: NDArray[np.float64]) -> NDArray[np.f
 
 def given_scores(runs: Sequence[Step]) -> dict[str, float]:
     """Name of each run to the score that it was given."""
-    return {run.folder.name: float(read_record(run.record)["score"]) for run in runs}
+    return {run.folder.name: float(read_record(run.record, "score")["score"]) for run in runs}

@@ -7,12 +7,37 @@ Copies have one fold, so that no adapter is judged by a copy of itself.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
+from typing import NamedTuple
 
 FOLDS = 8
 FEWEST = 8  # adapters of which a mean says anything
 
 Halving = tuple[tuple[int, ...], tuple[int, ...]]  # folds of the one half, and of the other
+
+
+class Dealt(NamedTuple):
+    """A place's adapters, by number.
+
+    Attributes:
+        folds: Each one's fold.
+        copies: How many have its numbers, itself among them.
+    """
+
+    folds: Sequence[int]
+    copies: Sequence[int]
+
+
+def dealt(digests: Sequence[str], seed: int) -> Dealt:
+    """Adapters dealt by hashes of their numbers.
+
+    Example:
+        >>> dealt(["3f", "a0", "3f"], seed=0)
+        Dealt(folds=[7, 0, 7], copies=[2, 1, 2])
+    """
+    count = Counter(digests)
+    return Dealt([fold_of(one, seed) for one in digests], [count[one] for one in digests])
 
 
 def fold_of(digest: str, seed: int) -> int:

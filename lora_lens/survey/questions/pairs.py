@@ -41,7 +41,7 @@ class Pairs(Question):
             if theta is None:
                 continue
             fixed = null == "start" and known is not None
-            own = [0] * self.facts.count if fixed else self._sums.folds
+            own = [0] * self.facts.count if fixed else self._sums.dealt.folds
             given = Given(self.facts, matrix, theta, 1 if fixed else FOLDS, own)
             given.fill(spools[matrix].rows, spools[matrix].widths)
             self._given[null, matrix] = given

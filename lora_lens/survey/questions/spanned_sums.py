@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from .folds import FOLDS
+from .folds import FOLDS, Dealt
 from .sums import Sums
 
 SIDES = ("left", "right")
@@ -33,9 +33,9 @@ def spans_little(rows: int, out: int, into: int) -> bool:
 class SpannedSums(Sums):
     """Every adapter's own directions, by fold, until all were seen."""
 
-    def __init__(self, folds: Sequence[int], out: int, into: int, rank: int, *, most: int) -> None:
+    def __init__(self, dealt: Dealt, out: int, into: int, rank: int, *, most: int) -> None:
         """Nothing seen yet; as `Sums` takes them."""
-        super().__init__(folds, out, into, rank, most)
+        super().__init__(dealt, out, into, rank, most)
         none = torch.zeros(0, 1, dtype=torch.float64)  # a fold may have nobody
         self._shares: list[list[Tensor]] = [[none] for _ in range(FOLDS)]
         self._seen: dict[str, list[list[Tensor]]] = {

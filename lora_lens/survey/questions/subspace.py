@@ -51,7 +51,7 @@ class Subspace(Question):
         for side in ("right", "left"):
             d = self.facts.in_features if side == "right" else self.facts.out_features
             most = min(self.facts.settings.k, d)
-            chance = chance_of_left_out(d, self._sums.scatter(side), most, self._sums.met)
+            chance = chance_of_left_out(d, self._sums.peaks, most, self._sums.met)
             if d not in drawn:
                 drawn[d] = self._random(d, most)
             for name, held in self._held(side, most):

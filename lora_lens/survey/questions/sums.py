@@ -21,7 +21,8 @@ from torch import Tensor
 
 from ...core.factors.subspace_iteration import leading_pair
 from ...core.many_adapters.captured import Scatter, those_that_hold
-from .folds import FEWEST, FOLDS, Halving, even_halvings, met
+from ...core.many_adapters.captured_by_chance import Peaks
+from .folds import FEWEST, FOLDS, Dealt, Halving, even_halvings, met
 from .question import One
 
 _EVERY = tuple(range(FOLDS))
@@ -30,39 +31,43 @@ _EVERY = tuple(range(FOLDS))
 class Sums(ABC):
     """Of the adapters seen so far."""
 
-    def __init__(self, folds: Sequence[int], out: int, into: int, rank: int, most: int) -> None:
+    def __init__(self, dealt: Dealt, out: int, into: int, rank: int, most: int) -> None:
         """Nothing seen yet.
 
         Args:
-            folds: Each adapter's, by number.
+            dealt: The adapters, by number.
             out, into: Of W0.
             rank: Of most adapters: a mean of A is one of adapters of that rank.
             most: Singular vectors of a mean, and best directions, that are wanted.
         """
-        self.folds = folds
+        self.dealt = dealt
         self.rank = rank
         self.most = min(most, out, into)
         self.into = into
         self._leading: dict[tuple[int, ...], tuple[Tensor, Tensor]] = {}
         self.a = torch.zeros(FOLDS, rank, into, dtype=torch.float64)
         self.count = torch.zeros(FOLDS, dtype=torch.int64)
-        self.peaked = torch.zeros(FOLDS, dtype=torch.float64)
+        self._alike, self._peaked = 0, 0.0
         self._weights: list[Tensor] = []
 
     def see(self, block: Sequence[One]) -> None:
         """Add some adapters."""
         for fold in range(FOLDS):
-            some = [one for one in block if self.folds[one.number] == fold]
+            some = [one for one in block if self.dealt.folds[one.number] == fold]
             starts = [one.a.double() for one in some if one.rank == self.rank]
             for a in starts:
                 self.a[fold] += a / torch.linalg.matrix_norm(a).clamp(min=torch.finfo(a.dtype).tiny)
             trained = [one.delta for one in some if len(one.delta.s)]
+            copies = [self.dealt.copies[one.number] for one in some if len(one.delta.s)]
             if not trained:
                 continue
             self.count[fold] += len(trained)
             shares = [delta.s / torch.linalg.vector_norm(delta.s) for delta in trained]
             self._weights += [share.square() for share in shares]
-            self.peaked[fold] += sum(float(share.pow(4).sum()) for share in shares)
+            self._alike += sum(copies)
+            self._peaked += sum(
+                m * float(share.pow(4).sum()) for m, share in zip(copies, shares, strict=True)
+            )
             left, right = (
                 torch.cat([rows[: len(s)] for rows, s in zip(side, shares, strict=True)])
                 for side in ([d.left for d in trained], [d.right for d in trained])
@@ -104,9 +109,12 @@ class Sums(ABC):
     def scatter(self, side: str, folds: Sequence[int] = _EVERY) -> Scatter:
         """The energies of some folds."""
         of = list(folds)
-        return Scatter(
-            self._gram(side, of), int(self.count[of].sum()), float(self.peaked[of].sum())
-        )
+        return Scatter(self._gram(side, of), int(self.count[of].sum()))
+
+    @property
+    def peaks(self) -> Peaks:
+        """What the deviation of all adapters' mean share hangs on."""
+        return Peaks(int(self.count.sum()), self._alike, self._peaked)
 
     def mean(self, folds: Sequence[int], side: str, k: int) -> Float[Tensor, "m k"]:
         """The leading singular vectors of the mean ΔW of some folds, orthonormal columns; as many as it has."""

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from .folds import FOLDS
+from .folds import FOLDS, Dealt
 from .sums import Sums
 
 
@@ -16,15 +16,15 @@ class WholeSums(Sums):
     """ΔW of each fold, and its energies where they are asked for."""
 
     def __init__(
-        self, folds: Sequence[int], out: int, into: int, rank: int, *, most: int, energies: bool
+        self, dealt: Dealt, out: int, into: int, rank: int, *, most: int, energies: bool
     ) -> None:
         """Nothing seen yet.
 
         Args:
-            folds, out, into, rank, most: As `Sums` takes them.
+            dealt, out, into, rank, most: As `Sums` takes them.
             energies: Whether `scatter` is asked for too.
         """
-        super().__init__(folds, out, into, rank, most)
+        super().__init__(dealt, out, into, rank, most)
         self._delta = torch.zeros(FOLDS, out, into, dtype=torch.float64)
         sizes = {"left": out, "right": into} if energies else {}
         self._grams = {

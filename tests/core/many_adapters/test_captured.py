@@ -19,6 +19,7 @@ from lora_lens.core.many_adapters.captured import (
     shares_of,
 )
 from lora_lens.core.many_adapters.captured_by_chance import (
+    Peaks,
     chance_of_left_out,
     held_of_unrelated,
     uniform_rows,
@@ -31,14 +32,19 @@ def scatter(deltas: list[np.ndarray]) -> tuple[Scatter, Tensor]:
     """Sums of the right side, and the sum of ΔW, by dense matrices."""
     unit = [delta / np.linalg.norm(delta) for delta in deltas]
     gram = torch.from_numpy(sum(delta.T @ delta for delta in unit))
-    peaked = sum(float(np.sum(np.linalg.svd(delta, compute_uv=False) ** 4)) for delta in unit)
-    return Scatter(gram, len(unit), peaked), torch.from_numpy(sum(unit))
+    return Scatter(gram, len(unit)), torch.from_numpy(sum(unit))
 
 
 def both(halves: Sequence[Scatter]) -> Scatter:
     """All adapters."""
     one, other = halves
-    return Scatter(one.gram + other.gram, one.count + other.count, one.peaked + other.peaked)
+    return Scatter(one.gram + other.gram, one.count + other.count)
+
+
+def peaks(s: np.ndarray, different: int, copies: int = 1) -> Peaks:
+    """Of adapters of these singular values, each of which is there so many times."""
+    squared = different * copies**2
+    return Peaks(different * copies, squared, squared * float(np.sum((s / np.linalg.norm(s)) ** 4)))
 
 
 def test_directions_that_all_adapters_live_in_hold_all_also_of_those_left_out() -> None:
@@ -123,18 +129,19 @@ def test_centring_is_the_dense_one() -> None:
     np.testing.assert_allclose(centred(half, total).gram, expected, atol=1e-12)
 
 
-def test_left_out_shares_of_unrelated_adapters_have_the_mean_that_is_said_and_no_larger_deviation() -> (
-    None
-):
+@pytest.mark.parametrize("copies", [1, 3])
+def test_left_out_shares_of_unrelated_adapters_have_the_mean_that_is_said_and_no_larger_deviation(
+    copies: int,
+) -> None:
     rng = np.random.default_rng(4)
     s = np.array([2.0, 1.0, 0.5])
     z = []
     for _ in range(400):
         halves = [
-            scatter([np.diag(s) @ orthogonal(D, rng)[:, :RANK].T for _ in range(5)])[0]
+            scatter([np.diag(s) @ orthogonal(D, rng)[:, :RANK].T for _ in range(5)] * copies)[0]
             for _ in range(2)
         ]
-        chance = chance_of_left_out(D, both(halves), 4)
+        chance = chance_of_left_out(D, peaks(s, 10, copies), 4)
         np.testing.assert_allclose(chance.mean, np.arange(1, 5) / D)
         z.append(((left_out_by_shared(*halves, 4) - chance.mean) / chance.sd).numpy())
     found = np.array(z)
@@ -151,7 +158,7 @@ def test_the_deviation_of_one_half_is_exact() -> None:
     for _ in range(4000):
         half = scatter([np.diag(s) @ orthogonal(D, rng)[:, :RANK].T])[0]
         drawn.append(float(shares_of(directions, half.gram)[-1]))
-    alone = chance_of_left_out(D, half, 4, met=1.0)
+    alone = chance_of_left_out(D, peaks(s, 1), 4, met=1.0)
     assert np.mean(drawn) == pytest.approx(4 / D, abs=4 * np.std(drawn) / np.sqrt(4000))
     assert np.std(drawn) == pytest.approx(float(alone.sd[-1]), rel=0.05)
 
