@@ -7,7 +7,10 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+import numpy as np
 import pytest
+from scipy.integrate import trapezoid
+from scipy.stats import norm
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "results.md").read_text(encoding="utf-8")
@@ -358,6 +361,48 @@ def test_what_forty_eight_epochs_bring_condlora_on_cola() -> None:
     assert f"to {short(here[-1])} after the last epoch" in text
     below = forty_eight("lora")[2][0] - tests[0]
     assert f"{below:.1f} below LoRA's with as many" in text
+
+
+def test_ninety_six_epochs_of_condlora_on_cola_so_far() -> None:
+    """Its checkpoint has its course, and settings that differ in the epochs alone."""
+    folder = RESULTS / "unfinished" / "cola-condlora-0"
+    once = json.loads((RESULTS / "mpnet" / "runs" / "cola-condlora-0" / "run.json").read_text())
+    begun = json.loads((folder / "unfinished.json").read_text())
+    assert begun.pop("data_sha256") == once["data_sha256"]
+    assert begun | {"data": "glue"} == once["settings"] | {"epochs": 96}
+    states = [
+        json.loads(path.read_text()) for path in folder.glob("checkpoints/*/trainer_state.json")
+    ]
+    state = max(states, key=lambda one: one["epoch"])
+    scores = [row["eval_score"] for row in state["log_history"] if "eval_score" in row]
+    assert len(scores) == state["epoch"]
+    here, _, _ = forty_eight("condlora")
+    text = " ".join(PAGE.split())
+    assert scores.index(max(scores)) + 1 == 19
+    gain = 100 * (max(scores) - max(here))
+    assert f"of which {len(scores)} are done" in text
+    assert (
+        f"have {short(max(scores))} in the nineteenth, {gain:.1f} points above forty-eight's best"
+        in text
+    )
+    assert gain > 0.5
+
+
+def test_the_best_of_more_looks_is_higher_by_their_number() -> None:
+    """By the expected largest of so many independent Gaussian scores."""
+
+    def largest(count: int) -> float:
+        x = np.linspace(-9, 9, 20001)
+        density = count * norm.pdf(x) * norm.cdf(x) ** (count - 1)
+        return float(trapezoid(x * density, x))
+
+    here, _, _ = forty_eight("condlora")
+    sd = 100 * float(np.std(here[24:], ddof=1))
+    text = " ".join(PAGE.split())
+    rise = [sd * (largest(2 * count) - largest(count)) for count in (24, 48)]
+    assert {f"{one:.1f}" for one in rise} == {"0.5"}
+    assert f"whose deviation is {sd:.1f} points" in text
+    assert "a best that is 0.5 points higher by their number alone" in text
 
 
 @pytest.mark.parametrize("seed", [0, 1])
