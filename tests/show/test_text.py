@@ -118,13 +118,20 @@ def test_names_are_in_latex_what_they_are() -> None:
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex")
 def test_pdflatex_takes_such_names(tmp_path: Path) -> None:
-    page = f"\\documentclass{{article}}\\usepackage{{booktabs}}\\begin{{document}}\n{as_latex([NAMES])}\\end{{document}}\n"
-    (tmp_path / "one.tex").write_text(page, encoding="utf-8")
+    typeset(as_latex([NAMES]), tmp_path)
+
+
+def typeset(text: str, folder: Path) -> str:
+    """What pdflatex prints of a page with it."""
+    packages = "\\usepackage{booktabs,graphicx}"
+    page = f"\\documentclass{{article}}{packages}\\begin{{document}}\n{text}\\end{{document}}\n"
+    (folder / "one.tex").write_text(page, encoding="utf-8")
     done = subprocess.run(
         ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "one.tex"],
-        cwd=tmp_path, capture_output=True, text=True, errors="replace", check=False,
+        cwd=folder, capture_output=True, text=True, errors="replace", check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-2000:]
+    return done.stdout
 
 
 def test_latex_tables_say_what_they_need_and_have_labels_of_their_own() -> None:
@@ -218,15 +225,7 @@ def test_no_table_is_wider_than_a_page(
     table = Table("φ", ["layer", *map(str, range(columns))], [["0", *["0.123"] * columns]])
     text = as_latex([table])
     assert (text.count("\\footnotesize"), text.count("\\resizebox")) == (smaller, scaled)
-    packages = "\\usepackage{booktabs,graphicx}"
-    page = f"\\documentclass{{article}}{packages}\\begin{{document}}\n{text}\\end{{document}}\n"
-    (tmp_path / "one.tex").write_text(page, encoding="utf-8")
-    done = subprocess.run(
-        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "one.tex"],
-        cwd=tmp_path, capture_output=True, text=True, errors="replace", check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout[-2000:]
-    assert "Overfull" not in done.stdout
+    assert "Overfull" not in typeset(text, tmp_path)
 
 
 def test_whole_numbers_of_numpy_are_whole_numbers_of_json() -> None:

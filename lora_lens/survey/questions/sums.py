@@ -57,12 +57,13 @@ class Sums(ABC):
             starts = [one.a.double() for one in some if one.rank == self.rank]
             for a in starts:
                 self.a[fold] += a / torch.linalg.matrix_norm(a).clamp(min=torch.finfo(a.dtype).tiny)
-            trained = [one.delta for one in some if len(one.delta.s)]
-            copies = [self.dealt.copies[one.number] for one in some if len(one.delta.s)]
+            trained = [one for one in some if len(one.delta.s)]
             if not trained:
                 continue
+            deltas = [one.delta for one in trained]
+            copies = [self.dealt.copies[one.number] for one in trained]
             self.count[fold] += len(trained)
-            shares = [delta.s / torch.linalg.vector_norm(delta.s) for delta in trained]
+            shares = [delta.s / torch.linalg.vector_norm(delta.s) for delta in deltas]
             self._weights += [share.square() for share in shares]
             self._alike += sum(copies)
             self._peaked += sum(
@@ -70,7 +71,7 @@ class Sums(ABC):
             )
             left, right = (
                 torch.cat([rows[: len(s)] for rows, s in zip(side, shares, strict=True)])
-                for side in ([d.left for d in trained], [d.right for d in trained])
+                for side in ([d.left for d in deltas], [d.right for d in deltas])
             )
             self._add(fold, torch.cat(shares)[:, None], left, right)
 
