@@ -695,6 +695,7 @@ def test_a_process_that_is_ended_in_a_task_does_not_wait_for_the_next(tmp_path: 
         time.sleep(0.01)
     process.terminate()
     process.join(60)
+    process.kill()  # if it still waits, nothing waits for it
     assert process.exitcode == 1
     assert not list(tmp_path.glob("made-*"))
 

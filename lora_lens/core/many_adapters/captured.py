@@ -2,35 +2,21 @@
 
 Every adapter counts alike: its ΔW is scaled to norm 1, so that the sum over adapters of
 ``ΔWᵀΔW`` (or ``ΔWΔWᵀ``) has their number as its trace. Whatever is asked of k directions comes from such
-sums of two halves of the adapters: directions of the one half are asked about the other, and of several ways to halve them the mean is told.
+sums (`scatter`) of two halves of the adapters: directions of the one half are asked about the other, and of several ways to halve them the mean is told.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..factors.subspace_iteration import shared_directions
+from .scatter import Scatter
 
 _ROUNDING = 1e-12  # of an adapter's energy: float32 has its square root of every entry, and more
-
-
-@dataclass(frozen=True)
-class Scatter:
-    """Sums over some adapters.
-
-    Attributes:
-        gram: Σ ΔWᵀΔW of the right side, Σ ΔWΔWᵀ of the left; each ΔW of norm 1.
-        count: How many adapters.
-    """
-
-    gram: Float[Tensor, "d d"]
-    count: int
 
 
 class Held(NamedTuple):
@@ -47,15 +33,16 @@ class Held(NamedTuple):
     deal_sd: Float[Tensor, " m"] | None
 
 
-def shares_of(directions: Float[Tensor, "d k"], gram: Float[Tensor, "d d"]) -> Float[Tensor, " k"]:
-    """What the first 1, 2, … k orthonormal directions hold of a sum's energy, its trace: 0 to 1.
+def shares_of(directions: Float[Tensor, "d k"], some: Scatter) -> Float[Tensor, " k"]:
+    """What the first 1, 2, … k orthonormal directions hold of all energy: 0 to 1.
 
     Example:
         >>> import torch
-        >>> shares_of(torch.eye(3)[:, :2], torch.diag(torch.tensor([6.0, 3.0, 1.0])))
+        >>> from lora_lens.core.many_adapters.scatter import ScatterMatrix
+        >>> shares_of(torch.eye(3)[:, :2], ScatterMatrix(torch.diag(torch.tensor([6.0, 3.0, 1.0])), 10))
         tensor([0.6000, 0.9000])
     """
-    return ((gram @ directions) * directions).sum(0).cumsum(0).div(gram.trace()).clamp(0, 1)
+    return some.along(directions).cumsum(0).div(some.energy).clamp(0, 1)
 
 
 def those_that_hold(
@@ -87,12 +74,12 @@ def fitted_by_shared(whole: Scatter, most: int) -> Float[Tensor, " k"]:
         Of two adapters that share nothing, one direction holds half of what it was fitted to.
 
         >>> import torch
-        >>> fitted_by_shared(Scatter(torch.eye(2), 2), 2)
+        >>> from lora_lens.core.many_adapters.scatter import ScatterMatrix
+        >>> fitted_by_shared(ScatterMatrix(torch.eye(2), 2), 2)
         tensor([0.5000, 1.0000])
     """
-    if float(whole.gram.trace()) <= _ROUNDING * whole.count:
-        return whole.gram.new_empty(0)
-    return shares_of(shared_directions(whole.gram, most), whole.gram)
+    nothing = whole.energy <= _ROUNDING * whole.count
+    return shares_of(whole.best(most), whole)[: 0 if nothing else most]
 
 
 def left_out_by_shared(one: Scatter, other: Scatter, most: int) -> Float[Tensor, " m"]:
@@ -106,8 +93,8 @@ def left_out_by_shared(one: Scatter, other: Scatter, most: int) -> Float[Tensor,
         Of two adapters that share nothing each holds none of the other, and neither has two directions.
 
         >>> import torch
-        >>> one, other = (Scatter(torch.diag(torch.tensor(s)), 1) for s in ([1.0, 0.0], [0.0, 1.0]))
-        >>> left_out_by_shared(one, other, 2)
+        >>> from lora_lens.core.many_adapters.scatter import ScatterMatrix
+        >>> left_out_by_shared(*(ScatterMatrix(torch.diag(torch.tensor(s)), 1) for s in ([1.0, 0.0], [0.0, 1.0])), 2)
         tensor([0.])
     """
     return crossed([_best(half, most) for half in (one, other)], one, other)
@@ -138,8 +125,8 @@ def over_halvings(
 
 
 def _best(half: Scatter, most: int) -> Float[Tensor, "d k"]:
-    found = shared_directions(half.gram, most)
-    return those_that_hold(found, ((half.gram @ found) * found).sum(0), float(half.count))
+    found = half.best(most)
+    return those_that_hold(found, half.along(found), float(half.count))
 
 
 def crossed(
@@ -156,30 +143,12 @@ def crossed(
 
     Example:
         >>> import torch
-        >>> one, other = Scatter(torch.diag(torch.tensor([3.0, 1.0])), 4), Scatter(torch.eye(2), 2)
+        >>> from lora_lens.core.many_adapters.scatter import ScatterMatrix
+        >>> one, other = ScatterMatrix(torch.diag(torch.tensor([3.0, 1.0])), 4), ScatterMatrix(torch.eye(2), 2)
         >>> crossed([torch.eye(2)[:, 1:], torch.eye(2)[:, :1]], one, other)  # (2·1/2 + 4·3/4)/6
         tensor([0.6667])
     """
     both = min(found.shape[-1] for found in directions)
-    of_other = shares_of(directions[0][:, :both], other.gram)
-    of_one = shares_of(directions[1][:, :both], one.gram)
+    of_other = shares_of(directions[0][:, :both], other)
+    of_one = shares_of(directions[1][:, :both], one)
     return (of_other * other.count + of_one * one.count) / (one.count + other.count)
-
-
-def centred(some: Scatter, total: Float[Tensor, "_ d"]) -> Scatter:
-    """The same after the adapters' mean ΔW is taken from each: what a mean adapter does not explain.
-
-    Args:
-        some: Sums.
-        total: Σ ΔW of the same adapters, each of norm 1; of the left side its transpose.
-
-    Example:
-        Nothing is left of two equal adapters, and all of two opposite ones.
-
-        >>> import torch
-        >>> delta = torch.tensor([[0.0, 1.0], [0.0, 0.0]])
-        >>> two = Scatter(2 * delta.mT @ delta, 2)
-        >>> [float(centred(two, total).gram.trace()) for total in (2 * delta, 0 * delta)]
-        [0.0, 2.0]
-    """
-    return Scatter(some.gram - total.mT @ total / some.count, some.count)

@@ -11,8 +11,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from ..factors.subspace_iteration import shared_directions
 from .captured import shares_of
+from .scatter import ScatterMatrix
 
 _BLOCK = 128  # adapters drawn at once
 
@@ -94,7 +94,8 @@ def held_of_unrelated(
         gram = torch.zeros(d, d, dtype=torch.float64)
         for rows in drawn:
             gram += rows.mT @ rows
-    return shares_of(shared_directions(gram, most), gram)
+    whole = ScatterMatrix(gram, len(weights))
+    return shares_of(whole.best(most), whole)
 
 
 def uniform_rows(

@@ -14,8 +14,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ...core.many_adapters.scatter import ScatterRows
 from .folds import FOLDS, Dealt
-from .sums import Sums
+from .sums import Sums, added
 
 SIDES = ("left", "right")
 
@@ -45,7 +46,7 @@ class SpannedSums(Sums):
 
     def total(self, folds: Sequence[int]) -> Tensor:
         """Σ ΔW of some folds."""
-        return self._deltas[list(folds)].sum(0)
+        return added(self._deltas, folds)
 
     def within(self, side: str, directions: Tensor) -> Tensor:
         """The part of them that any adapter has something along."""
@@ -60,10 +61,9 @@ class SpannedSums(Sums):
         for side, rows in zip(SIDES, (left, right), strict=True):
             self._seen[side][fold].append(rows)
 
-    def _gram(self, side: str, folds: Sequence[int]) -> Tensor:
+    def _scatter(self, side: str, folds: Sequence[int], count: int) -> ScatterRows:
         own, scales = self._spans[side].own, self._scales
-        rows = torch.cat([scales[f] * own[f] for f in folds])
-        return rows.mT @ rows
+        return ScatterRows(torch.cat([scales[f] * own[f] for f in folds]), count)
 
     @cached_property
     def _deltas(self) -> Float[Tensor, "fold left right"]:

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from ...core.many_adapters.captured import (
     Held,
-    centred,
     crossed,
     fitted_by_shared,
     left_out_by_shared,
@@ -74,12 +73,12 @@ class Subspace(Question):
         sums, every = self._sums, range(FOLDS)
         whole = sums.scatter(side)
         yield "shared", fitted_by_shared(whole, most)
-        yield "mean adapter", shares_of(sums.mean(every, side, most), whole.gram)
-        beside = centred(whole, sums.side_of_total(side, every))
+        yield "mean adapter", shares_of(sums.mean(every, side, most), whole)
+        beside = whole.beside(sums.side_of_total(side, every))
         yield "shared beside the mean", fitted_by_shared(beside, most)
         if side == "right" and (self.facts.start is not None or sums.has_starts):
             start = sums.start(every) if self.facts.start is None else self.facts.start
-            yield "start", shares_of(sums.within(side, start[:, :most]), whole.gram)
+            yield "start", shares_of(sums.within(side, start[:, :most]), whole)
 
     def _left_out(self, side: str, halving: Halving, most: int) -> Iterator[tuple[str, Tensor]]:
         """What directions of each half hold of the other; of a start that is known nothing has to be left out."""
@@ -88,9 +87,9 @@ class Subspace(Question):
         yield "shared", left_out_by_shared(one, other, most)
         means = [sums.mean(half, side, most) for half in halving]
         yield "mean adapter", crossed(means, one, other)
-        totals = [sums.side_of_total(side, half) for half in halving]
-        beside = centred(one, totals[0]), centred(other, totals[1])
-        yield "shared beside the mean", left_out_by_shared(*beside, most)
+        totals = (sums.side_of_total(side, half) for half in halving)
+        beside = [half.beside(total) for half, total in zip((one, other), totals, strict=True)]
+        yield "shared beside the mean", left_out_by_shared(beside[0], beside[1], most)
         if side == "right" and self.facts.start is None and sums.has_starts:
             starts = [sums.within(side, sums.start(half)[:, :most]) for half in halving]
             yield "start", crossed(starts, one, other)

@@ -20,8 +20,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ...core.factors.subspace_iteration import leading_pair
-from ...core.many_adapters.captured import Scatter, those_that_hold
+from ...core.many_adapters.captured import those_that_hold
 from ...core.many_adapters.captured_by_chance import Peaks
+from ...core.many_adapters.scatter import WholeScatter
 from .folds import FEWEST, FOLDS, Dealt, Halving, even_halvings, met
 from .question import One
 
@@ -45,6 +46,7 @@ class Sums(ABC):
         self.most = min(most, out, into)
         self.into = into
         self._leading: dict[tuple[int, ...], tuple[Tensor, Tensor]] = {}
+        self._begun: dict[int, Tensor] = {}  # by k: what every iteration begins with
         self.a = torch.zeros(FOLDS, rank, into, dtype=torch.float64)
         self.count = torch.zeros(FOLDS, dtype=torch.int64)
         self._alike, self._peaked = 0, 0.0
@@ -107,10 +109,9 @@ class Sums(ABC):
         halves = [half for halving in self.halvings for half in halving]
         return all(map(self.has_start, [*beside, *halves]))
 
-    def scatter(self, side: str, folds: Sequence[int] = _EVERY) -> Scatter:
+    def scatter(self, side: str, folds: Sequence[int] = _EVERY) -> WholeScatter:
         """The energies of some folds."""
-        of = list(folds)
-        return Scatter(self._gram(side, of), int(self.count[of].sum()))
+        return self._scatter(side, folds, int(self.count[list(folds)].sum()))
 
     @property
     def peaks(self) -> Peaks:
@@ -127,13 +128,10 @@ class Sums(ABC):
     def _leading_of(self, folds: Sequence[int], k: int) -> tuple[Tensor, Tensor]:
         total = self.total(folds)
         whole = float(self.count[list(folds)].sum()) ** 2  # of a sum of adapters that are one
-        start = torch.randn(
-            self.into,
-            2 * k + 8,
-            generator=torch.Generator().manual_seed(0),
-            dtype=torch.float64,
-        )
-        left, right = leading_pair(total, k, start=self.within("right", start))
+        if k not in self._begun:
+            drawn = _drawn(self.into, 2 * k + 8)
+            self._begun[k] = self.within("right", drawn)
+        left, right = leading_pair(total, k, start=self._begun[k])
         return (
             those_that_hold(left, (total.mT @ left).square().sum(0), whole),
             those_that_hold(right, (total @ right).square().sum(0), whole),
@@ -145,10 +143,7 @@ class Sums(ABC):
         d, few = found.shape
         if few == k:
             return found
-        drawn = torch.randn(
-            d, k - few, generator=torch.Generator().manual_seed(0), dtype=torch.float64
-        )
-        return torch.linalg.qr(torch.cat([found, drawn], dim=1)).Q
+        return torch.linalg.qr(torch.cat([found, _drawn(d, k - few)], dim=1)).Q
 
     def side_of_total(self, side: str, folds: Sequence[int]) -> Float[Tensor, "_ m"]:
         """Σ ΔW of some folds, whose rows are of the right side, or its transpose for the left."""
@@ -181,4 +176,21 @@ class Sums(ABC):
     ) -> None: ...
 
     @abstractmethod
-    def _gram(self, side: str, folds: Sequence[int]) -> Float[Tensor, "m m"]: ...
+    def _scatter(self, side: str, folds: Sequence[int], count: int) -> WholeScatter: ...
+
+
+def added(each: Float[Tensor, "fold m n"], folds: Sequence[int]) -> Float[Tensor, "m n"]:
+    """What some folds have, without a copy of them all.
+
+    Example:
+        >>> added(torch.tensor([[[1.0]], [[2.0]], [[4.0]]]), [0, 2])
+        tensor([[5.]])
+    """
+    found = torch.zeros_like(each[0])
+    for fold in folds:
+        found += each[fold]
+    return found
+
+
+def _drawn(d: int, k: int) -> Float[Tensor, "d k"]:
+    return torch.randn(d, k, generator=torch.Generator().manual_seed(0), dtype=torch.float64)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
+from ...core.many_adapters.scatter import ScatterMatrix
 from .folds import FOLDS, Dealt
-from .sums import Sums
+from .sums import Sums, added
 
 
 class WholeSums(Sums):
@@ -33,7 +33,7 @@ class WholeSums(Sums):
 
     def total(self, folds: Sequence[int]) -> Tensor:
         """Σ ΔW of some folds."""
-        return _added(self._delta, folds)
+        return added(self._delta, folds)
 
     def within(self, side: str, directions: Tensor) -> Tensor:
         """All of them."""
@@ -53,13 +53,5 @@ class WholeSums(Sums):
             weighted = shares * left
             self._grams["left"][fold].addmm_(weighted.mT, weighted)
 
-    def _gram(self, side: str, folds: Sequence[int]) -> Tensor:
-        return _added(self._grams[side], folds)
-
-
-def _added(each: Float[Tensor, "fold m n"], folds: Sequence[int]) -> Float[Tensor, "m n"]:
-    """Without a copy of them all."""
-    found = torch.zeros_like(each[0])
-    for fold in folds:
-        found += each[fold]
-    return found
+    def _scatter(self, side: str, folds: Sequence[int], count: int) -> ScatterMatrix:
+        return ScatterMatrix(added(self._grams[side], folds), count)

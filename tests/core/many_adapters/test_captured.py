@@ -10,8 +10,6 @@ from torch import Tensor
 
 from lora_lens.core.factors.subspace_iteration import leading_pair, shared_directions
 from lora_lens.core.many_adapters.captured import (
-    Scatter,
-    centred,
     crossed,
     fitted_by_shared,
     left_out_by_shared,
@@ -24,21 +22,22 @@ from lora_lens.core.many_adapters.captured_by_chance import (
     held_of_unrelated,
     uniform_rows,
 )
+from lora_lens.core.many_adapters.scatter import ScatterMatrix
 
 D, OUT, RANK = 24, 10, 3
 
 
-def scatter(deltas: list[np.ndarray]) -> tuple[Scatter, Tensor]:
+def scatter(deltas: list[np.ndarray]) -> tuple[ScatterMatrix, Tensor]:
     """Sums of the right side, and the sum of ΔW, by dense matrices."""
     unit = [delta / np.linalg.norm(delta) for delta in deltas]
     gram = torch.from_numpy(sum(delta.T @ delta for delta in unit))
-    return Scatter(gram, len(unit)), torch.from_numpy(sum(unit))
+    return ScatterMatrix(gram, len(unit)), torch.from_numpy(sum(unit))
 
 
-def both(halves: Sequence[Scatter]) -> Scatter:
+def both(halves: Sequence[ScatterMatrix]) -> ScatterMatrix:
     """All adapters."""
     one, other = halves
-    return Scatter(one.gram + other.gram, one.count + other.count)
+    return ScatterMatrix(one.gram + other.gram, one.count + other.count)
 
 
 def peaks(s: np.ndarray, different: int, copies: int = 1) -> Peaks:
@@ -64,7 +63,7 @@ def test_adapters_that_are_plus_and_minus_one_have_shared_directions_and_no_mean
     one = rng.standard_normal((OUT, RANK)) @ rng.standard_normal((RANK, D))
     halves, totals = zip(*(scatter([one, -one, one, -one]) for _ in range(2)), strict=True)
     assert float(left_out_by_shared(*halves, RANK)[-1]) == pytest.approx(1)
-    beside = [centred(half, total) for half, total in zip(halves, totals, strict=True)]
+    beside = [half.beside(total) for half, total in zip(halves, totals, strict=True)]
     assert float(left_out_by_shared(*beside, RANK)[-1]) == pytest.approx(1)
 
 
@@ -82,7 +81,7 @@ def test_what_the_mean_explains_is_gone_beside_it() -> None:
     halves, totals = zip(*(scatter(near(300)) for _ in range(2)), strict=True)
     held = left_out_by_shared(*halves, RANK)[-1]
     by_mean = crossed([leading_pair(total, RANK)[1] for total in totals], *halves)[-1]
-    beside = [centred(half, total) for half, total in zip(halves, totals, strict=True)]
+    beside = [half.beside(total) for half, total in zip(halves, totals, strict=True)]
     left = left_out_by_shared(*beside, RANK)[-1]
     assert float(held) > 0.45
     assert float(by_mean) == pytest.approx(float(held), abs=0.02)
@@ -113,8 +112,8 @@ def test_beside_the_mean_of_one_adapter_in_float32s_gauges_there_is_nothing() ->
         np.float64(np.float32(b @ np.linalg.inv(turn))) @ np.float32(turn @ a) for turn in turns
     ]
     halves, totals = zip(*(scatter(deltas[k::2]) for k in range(2)), strict=True)
-    beside = [centred(half, total) for half, total in zip(halves, totals, strict=True)]
-    assert all(float(half.gram.trace()) > 0 for half in beside)
+    beside = [half.beside(total) for half, total in zip(halves, totals, strict=True)]
+    assert all(float(half.energy) > 0 for half in beside)
     assert len(fitted_by_shared(both(beside), RANK)) == 0
     assert len(left_out_by_shared(*beside, RANK)) == 0
 
@@ -126,7 +125,7 @@ def test_centring_is_the_dense_one() -> None:
     half, total = scatter(deltas)
     mean = sum(unit) / 5
     expected = sum((one - mean).T @ (one - mean) for one in unit)
-    np.testing.assert_allclose(centred(half, total).gram, expected, atol=1e-12)
+    np.testing.assert_allclose(half.beside(total).gram, expected, atol=1e-12)
 
 
 @pytest.mark.parametrize("copies", [1, 3])
@@ -157,7 +156,7 @@ def test_the_deviation_of_one_half_is_exact() -> None:
     drawn = []
     for _ in range(4000):
         half = scatter([np.diag(s) @ orthogonal(D, rng)[:, :RANK].T])[0]
-        drawn.append(float(shares_of(directions, half.gram)[-1]))
+        drawn.append(float(shares_of(directions, half)[-1]))
     alone = chance_of_left_out(D, peaks(s, 1), 4, met=1.0)
     assert np.mean(drawn) == pytest.approx(4 / D, abs=4 * np.std(drawn) / np.sqrt(4000))
     assert np.std(drawn) == pytest.approx(float(alone.sd[-1]), rel=0.05)
@@ -196,7 +195,9 @@ def test_of_energies_that_are_nearly_alike_the_best_are_found() -> None:
     """Rounds of an iteration miss some of what they hold."""
     gram = torch.from_numpy(np.cov(np.random.default_rng(8).standard_normal((600, 1500))))
     most = np.linalg.eigvalsh(gram.numpy())[::-1][:32].cumsum() / float(gram.trace())
-    np.testing.assert_allclose(shares_of(shared_directions(gram, 32), gram), most, rtol=1e-12)
+    np.testing.assert_allclose(
+        shares_of(shared_directions(gram, 32), ScatterMatrix(gram, 600)), most, rtol=1e-12
+    )
 
 
 @pytest.mark.parametrize("d", [40, 600])
