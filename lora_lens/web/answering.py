@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import threading
 import traceback
@@ -85,8 +86,9 @@ def _answer(asked: Asked, places: Places, most_bytes: int, folder: Path) -> Answ
         raise AdapterError("no adapter: upload one, or name its folder or hub id")
     modules = tuple(asked.module.replace(",", " ").split()) or None
     out = folder / "report.html"
-    # Whatever in an upload names a base: it is no way into folders that a visitor may not name.
-    with _ONE_AT_A_TIME, checking(places.check) if asked.uploaded else nullcontext():
+    # Whatever in a stranger's adapter names a base: it is no way into folders that a visitor may not name.
+    strangers = bool(asked.uploaded) or not os.path.exists(adapter)  # noqa: PTH110  (a hub id)
+    with _ONE_AT_A_TIME, checking(places.check) if strangers else nullcontext():
         _, found = make_report(
             adapter, out, base=base, command="lora-lens serve", request=Request(modules=modules)
         )

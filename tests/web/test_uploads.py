@@ -14,6 +14,7 @@ from random import Random
 
 import pytest
 import torch
+from huggingface_hub import constants
 from real_adapters import kept
 from safetensors.torch import save_file
 
@@ -215,6 +216,28 @@ def test_nor_by_another_formats_word_for_its_base(tmp_path: Path) -> None:
     told = answer(Asked(files, "", "", "query"), CLOSED, LIMIT, tmp_path)
     assert "no/such" in told.error + told.page
     assert "not open to it" not in told.error + told.page
+
+
+def test_nor_does_an_adapter_on_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever may type its id may have written its configuration."""
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    repository, commit = tmp_path / "cache" / "models--some--adapter", "a1" * 20
+    snapshot = repository / "snapshots" / commit
+    snapshot.mkdir(parents=True)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(commit)
+    base = tmp_path / "base"
+    shutil.copytree(local_folder("sentence-transformers/all-MiniLM-L6-v2"), base)
+    config = json.loads(FILES[0].read_text("utf-8")) | {"base_model_name_or_path": str(base)}
+    (snapshot / "adapter_config.json").write_text(json.dumps(config))
+    shutil.copy(FILES[1], snapshot)
+    asked = Asked([], "some/adapter", "", "value")
+    for closed in (CLOSED, Places.of("0.0.0.0", snapshot)):
+        told = answer(asked, closed, LIMIT, tmp_path)
+        assert "not open to it" in told.error
+        assert not told.page
+    assert "not open to it" not in answer(asked, EVERYWHERE, LIMIT, tmp_path).error
 
 
 def test_what_the_machines_own_adapter_names_is_its_owners_affair(tmp_path: Path) -> None:
