@@ -16,7 +16,7 @@ from ..files.peft_names import CONFIG
 from ..files.run_names import CHECKPOINTS, UNFINISHED
 from ..staging import staged
 from .alone import alone, is_first_process
-from .as_asked import asked_of_run, deciding, first_difference
+from .as_asked import asked_of_run, begun_with, deciding, first_difference
 from .damage import (
     DamagedCheckpointWarning,
     DamagedRunError,
@@ -127,7 +127,7 @@ def tidy(out: Path, *, keep: bool) -> None:
 def begin(out: Path, settings: RunSettings, checksums: Mapping[str, str]) -> None:
     """Write down how the run is begun, for the day when it is resumed."""
     with staged(out) as folder:
-        text = as_record({"format": FORMAT} | asked_of_run(settings, checksums))
+        text = as_record({"format": FORMAT} | begun_with(settings, checksums))
         (folder / UNFINISHED).write_text(text, encoding="utf-8")
 
 
