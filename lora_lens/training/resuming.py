@@ -69,6 +69,16 @@ def last_checkpoint(
     return None
 
 
+def steps_of(checkpoint: Path | None) -> int:
+    """How many steps a run has done that goes on from a checkpoint; 0 of one that begins.
+
+    Example:
+        >>> steps_of(Path("checkpoints/checkpoint-12")), steps_of(None)
+        (12, 0)
+    """
+    return 0 if checkpoint is None else int(checkpoint.name.split("-")[1])
+
+
 def _from_last(checkpoints: Path) -> list[Path]:
     """Folders by falling step; without that of step 0, which `dynamics` alone reads."""
     steps = {folder: folder.name.split("-")[1] for folder in checkpoints.glob("checkpoint-*")}
