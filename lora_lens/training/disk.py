@@ -43,15 +43,18 @@ class Logs(TensorBoardCallback):
 
     Args:
         folder: Made if it is not there.
+        after: Steps that the run has done. What a killed run has logged of later ones, in a folder that is there, TensorBoard
+            then leaves out: it is logged anew.
 
     Raises:
         OutputError: It cannot be written; here, and wherever something is logged.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, after: int) -> None:
         self._folder = folder
+        purged = after + 1 if folder.is_dir() else None
         with writing(folder):
-            super().__init__(SummaryWriter(str(folder)))
+            super().__init__(SummaryWriter(str(folder), purge_step=purged))
 
     def on_train_begin(self, *given: Any, **named: Any) -> None:
         """As transformers'."""

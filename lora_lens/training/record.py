@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from .settings import RunSettings
 
-FORMAT = 1  # of a run's and a search's records; older ones do not say it
+FORMAT = 1  # of a run's, a search's and an analysis's records; older ones do not say it
 _LIBRARIES = ("torch", "transformers", "peft", "accelerate", "lora-lens")
 
 

@@ -16,7 +16,7 @@ from ..files.peft_names import CONFIG
 from ..files.run_names import CHECKPOINTS, UNFINISHED
 from ..staging import staged
 from .alone import alone, is_first_process
-from .as_asked import asked_of_run, deciding, first_difference
+from .as_asked import asked_of_run, begun_with, deciding, first_difference
 from .damage import (
     DamagedCheckpointWarning,
     DamagedRunError,
@@ -67,6 +67,16 @@ def last_checkpoint(
         )
     _warn_of(passed, out, "begins anew")
     return None
+
+
+def steps_of(checkpoint: Path | None) -> int:
+    """How many steps a run has done that goes on from a checkpoint; 0 of one that begins.
+
+    Example:
+        >>> steps_of(Path("checkpoints/checkpoint-12")), steps_of(None)
+        (12, 0)
+    """
+    return 0 if checkpoint is None else int(checkpoint.name.split("-")[1])
 
 
 def _from_last(checkpoints: Path) -> list[Path]:
@@ -127,7 +137,7 @@ def tidy(out: Path, *, keep: bool) -> None:
 def begin(out: Path, settings: RunSettings, checksums: Mapping[str, str]) -> None:
     """Write down how the run is begun, for the day when it is resumed."""
     with staged(out) as folder:
-        text = as_record({"format": FORMAT} | asked_of_run(settings, checksums))
+        text = as_record({"format": FORMAT} | begun_with(settings, checksums))
         (folder / UNFINISHED).write_text(text, encoding="utf-8")
 
 

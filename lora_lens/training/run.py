@@ -151,7 +151,7 @@ def _train(
         _warn(settings, task, ready, trainer)
         resuming.begin(out, settings, splits.checksums)
         resuming.drop_later(out, resume_from)
-        trainer.add_callback(Logs(out / TENSORBOARD))
+        trainer.add_callback(Logs(out / TENSORBOARD, after=resuming.steps_of(resume_from)))
         if keep_checkpoints and resume_from is None:
             ready.model.save_pretrained(str(out / CHECKPOINTS / "checkpoint-0"))
     trainer.train_from(resume_from)

@@ -16,8 +16,10 @@ from local_hub import serving
 from made_formats import deltas as deltas_of_modules
 from made_formats import made_by
 from safetensors.torch import load_file, save_file
+from typer.testing import CliRunner
 
 import lora_lens as ll
+from lora_lens.cli import app
 from lora_lens.errors import AdapterError, BaseModelError, LensError, ModuleLookupError, RankError
 from lora_lens.questions.grid.result import RankGrids
 from lora_lens.questions.spectrum.words import details
@@ -322,6 +324,37 @@ def test_inspect_lists_its_matrices(tmp_path: Path) -> None:
     assert found.summary.startswith(
         "full, no low-rank factors: a dense ΔW of 9 matrices of 3 modules"
     )
+
+
+def test_inspect_says_that_nothing_was_changed(tmp_path: Path) -> None:
+    folder, base, _ = of_bert(tmp_path)
+    w0 = load_file(base / "model.safetensors")
+    saved_anew(folder, lambda name, w: w0.get(name.removeprefix("bert."), w))
+    (said,) = unchanged_in(folder, base)
+    assert said.startswith(
+        f"every ΔW is zero: {folder} has each of these matrices as {base} has it"
+    )
+    result = CliRunner().invoke(app, ["inspect", str(folder), "--base", str(base)])
+    assert "every ΔW is zero" in result.output
+    for k, name in enumerate(w0):  # a bias is no matrix; one number of one is enough
+        one = folder.parent / f"changed-{k}"
+        shutil.copytree(folder, one)
+        saved_anew(one, lambda own, w, name=name: one_more(w) if own.endswith(name) else w)
+        assert bool(unchanged_in(one, base)) == (w0[name].ndim < 2)
+    saved_anew(folder, lambda _, w: w.bfloat16())  # W0 as that rounds it
+    assert unchanged_in(folder, base)
+    saved_anew(folder, lambda _, w: w * torch.nan)
+    assert not unchanged_in(folder, base)
+
+
+def unchanged_in(folder: Path, base: Path) -> list[str]:
+    return [note for note in ll.inspect(ll.load_adapter(folder, base)).notes if "is zero" in note]
+
+
+def one_more(weight: torch.Tensor) -> torch.Tensor:
+    changed = weight.clone()
+    changed.view(-1)[0] += 1
+    return changed
 
 
 def test_it_can_be_sent_to_another_process_and_holds_one_identity(tmp_path: Path) -> None:

@@ -52,6 +52,20 @@ def test_a_record_that_lacks_something_is_named(record: str, key: str, tmp_path:
         collect(read_config("minilm"), out)
 
 
+@pytest.mark.parametrize("record", ["runs/stsb-lora-0/run.json", "analyses/stsb-0/analysis.json"])
+def test_a_record_of_another_format_is_refused(record: str, tmp_path: Path) -> None:
+    out = copied("minilm", tmp_path)
+    before = json.loads((out / record).read_text())
+    config = read_config("minilm")
+    found = collect(config, out)
+    (out / record).write_text(json.dumps({"format": 1} | before), encoding="utf-8")
+    assert collect(config, out).analyses == found.analyses
+    (out / record).write_text(json.dumps({"format": 2} | before), encoding="utf-8")
+    words = rf"{record} has format 2, and this lora-lens reads 1; update it$"
+    with pytest.raises(RecordError, match=words):
+        collect(config, out)
+
+
 def test_the_constant_answer_is_the_runs_own(tmp_path: Path) -> None:
     """Where rows were cut, evaluations of earlier versions have that of all."""
     out = copied("minilm", tmp_path)

@@ -234,7 +234,9 @@ def test_tables_hold_what_the_records_hold(done: tuple[Path, str]) -> None:
 
 def test_analyses_are_those_of_the_saved_adapters(done: tuple[Path, str]) -> None:
     out = done[0] / "out"
-    record = json.loads((out / "analyses" / "rte-1" / "analysis.json").read_text())["value"]
+    written = json.loads((out / "analyses" / "rte-1" / "analysis.json").read_text())
+    assert list(written) == ["format", "value"]
+    record = written["value"]
     lora, cond = (load_adapter(out / "runs" / f"rte-{m}-1", BASE) for m in ("lora", "condlora"))
     grid = conversion_similarity(lora, "value", draws=0)["B"]
     np.testing.assert_allclose(record["similarity"]["matrices"]["B"]["phi"], grid.values, atol=1e-9)

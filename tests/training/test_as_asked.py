@@ -2,15 +2,18 @@
 
 import json
 import shutil
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lora_lens.errors import RecordError
-from lora_lens.training.as_asked import BEFORE, deciding, first_difference
+from lora_lens.errors import RecordError, SettingsError
+from lora_lens.training.as_asked import BEFORE, asked_of_run, deciding, first_difference
+from lora_lens.training.damage import DamagedRunError
+from lora_lens.training.data import OwnData
 from lora_lens.training.record import read_record, record_of_run
+from lora_lens.training.resuming import begin, last_checkpoint
 from lora_lens.training.settings import RunSettings
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results"
@@ -23,7 +26,8 @@ def test_what_a_record_does_not_say_is_known(path: Path) -> None:
     said = json.loads(path.read_text(encoding="utf-8"))["settings"]
     asked = {field.name for field in fields(RunSettings)}
     assert asked - said.keys() <= BEFORE.keys()
-    assert deciding(said).keys() == asked - {"data"}
+    as_regression = said | {"task": "stsb", "method": "condlora", "epochs": 3, "stop_after": 2}
+    assert deciding(as_regression).keys() == asked - {"data"}
 
 
 @pytest.mark.parametrize("name", ["stsb-lora-0", "mrpc-condlora-0"])
@@ -40,8 +44,69 @@ def test_a_run_from_before_heads_could_be_chosen_is_one_from_zero(
     data = record["data_sha256"]
     assert record_of_run(tmp_path, settings, data) == record
     assert record_of_run(tmp_path, replace(settings, data="/elsewhere"), data) == record
-    assert record_of_run(tmp_path, replace(settings, head="mean"), data) is None
+    of_classes = said["task"] == "mrpc"
+    assert (record_of_run(tmp_path, replace(settings, head="mean"), data) == record) == of_classes
     assert record_of_run(tmp_path, replace(settings, stop_after=1), data) is None
+
+
+OWN = {"train": "a.csv", "test": "b.csv", "text": ("text",), "label": "label"}
+
+
+@pytest.mark.parametrize(
+    ("of", "changed", "same"),
+    [
+        ({"task": "mrpc"}, {"head": "zero"}, True),
+        ({"task": "stsb"}, {"head": "zero"}, False),
+        ({"task": "mine", "own": OwnData(**OWN)}, {"head": "zero"}, True),
+        ({"task": "mine", "own": OwnData(**OWN, regression=True)}, {"head": "zero"}, False),
+        ({"method": "lora"}, {"convention": "stored"}, True),
+        ({"method": "adalora"}, {"convention": "stored"}, True),
+        ({"method": "condlora"}, {"convention": "stored"}, False),
+        ({"method": "condadalora"}, {"convention": "stored"}, False),
+        ({"epochs": 3}, {"stop_after": 3}, True),
+        ({"epochs": 3}, {"stop_after": 4}, True),
+        ({"epochs": 3}, {"stop_after": 2}, False),
+        # The order of the rows is another, whatever the batch.
+        ({"batch_size": 1}, {"group_by_length": True}, False),
+    ],
+)
+def test_what_changes_nothing_is_no_difference(
+    of: dict[str, Any], changed: dict[str, Any], same: bool, tmp_path: Path
+) -> None:
+    one = replace(RunSettings(task="mrpc", method="lora", base="b", learning_rate=0.1), **of)
+    one, data = one.resolved(), {"train.tsv": "0"}
+    other = replace(one, **changed)
+    assert (first_difference(asked_of_run(one, data), asked_of_run(other, data)) is None) == same
+    record = {"settings": asdict(one), "data_sha256": data}
+    (tmp_path / "run.json").write_text(json.dumps(record), encoding="utf-8")
+    (tmp_path / "adapter_config.json").write_text("{}", encoding="utf-8")
+    assert (record_of_run(tmp_path, other, data) is not None) == same
+
+
+def test_what_made_a_setting_change_nothing_is_named_itself() -> None:
+    one = RunSettings(task="stsb", method="condlora", base="b", epochs=3, stop_after=2)
+    for changed in ({"task": "mrpc"}, {"method": "lora"}, {"epochs": 2}):
+        (name,) = changed
+        found = first_difference(
+            *(deciding(asdict(each)) for each in (one, replace(one, **changed)))
+        )
+        assert found is not None
+        assert found.name == name
+
+
+def test_a_run_goes_on_with_what_changes_nothing(tmp_path: Path) -> None:
+    """It was refused; what is written down is all that was asked for."""
+    asked = RunSettings(task="mrpc", method="lora", base="b", data="glue", epochs=3).resolved()
+    begin(tmp_path, asked, {})
+    written = json.loads((tmp_path / "unfinished.json").read_text())
+    assert written.keys() == {"format", "data_sha256"} | asdict(asked).keys() - {"data"}
+    state = tmp_path / "checkpoints" / "checkpoint-1" / "trainer_state.json"
+    state.parent.mkdir(parents=True)
+    state.write_text("{}", encoding="utf-8")
+    with pytest.raises(DamagedRunError, match="has no whole checkpoint"):  # and not SettingsError
+        last_checkpoint(tmp_path, replace(asked, head="zero"), {}, resume=True)
+    with pytest.raises(SettingsError, match="begun with rank = 8, now it is 4"):
+        last_checkpoint(tmp_path, replace(asked, rank=4), {}, resume=True)
 
 
 @pytest.mark.parametrize(("made", "asked"), [({}, {"k": None}), ({"k": None}, {})])

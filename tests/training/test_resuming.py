@@ -15,6 +15,7 @@ from glue_folder import write_rte
 from peft import peft_model
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny_base import write_tiny_base
 from torch.utils.tensorboard.writer import FileWriter
 from transformers import PreTrainedTokenizerBase, TrainerCallback
@@ -24,6 +25,7 @@ from lora_lens.training import arguments, resuming
 from lora_lens.training.damage import DamagedCheckpointWarning
 from lora_lens.training.run import train
 from lora_lens.training.settings import RunSettings
+from lora_lens.training.trainer import LensTrainer
 
 
 class KilledError(Exception):
@@ -135,6 +137,41 @@ def test_the_first_checkpoint_was_being_written(settings: RunSettings, tmp_path:
     words = r"begins anew: in checkpoint-3 trainer_state\.json is empty"
     assert re.search(words, went_on(settings, out))
     assert_same(tmp_path / "whole", out)
+
+
+@pytest.mark.parametrize("step", [3, 12])
+def test_what_was_logged_before_a_kill_is_there_once(
+    settings: RunSettings, tmp_path: Path, step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An evaluation is logged before its checkpoint is written; of the first there is none to go on from."""
+    settings, out = replace(settings, epochs=2), tmp_path / "killed"
+    save = LensTrainer._save_checkpoint
+
+    def killed_while(trainer: LensTrainer, *given: Any, **named: Any) -> None:
+        if trainer.state.global_step == step:
+            raise KilledError
+        save(trainer, *given, **named)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(LensTrainer, "_save_checkpoint", killed_while)
+        with pytest.raises(KilledError):
+            train(settings, out, use_cpu=True)
+    for file in (out / "tensorboard").iterdir():
+        # TensorBoard reads files in the order of their names, which begin with the second.
+        file.rename(file.with_name(file.name.replace("tfevents.", "tfevents.0")))
+    assert scores_of(out)[-1][0] == step
+    train(settings, out, use_cpu=True, resume=True)
+    history = json.loads((out / "run.json").read_text())["history"]
+    assert scores_of(out) == [
+        (row["step"], pytest.approx(row["development_score"])) for row in history
+    ]
+    assert len(list((out / "tensorboard").iterdir())) == 2
+
+
+def scores_of(out: Path) -> list[tuple[int, float]]:
+    events = EventAccumulator(str(out / "tensorboard"))
+    events.Reload()
+    return [(event.step, event.value) for event in events.Scalars("eval/score")]
 
 
 FILES = (

@@ -299,17 +299,16 @@ def test_a_study_from_before_pruning_was_written_down_goes_on(
     assert len(search(settings, tmp_path, trials=2, prune=False).trials) == 2
 
 
-def test_a_study_from_before_heads_could_be_chosen_began_at_zero(
+def test_a_study_from_before_some_could_be_asked_for_goes_on(
     settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "train", fake_train(iter([0.1, 0.2])))
-    settings = replace(settings, head="zero")
     study = search(settings, tmp_path, trials=1)
     begun = study.user_attrs["settings"]
     del begun["run"]["head"], begun["run"]["stop_after"]
     study.set_user_attr("settings", begun)
-    with pytest.raises(SettingsError, match="begun with head = 'zero', now it is 'mean'"):
-        search(replace(settings, head="mean"), tmp_path, trials=2)
+    with pytest.raises(SettingsError, match=r"begun with stop_after = None, now it is 1\.0"):
+        search(replace(settings, stop_after=1.0), tmp_path, trials=2)
     assert len(search(settings, tmp_path, trials=2).trials) == 2
 
 

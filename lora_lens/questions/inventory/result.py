@@ -40,7 +40,7 @@ class LayerSummary(Brief):
 
 @dataclass(frozen=True, repr=False, eq=False)
 class DenseSummary(Brief):
-    """A module trained in full, whose ΔW is what was saved less W0; no number of it is read for this.
+    """A module trained in full, whose ΔW is what was saved less W0; no number of it is told here.
 
     Attributes:
         name, layer, module: As in `LayerSummary`.

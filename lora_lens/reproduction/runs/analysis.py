@@ -20,16 +20,17 @@ from ...questions.similarity.result import SimilarityResult
 from ...show.paper import PLAIN, Paper
 from ...show.text import as_json
 from ...staging import staged
-from ...training.record import read_record
+from ...training.record import FORMAT, read_record
 from ..experiment.config import Analysis
 
 RECORD_NAME = "analysis.json"
 ADAPTERS_NAME = "adapters.json"  # their checksums
+_FORMAT = "format"  # beside the modules; the earliest records do not say it
 _ANEW = "put that back, or remove the folder and run `reproduce` again, which makes it anew"
 
 
 def analyse(folders: Mapping[str, Path], base: str, wanted: Analysis, out: Path) -> None:
-    """Write ``analysis.json``: of every module, Figure 1's numbers, Table 3's, and what the layers share.
+    """Write ``analysis.json``: its format, and of every module Figure 1's numbers, Table 3's, and what the layers share.
 
     Args:
         folders: Method to the folder of its adapter.
@@ -62,7 +63,7 @@ def analyse(folders: Mapping[str, Path], base: str, wanted: Analysis, out: Path)
     # Checksums last: beside an older record they would be believed.
     with staged(out, last=ADAPTERS_NAME) as folder:
         (folder / ADAPTERS_NAME).write_text(as_json(digests), encoding="utf-8")
-        (folder / RECORD_NAME).write_text(as_json(record), encoding="utf-8")
+        (folder / RECORD_NAME).write_text(as_json({_FORMAT: FORMAT} | record), encoding="utf-8")
 
 
 def _digests(folders: Mapping[str, Path]) -> dict[str, str]:
@@ -127,8 +128,9 @@ def write_figures(
 
 
 def read_analysis(folder: Path) -> dict[str, Any]:
-    """What `analyse` wrote; raises as `read_record` does."""
-    return read_record(folder / RECORD_NAME)
+    """What `analyse` wrote of every module; raises as `read_record` does."""
+    found = read_record(folder / RECORD_NAME)
+    return {module: one for module, one in found.items() if module != _FORMAT}
 
 
 def check(folder: Path, wanted: Analysis) -> None:
