@@ -37,6 +37,5 @@ def _where(analysed: Analysed, modules: Sequence[ModuleAnalysis]) -> str:
     for label, names in of.items():
         labels[tuple(names)].append(f"of {label}" if label else "")
     return "; ".join(
-        ", ".join(filter(None, (listed(names), few(some, _MOST))))
-        for names, some in labels.items()
+        ", ".join(filter(None, (listed(names), few(some, _MOST)))) for names, some in labels.items()
     )
