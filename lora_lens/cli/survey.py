@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -145,12 +146,11 @@ def run(
         from rich.text import Text
 
         from ..show.console import notes, table
-        from ..survey.glossary import legend
 
         said = [Text(one, style="bold") for one in result.sentences]
         told = (Text(""), *notes(result.notes)) if result.notes else ()
         shown = [table(one, wide="members" in one.head) for one in result.tables]
-        words = legend(result.numbers["questions"]) if explain else [_WORDS]
+        words = _legend(result.numbers) if explain else [_WORDS]
         below = [Text(line, style="dim") for line in words] if shown or explain else []
         if below and not told:
             below.insert(0, Text(""))
@@ -162,3 +162,13 @@ def run(
         echo(f"left out: {len(result.failed) - 3} more{where}", err=True)
     if result.files:
         say(f"wrote {len(result.files) + 2} files to {result.out}")
+
+
+def _legend(told: Mapping[str, Any]) -> tuple[str, ...]:
+    """What the words of the tables mean; of a shard, which has none yet, all that there may be."""
+    from ..survey.glossary import legend
+    from ..survey.missing import places_of_start
+
+    joined = "by_place" in told
+    start = not joined or bool(places_of_start(told["by_place"], told["subspace"]))
+    return legend(told["questions"], start=start)

@@ -10,6 +10,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from ..arrays import Tensor, as_array
+from .mapped import Version
 
 NAME = "memory"
 
@@ -38,6 +39,11 @@ class MemoryFile:
 
     def release(self, name: str) -> None:
         """Nothing: they are not this one's."""
+
+    @property
+    def read_from(self) -> Mapping[Path, Version]:
+        """No file."""
+        return {}
 
 
 def nowhere(_name: str) -> Path | None:

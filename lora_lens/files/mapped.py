@@ -72,6 +72,11 @@ class MappedFile:
         """Of its tensors, sorted."""
         return sorted(self.entries)
 
+    @property
+    def read_from(self) -> dict[Path, Version]:
+        """The file, as it was when it was opened."""
+        return {self.path: self.version}
+
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape of a tensor, from the header."""
         return self.entries[name].shape

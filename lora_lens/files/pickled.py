@@ -72,6 +72,11 @@ class BinFile:
         """Of its tensors, sorted."""
         return sorted(self.tensors)
 
+    @property
+    def read_from(self) -> dict[Path, Version]:
+        """The file, as it was when it was opened."""
+        return {self.path: self.version}
+
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape of a tensor."""
         return self.tensors[name].shape

@@ -21,14 +21,9 @@ class PrefixedFile:
     prefix: str
 
     @property
-    def path(self) -> Path:
-        """Of the file."""
-        return self.file.path
-
-    @property
-    def version(self) -> Version:
-        """Of the file when it was opened."""
-        return self.file.version
+    def read_from(self) -> dict[Path, Version]:
+        """The file, as it was when it was opened."""
+        return self.file.read_from
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape of a tensor."""

@@ -40,6 +40,10 @@ class OpenFile(Protocol):
     def release(self, name: str) -> None:
         """Give back the memory that reading has taken."""
 
+    @property
+    def read_from(self) -> Mapping[Path, Version]:
+        """The files that it stands for, each as it was when it was opened."""
+
 
 # What trainers' own keys in a header begin with; other keys of parts may differ, as sums of bytes and places do.
 _SETTINGS = ("ss_", "lora_")
@@ -91,9 +95,8 @@ class TensorStore:
         """Every file as it was when it was opened, in the names' order; one that is not open, as it is now."""
         found: dict[Path, Version] = {}
         for name in sorted(set(self.files.values())):
-            opened = self.opened.get(name)
-            if isinstance(opened, MappedFile | BinFile | PrefixedFile):
-                found[opened.path] = opened.version
+            if opened := self.opened.get(name):
+                found |= opened.read_from
             elif path := self.find(name):
                 found[path] = version_of(path)
         return found

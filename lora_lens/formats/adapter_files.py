@@ -52,6 +52,7 @@ class AdapterFiles:
         find: Its files, by name, and others beside them.
         made: Of a model in memory by one of PEFT's other methods, its updates.
         config_version: Of `config_file` when it was read.
+        also: Other files that s or ΔW is made by, each as it was when it was read, as whoever reads them adds them.
         whole_model: Whether they are a model's that was tuned in full, and `base_given` what it was tuned from.
     """
 
@@ -66,12 +67,14 @@ class AdapterFiles:
     made: Live | None = None
     whole_model: bool = False
     config_version: Version | None = None
+    also: dict[Path, Version] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def read_from(self) -> dict[Path, Version]:
-        """The configuration and the files of tensors, each as it was when it was opened."""
+        """The configuration, the files of tensors and what was read beside them, each as it was when it was opened."""
         config, version = self.config_file, self.config_version
-        return ({config: version} if config and version else {}) | self.tensors.read_from
+        own = {config: version} if config and version else {}
+        return own | self.tensors.read_from | self.also
 
     @property
     def names(self) -> Set[str]:

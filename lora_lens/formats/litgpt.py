@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from ..adapter import FusedRows
 from ..bases.fused import Layout
 from ..errors import AdapterError
+from ..files.mapped import version_of
 from ..updates import LowRank
 from .adapter_files import AdapterFiles
 from .factors.factor_pairs import pairs_by_path
@@ -184,6 +185,7 @@ def _yaml(files: AdapterFiles, name: str) -> Mapping[str, Any]:
             f"shapes; put it into the same folder"
         )
     try:
+        files.also[path] = version_of(path)
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         reason = str(error).splitlines()[0]

@@ -132,7 +132,7 @@ def stands_alone(file: Path) -> bool:
 
 
 def open_within(files: AdapterFiles, folder: str) -> AdapterFiles | None:
-    """Another adapter, in a folder of that name within the folder of this one; None where there is none.
+    """Another adapter, in a folder of that name within the folder of this one, whose numbers are made by both; None where there is none.
 
     Raises:
         AdapterError: Its configuration is broken.
@@ -144,11 +144,16 @@ def open_within(files: AdapterFiles, folder: str) -> AdapterFiles | None:
 
     source = f"{folder} of {files.source}"
     config_file = find(CONFIG)
+    version = version_of(config_file) if config_file else None
     config = read_json(config_file, AdapterError) if config_file else {}
     tensors = _usual(source, find, all_stems(), (".safetensors", ".bin"), config)
     if tensors is None:
         return None
-    return AdapterFiles(source, config, config_file, tensors, files.base_given, find=find)
+    found = AdapterFiles(
+        source, config, config_file, tensors, files.base_given, find=find, config_version=version
+    )
+    files.also.update(found.read_from)
+    return found
 
 
 def all_stems() -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections import Counter
 from collections.abc import Mapping
 from importlib.metadata import metadata, version
 from pathlib import Path
@@ -21,6 +22,7 @@ from .conventions import convention_lines, convention_of, conventions
 from .module_sizes import ModuleSizes
 
 LARGEST_HASHED = 4 << 30  # bytes: about ten seconds of reading
+_CONFIGURATIONS = (".json", ".yaml")
 _CHANGED = "not hashed: written to after it was opened"
 
 
@@ -51,15 +53,17 @@ def _of_adapter(adapter: Adapter) -> list[list[str]]:
 
 
 def _of_files(source: str, opened: Mapping[Path, Version]) -> list[list[str]]:
-    """A row a file; configurations are hashed however large the weights are."""
-    total = sum(version.size for path, version in opened.items() if path.suffix != ".json")
+    """A row a file, with its folder where another has its name; configurations are hashed however large the weights are."""
+    weights = {path: one.size for path, one in opened.items() if path.suffix not in _CONFIGURATIONS}
+    total = sum(weights.values())
     reason = f"not hashed: {total / 2**30:.1f} GiB in all" if total > LARGEST_HASHED else ""
+    named = Counter(path.name for path in opened)
     return [
         [
             source,
-            path.name,
+            path.name if named[path.name] == 1 else f"{path.parent.name}/{path.name}",
             f"{version.size:,}",
-            _digest(path, version, reason if path.suffix != ".json" else ""),
+            _digest(path, version, reason if path in weights else ""),
         ]
         for path, version in opened.items()
     ]

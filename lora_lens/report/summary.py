@@ -16,6 +16,7 @@ from ..show.wording import listed
 from .analysed import Analysed, ModuleAnalysis
 from .conventions import conventions
 from .provenance import adapters_told
+from .said_once import said_once
 
 _TENTH = 0.1
 
@@ -117,7 +118,7 @@ def groups(analysed: Analysed, chance: dict[str, str]) -> list[Group]:
         made.append(
             Group(
                 question=answers[0][1].asked.question.asks,
-                answers=[analysed.summary(module, answer) for module, answer in answers],
+                answers=said_once(analysed, answers),
                 chance=chance.get(name, ""),
                 strips=strips,
             )

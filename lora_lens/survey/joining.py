@@ -17,7 +17,6 @@ from .far import outlying_of
 from .joined import Joined
 from .joined_outlying import outlying_rows
 from .planning import Failed, Plan
-from .questions.folds import FEWEST
 from .questions.spectrum import QUANTITIES
 from .table import read_rows
 from .table_file import TableFile
@@ -61,9 +60,7 @@ def join(plan: Plan, tasks: Sequence[PlaceTask], failed: Sequence[Failed], folde
     notes = [note for one in pairs for note in one.tree.notes]
     subspace: list[dict[str, Any]] = []
     if "subspace" in asked:
-        found = [_subspace(task) for task in tasks]
-        subspace = [row for rows in found for row in rows]
-        notes += _without_shared(found)
+        subspace = [row for task in tasks for row in _subspace(task)]
         files += _write(folder, "subspace", [_columns(subspace)])
     outlying: list[dict[str, Any]] = []
     if "outlying" in asked:
@@ -172,16 +169,6 @@ def _subspace(task: PlaceTask) -> list[dict[str, Any]]:
     names = ["side", "quantity", "k", "fitted", "value", "deal_sd", "expected", "sd", "z"]
     rows = _rows(task, "subspace", names)
     return [{_CALLED.get(name, name): value for name, value in row.items()} for row in rows]
-
-
-def _without_shared(found: Sequence[Sequence[object]]) -> Iterator[str]:
-    without = sum(not rows for rows in found)
-    if without:
-        which = "all places" if without == len(found) else f"{without} of {len(found)} places"
-        yield (
-            f"subspace is left out at {which}: it takes {FEWEST} trained adapters or more, of which a quarter is on either side when they "
-            f"are dealt into halves, copies together, as the null of the mean adapter does"
-        )
 
 
 def _clusters(plan: Plan, pairs: Sequence[FoundPairs]) -> Any:

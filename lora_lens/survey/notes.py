@@ -12,19 +12,24 @@ from .planning import Plan
 _ONE_A = {"vera", "miss"}  # methods of which every layer has nearly one A
 _SEEDS = (
     "runs of one seed begin with the same A, so that φ of A, and input directions that are shared, may be of that start and not "
-    "learnt: --start ADAPTER, saved before any training, tells which; without it the adapters' mean A stands for it, which is the start "
-    "of none where they began from several; where runs of one seed train a new head, it begins the same, too, and makes B of short "
-    "runs alike; no null knows that"
+    "learnt: --start ADAPTER, saved before any training, tells which{mean}; where runs of one seed train a new head, it begins the same, too, "
+    "and makes B of short runs alike; no null knows that"
 )
+_MEAN_A = "; without it the adapters' mean A stands for it, which is the start of none where they began from several"
 
 
-def notes_of(plan: Plan) -> Iterator[str]:
-    """The convention, what adapters and their base ask to be said, and what depends on the gauge or counts one A as many."""
+def notes_of(plan: Plan, *, mean_a: bool) -> Iterator[str]:
+    """The convention, what adapters and their base ask to be said, and what depends on the gauge or counts one A as many.
+
+    Args:
+        plan: Of the survey.
+        mean_a: Whether a mean A stands for the start anywhere, where none was given.
+    """
     yield from _of_adapters(plan)
     yield from _alike_in_layers(plan)
     drawn = sum(not known.from_w0 for known in plan.adapters.values())
     if drawn > 1 and not plan.start_given and {*plan.settings.questions} - {"spectrum"}:
-        yield _SEEDS
+        yield _SEEDS.format(mean=_MEAN_A if mean_a else "")
 
 
 def _of_adapters(plan: Plan) -> Iterator[str]:

@@ -22,6 +22,7 @@ from .earlier import check_no_others, check_no_places_of_others, sweep_places, s
 from .failing import failed_lines, failure, not_there
 from .far import notes_on_far
 from .joining import join
+from .missing import missing_said, places_of_start
 from .notes import notes_of
 from .one_thread import one_thread
 from .page import page
@@ -245,7 +246,12 @@ def _joined(
         joined = join(plan, there, failed, temporary)
         failed = [*failed, *joined.without]
         copies = copies_in(plan)
-        notes = [*copies_said(copies), *notes_of(plan), *joined.notes]
+        notes = [
+            *copies_said(copies),
+            *notes_of(plan, mean_a=bool(places_of_start(joined.places, joined.subspace))),
+            *joined.notes,
+            *missing_said(plan, there, joined),
+        ]
         if joined.outlying:
             notes += notes_on_far(joined.outlying)
         if joined.merges:

@@ -103,6 +103,11 @@ def test_without_the_library_it_says_which_and_the_unquantised_model(
     assert "\n" not in str(raised.value)
 
 
+def test_a_file_of_packed_weights_alone_is_among_those_that_were_read(tmp_path: Path) -> None:
+    opened = base(tmp_path / "model", named(BNB))
+    assert [path.name for path in opened.tensors.read_from] == ["model.safetensors"]
+
+
 @pytest.mark.parametrize(
     "text", [b"{", b"{}", b'{"shape": "ab"}', b'{"shape": [4, 0]}', b"\xff\xfe"]
 )

@@ -16,6 +16,7 @@ from made_formats import MADE, cases_of, deltas
 
 from lora_lens import adapter_matrix, demo_adapter, load_adapter, spectrum
 from lora_lens.files.adapters_in import ALONE
+from lora_lens.files.mapped import version_of
 from lora_lens.formats import FORMATS
 from lora_lens.formats.format import Format, format_of
 from lora_lens.formats.loading import low_rank
@@ -23,6 +24,7 @@ from lora_lens.formats.opening import open_adapter
 from lora_lens.updates import Factor
 
 NAMES = [each.name for each in FORMATS]
+OF_NO_NUMBER = {"README.md", "adapter_interface.json"}  # which libraries write beside the others
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +65,19 @@ def test_delta_is_the_librarys_own(name: str, made: Callable[[str], dict[str, An
         for path, delta in expected.items():
             error = torch.linalg.norm(found[path] - delta) / torch.linalg.norm(delta)
             assert error < 1e-6, (case, path)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_file_that_was_read_is_told(name: str, made: Callable[[str], dict[str, Any]]) -> None:
+    """By which a report gives their checksums."""
+    for case, (folder, _) in made(name).items():
+        adapter = load_adapter(folder / "adapter", folder / "base")
+        there = {path for path in (folder / "adapter").rglob("*") if path.is_file()}
+        assert {path for path in there if path.name not in OF_NO_NUMBER} == set(
+            adapter.read_from
+        ), case
+        for path, opened in adapter.read_from.items():
+            assert opened == version_of(path), case
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -305,6 +305,24 @@ def test_two_draws_find_nothing(pair: tuple[Path, Path], tmp_path: Path) -> None
     assert "too few draws to tell" in text
 
 
+def test_too_few_draws_are_said_once_with_all_that_it_holds_of(tmp_path: Path) -> None:
+    """Of several adapters each pair would say the same."""
+    base = write_base(tmp_path / "base", BertLike())
+    for k, modules in enumerate((("query", "value"), ("query", "value"), ("value",))):
+        write_lora(tmp_path / f"a{k}", BertLike(modules=modules), base=str(base), seed=k)
+    adapters = [ll.load_adapter(tmp_path / f"a{k}") for k in range(3)]
+    asked = groups(analyse(adapters, Request(draws=2)), {})
+    few = "2 draws are too few to tell A and B from chance (359 are needed), so nothing could be found."
+    assert [list(group.answers) for group in asked if group.strips] == [
+        [f"query and value, of a0 and of a1; value, of a2: {few}"],
+        [f"query and value, of a0 and a1; value, of a0 and a2 and of a1 and a2: {few}"],
+    ]
+    asked = groups(analyse(adapters[:1], Request(draws=2)), {})
+    assert asked[0].answers[0].startswith("query and value: 2 draws are too few")
+    asked = groups(analyse(adapters[:2], Request(draws=999)), {})
+    assert len(asked[0].answers) == 4
+
+
 def test_corrections_are_over_all_findings(pair: tuple[Path, Path]) -> None:
     analysed = analyse(list(map(ll.load_adapter, pair)), Request(draws=399))
     found = family(analysed)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ...arrays import Tensor
 from ...errors import AdapterError, BaseModelError
 from ...files.in_memory import nowhere
+from ...files.mapped import Version, version_of
 from ...files.names import check_names
 from ...files.tensors import TensorStore
 from ..configuration import BaseConfiguration, configuration_of
@@ -31,6 +32,7 @@ class GgufFile:
 
     Attributes:
         path: Of the file.
+        version: Of the file when it was opened.
         entries: Name to the library's own record of the tensor.
         shapes: Name to (out, in …).
         heads: Of query and of key, where their rows were moved; by the end of the module's name.
@@ -38,6 +40,7 @@ class GgufFile:
     """
 
     path: Path
+    version: Version
     entries: Mapping[str, Any] = field(repr=False)
     shapes: Mapping[str, tuple[int, ...]] = field(repr=False)
     heads: Mapping[str, int]
@@ -47,6 +50,11 @@ class GgufFile:
     def names(self) -> list[str]:
         """Of the weights, sorted."""
         return sorted(self.entries)
+
+    @property
+    def read_from(self) -> dict[Path, Version]:
+        """The file, as it was when it was opened."""
+        return {self.path: self.version}
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape of a weight."""
@@ -143,14 +151,15 @@ def _open_adapter(path: Path) -> GgufFile:
     missing = AdapterError(
         f'{path} is GGUF: pip install "lora-lens[quantized]" to read it, or take PEFT\'s files that it was made of'
     )
-    return _as_it_is(path, read_gguf(path, missing))
+    version = version_of(path)
+    return _as_it_is(path, version, read_gguf(path, missing))
 
 
-def _as_it_is(path: Path, reader: Any) -> GgufFile:
+def _as_it_is(path: Path, version: Version, reader: Any) -> GgufFile:
     entries = {one.name: one for one in reader.tensors}
     check_names(path, entries)
     shapes = {name: _shape(one) for name, one in entries.items()}
-    return GgufFile(path, entries, shapes, {}, said(reader, path))
+    return GgufFile(path, version, entries, shapes, {}, said(reader, path))
 
 
 def _shape(entry: Any) -> tuple[int, ...]:
@@ -161,10 +170,11 @@ def _open_file(path: Path) -> GgufFile:
     missing = BaseModelError(
         f'{path} is GGUF: pip install "lora-lens[quantized]" to read it, or {instead(path.stem, {})}'
     )
+    version = version_of(path)
     reader = read_gguf(path, missing)
     header = said(reader, path)
     if is_adapter(header):
-        return _as_it_is(path, reader)
+        return _as_it_is(path, version, reader)
     name = header.get(ARCHITECTURE, "")
     known = ARCHITECTURES.get(name)
     if known is None and name not in IMAGES:
@@ -183,7 +193,7 @@ def _open_file(path: Path) -> GgufFile:
         if original := reader.fields.get(_ORIGINAL + one.name):
             shapes[mine] = tuple(int(size) for size in content(original, path))
     check_names(path, entries)
-    return GgufFile(path, entries, shapes, _heads(reader, name, known, path), header)
+    return GgufFile(path, version, entries, shapes, _heads(reader, name, known, path), header)
 
 
 def _heads(reader: Any, name: str, known: Architecture | None, path: Path) -> Mapping[str, int]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
 from ...arrays import Tensor
 from ...errors import BaseModelError
+from ...files.mapped import Version
 from ...files.tensors import TensorStore
 from .unquantised import instead
 
@@ -76,9 +78,10 @@ class Packed:
 
 @dataclass(frozen=True)
 class QuantisedFile:
-    """Quantised weights by name, as if they were in a file, in floats."""
+    """Quantised weights by name, as if they were in a file, in floats; `store` has them as they are."""
 
     packed: Mapping[str, tuple[Scheme, Packed]]
+    store: TensorStore
     stays = True  # where the store is sent to another process
 
     def shape(self, name: str) -> tuple[int, ...]:
@@ -113,6 +116,11 @@ class QuantisedFile:
         for part in packed.parts:
             packed.store.release(part)
 
+    @property
+    def read_from(self) -> dict[Path, Version]:
+        """All files of the store that has them packed, each as it was when it was opened."""
+        return self.store.read_from
+
 
 def without_quantisation(
     store: TensorStore, settings: Mapping[str, Any]
@@ -141,7 +149,7 @@ def without_quantisation(
         store.source,
         rest | dict.fromkeys(packed, _NAME),
         store.find,
-        {**store.opened, _NAME: QuantisedFile(packed)},
+        {**store.opened, _NAME: QuantisedFile(packed, store)},
         store.prefixes,
     )
     return (

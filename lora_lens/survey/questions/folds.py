@@ -28,6 +28,11 @@ class Dealt(NamedTuple):
     folds: Sequence[int]
     copies: Sequence[int]
 
+    @property
+    def counts(self) -> list[int]:
+        """How many each fold has."""
+        return [list(self.folds).count(fold) for fold in range(FOLDS)]
+
 
 def dealt(digests: Sequence[str], seed: int) -> Dealt:
     """Adapters dealt by hashes of their numbers.
@@ -83,6 +88,20 @@ def even_halvings(counts: Sequence[int]) -> tuple[Halving, ...]:
         for halving in HALVINGS
         if least and all(sum(counts[fold] for fold in half) >= least for half in halving)
     )
+
+
+def enough(counts: Sequence[int]) -> bool:
+    """Whether there are adapters for a mean: two at least beside any two folds, and some on either side of a halving.
+
+    Args:
+        counts: How many adapters each fold has.
+
+    Example:
+        >>> enough([1] * 8), enough([1] * 7 + [0]), enough([5, 5] + [0] * 6)
+        (True, False, False)
+    """
+    total, largest = sum(counts), sorted(counts)[-2:]
+    return total >= FEWEST and total - sum(largest) >= 2 and bool(even_halvings(counts))
 
 
 def met(counts: Sequence[int], halvings: Sequence[Halving]) -> float:

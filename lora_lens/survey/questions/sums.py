@@ -23,7 +23,7 @@ from ...core.factors.subspace_iteration import leading_pair
 from ...core.many_adapters.captured import those_that_hold
 from ...core.many_adapters.captured_by_chance import Peaks
 from ...core.many_adapters.scatter import WholeScatter
-from .folds import FEWEST, FOLDS, Dealt, Halving, even_halvings, met
+from .folds import FOLDS, Dealt, Halving, enough, even_halvings, met
 from .question import One
 
 _EVERY = tuple(range(FOLDS))
@@ -89,9 +89,8 @@ class Sums(ABC):
 
     @cached_property
     def enough(self) -> bool:
-        """Whether there are adapters for a mean: two at least beside any two folds, and some on either side of a halving."""
-        total, largest = int(self.count.sum()), self.count.sort(descending=True).values[:2]
-        return total >= FEWEST and total - int(largest.sum()) >= 2 and len(self.halvings) > 0
+        """Whether there are adapters for a mean; see `lora_lens.survey.questions.folds.enough`."""
+        return enough(self.count.tolist())
 
     @property
     def weights(self) -> list[Tensor]:

@@ -1,0 +1,74 @@
+"""What a reader would look for at a place and not find, and why: shared directions, and the nulls that are made of means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from ..show.wording import span
+from .joined import Joined
+from .planning import Plan
+from .questions.folds import FEWEST, dealt, enough
+from .task import PlaceTask
+
+Rows = Sequence[dict[str, Any]]
+_At = set[tuple[str, int | None]]  # module and layer
+
+
+def places_of_start(by_place: Rows, subspace: Rows) -> _At:
+    """Where the start that was given, or a mean A in its place, stands beside φ or among the directions."""
+    judged = (row for row in by_place if row.get("start_mean") is not None)
+    return _at(judged) | _at(row for row in subspace if row["directions"] == "start")
+
+
+def missing_said(plan: Plan, tasks: Sequence[PlaceTask], joined: Joined) -> Iterator[str]:
+    """A sentence for each reason, with the number of places; `tasks` are those whose files are there."""
+    asked = {*plan.settings.questions} & {"subspace", "pairs"}
+    if not asked:
+        return
+    judged = (row for row in joined.places if row.get("mean_adapter_mean") is not None)
+    means = _at(joined.subspace) | _at(judged)
+    starts = places_of_start(joined.places, joined.subspace)
+    without = [task for task in tasks if _place(task) not in means]
+    copies = [task for task in without if _are_copies(task, plan.settings.seed)]
+    what, take = _what(asked, start_given=plan.start_given)
+    if few := len(without) - len(copies):
+        yield f"{what} left out at {_which(few, tasks)}: {take} {FEWEST} trained adapters or more"
+    if copies:
+        different = [len({piece.digest for piece in task.place.pieces}) for task in copies]
+        yield (
+            f"{what} left out at {_which(len(copies), tasks)}, where adapters are copies of {span(str(min(different)), str(max(different)))}: "
+            f"no adapter is judged by its own copies, and too few others are left; {take} {FEWEST} different adapters or more, each once"
+        )
+    ranks = sum(_place(task) in means - starts for task in tasks)
+    if ranks and not plan.start_given:
+        where = "anywhere" if ranks == len(tasks) else f"at {_which(ranks, tasks)}"
+        yield f"no mean A stands for a start {where}: it is of adapters of the commonest rank at a place, which are too few"
+
+
+def _at(rows: Iterable[dict[str, Any]]) -> _At:
+    return {(row["module"], row["layer"]) for row in rows}
+
+
+def _place(task: PlaceTask) -> tuple[str, int | None]:
+    return task.place.module, task.place.layer
+
+
+def _are_copies(task: PlaceTask, seed: int) -> bool:
+    """Whether there are adapters enough, but for those that are others' copies."""
+    digests = [piece.digest for piece in task.place.pieces]
+    return len(digests) >= FEWEST and not enough(dealt(digests, seed).counts)
+
+
+def _what(asked: set[str], *, start_given: bool) -> tuple[str, str]:
+    """What is left out, with its verb, and how it goes on."""
+    if asked == {"subspace"}:
+        return "subspace is", "it takes"
+    nulls = ["the null of the mean adapter", "the nulls of the mean adapter and of a mean A"]
+    if asked == {"pairs"}:
+        return (f"{nulls[0]} is", "it takes") if start_given else (f"{nulls[1]} are", "they take")
+    return f"subspace and {nulls[not start_given]} are", "they take"
+
+
+def _which(count: int, tasks: Sequence[PlaceTask]) -> str:
+    return "all places" if count == len(tasks) else f"{count} of {len(tasks)} places"
