@@ -128,8 +128,7 @@ class MappedFile:
         return np.frombuffer(self.pages, dtype=dtype, count=count, offset=entry.start)
 
     def _entry(self, name: str) -> Entry:
-        if written_to(self.path, self.version):
-            raise FileFormatError(f"{self.path} was written to while it was read; load it again")
+        still_as_opened(self.path, self.version)
         return self.entries[name]
 
     def release(self, name: str) -> None:
@@ -187,13 +186,18 @@ def version_in(status: os.stat_result) -> Version:
     return Version(status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
 
 
-def written_to(path: Path, opened: Version) -> bool:
-    """Whether a file was written to since: numbers would be old and new, and where it was cut short the process ends."""
+def still_as_opened(path: Path, opened: Version) -> None:
+    """Nothing, where a file was not written to since: numbers would be old and new, and where it was cut short the process ends.
+
+    Raises:
+        FileFormatError: It was.
+    """
     try:
         now = version_of(path)
     except OSError:  # removed: the mapping keeps what it had
-        return False
-    return now[:2] == opened[:2] and now != opened
+        return
+    if now[:2] == opened[:2] and now != opened:
+        raise FileFormatError(f"{path} was written to while it was read; load it again")
 
 
 def give_back(pages: mmap.mmap, start: int, stop: int) -> None:

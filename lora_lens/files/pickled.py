@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ..arrays import Tensor
 from ..errors import FileFormatError
 from ..printable import first_line
-from .mapped import Version, give_back, version_of, written_to
+from .mapped import Version, give_back, still_as_opened, version_of
 from .pickle_steps import (
     SIZES,
     NoNumbersError,
@@ -124,8 +124,7 @@ class BinFile:
         return found
 
     def _entry(self, name: str) -> StoredTensor:
-        if written_to(self.path, self.version):
-            raise FileFormatError(f"{self.path} was written to while it was read; load it again")
+        still_as_opened(self.path, self.version)
         return self.tensors[name]
 
     def place(self, name: str) -> tuple[Path, int, str] | None:

@@ -1,6 +1,7 @@
 """GGUF bases: W0 is what transformers makes of the same file, rows of query and key included."""
 
 import contextlib
+import os
 import pickle
 import struct
 import sys
@@ -100,6 +101,20 @@ def test_w0_is_transformers_own(write: Write, architecture: str, kind: str) -> N
     moved = base.weight("model.layers.1.self_attn.q_proj")
     sent = pickle.loads(pickle.dumps(base))
     assert torch.equal(sent.weight("model.layers.1.self_attn.q_proj"), moved)
+
+
+def test_a_file_written_to_meanwhile_is_refused(write: Write) -> None:
+    path = write("llama", "F32")
+    base = open_base(str(path))
+    before = base.weight("model.layers.1.self_attn.q_proj")
+    with path.open("r+b") as file:
+        file.seek(-4, 2)
+        file.write(bytes(4))
+    status = path.stat()
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns + 1_000_000))  # whatever the clock is
+    with pytest.raises(FileFormatError, match="was written to while it was read"):
+        base.weight("model.layers.0.self_attn.q_proj")
+    assert before.isfinite().all()
 
 
 def test_names_are_the_librarys(write: Write) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ...arrays import Tensor
 from ...errors import AdapterError, BaseModelError
 from ...files.in_memory import nowhere
-from ...files.mapped import Version, version_of
+from ...files.mapped import Version, still_as_opened, version_of
 from ...files.names import check_names
 from ...files.tensors import TensorStore
 from ..configuration import BaseConfiguration, configuration_of
@@ -71,9 +71,11 @@ class GgufFile:
 
         Raises:
             BaseModelError: The library cannot make it floats.
+            FileFormatError: The file was written to since it was opened.
         """
         import gguf
 
+        still_as_opened(self.path, self.version)
         one = self.entries[name]
         heads = next((n for end, n in self.heads.items() if name.endswith(f".{end}.weight")), None)
         try:
