@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from lora_lens.chance.flips import (
@@ -16,6 +17,7 @@ from lora_lens.chance.flips import (
     single_moments,
 )
 from lora_lens.chance.gaussian_moments import gaussian_baseline
+from lora_lens.chance.p_values import monte_carlo_p
 
 SHAPES = [(24, 24), (16, 40), (40, 16)]
 
@@ -101,6 +103,34 @@ def test_clusters_are_found_among_others() -> None:
         gram = own.inside[cluster].mT @ own.inside[cluster]
         for one in turned:
             torch.testing.assert_close(one[cluster].mT @ one[cluster], gram)
+
+
+def spectrum(kind: str) -> torch.Tensor:
+    if kind == "orthogonal":
+        return torch.ones(24, dtype=torch.float64)
+    if kind == "repeated":
+        return torch.tensor([4.0, 2.0, 1.0, 0.5], dtype=torch.float64).repeat_interleave(6)
+    return torch.cat([torch.linspace(3, 1, 16), torch.zeros(8)]).double()
+
+
+@pytest.mark.parametrize("stored", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("kind", ["orthogonal", "repeated", "low rank"])
+def test_directions_that_rounding_chose_hold_the_level(kind: str, stored: torch.dtype) -> None:
+    """Signs on any basis of a span are among its rotations: p is uniform over 400 factors ``Wθ``, half of them of W before it was rounded."""
+    u, v = orthonormal(24, 24, seed=20), orthonormal(24, 24, seed=21)
+    exact = u * spectrum(kind) @ v.mT
+    rounded = exact.to(stored)
+    of = directions(rounded)
+    assert not of.clusters
+    assert len(of.s) == (16 if kind == "low rank" and stored == torch.float32 else 24)
+    predicted = torch.linalg.qr(exact @ normal(24, 3, seed=22)).Q
+    p = []
+    for number in range(400):
+        w = exact if number % 2 else rounded.double()
+        q = torch.linalg.qr(w @ normal(24, 4, seed=1000 + number)).Q
+        drawn = single_flips(own_directions(of, q), predicted, 4, 199, generator(number)).numpy()
+        p.append(monte_carlo_p(np.asarray((predicted.mT @ q).square().sum() / 4), drawn))
+    assert stats.kstest(p, "uniform").pvalue > 0.001
 
 
 class Largest(TorchDispatchMode):
