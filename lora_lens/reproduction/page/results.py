@@ -45,7 +45,7 @@ def write_results(
     base model; `from_records` draws them of what is written down.
     Tasks that are not finished are left out, and so are tables for which nothing is there yet.
     """
-    found = collect(config, out)
+    found = collect(config, out, from_records=from_records)
     tables = tables_of(config, found)
     with staged(out / "tables") as folder:
         for name, (table, rows) in tables.items():
