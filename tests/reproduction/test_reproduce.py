@@ -21,7 +21,9 @@ from lora_lens.files.locate import DEMO_BASE_SHA256
 from lora_lens.reproduction.experiment.config_file import read_config
 from lora_lens.reproduction.page import results
 from lora_lens.reproduction.page.results import write_results
+from lora_lens.reproduction.page.written import figure_files, figures_of, table_files
 from lora_lens.reproduction.runs import analysis, pipeline
+from lora_lens.reproduction.runs.collect import collect
 from lora_lens.training.run import train
 
 BASE = "sentence-transformers/all-MiniLM-L6-v2"
@@ -363,6 +365,47 @@ def test_runs_that_were_trained_on_another_commit_are_named_where_they_are_analy
         in said
     )
     assert said.count("was trained on the commit") == 1
+
+
+def test_every_file_of_tables_and_figures_is_known_by_its_name(done: tuple[Path, str]) -> None:
+    """Others are never removed, and of these none is left behind."""
+    config, out = read_config("smoke"), done[0] / "out"
+    there = {path.name for path in (out / "figures").iterdir()}
+    assert there == set(figures_of(config, collect(config, out))) == set(figure_files(config))
+    assert {path.name for path in (out / "tables").iterdir()} < set(table_files(config))
+
+
+def test_what_is_of_runs_that_are_there_no_more_is_removed(
+    done: tuple[Path, str], tmp_path: Path
+) -> None:
+    """The page went on showing their scores as a figure, and their tables were left."""
+    out = tmp_path / "out"
+    shutil.copytree(done[0] / "out", out)
+    mine = [out / "tables" / "table2-mine.csv", out / "figures" / "figure1-mine.png"]
+    for path in mine:
+        path.touch()
+    had = {path for name in ("tables", "figures") for path in (out / name).iterdir()}
+    for name in ("runs", "longer"):
+        shutil.rmtree(out / name)
+    result = reproduce(tmp_path, "--print")
+    assert result.exit_code == 0, result.stderr
+    page = (out / "results.md").read_text()
+    assert "figures/scores.png" not in page
+    assert "figures/curves.png" not in page
+    assert "figures/figure1-similarity-value.png" in page
+    gone = {path.relative_to(out).as_posix() for path in had if not path.exists()}
+    assert gone == {
+        *(f"tables/{name}{end}" for name in ("table2", "longer") for end in (".csv", ".md", ".tex")),
+        *(f"figures/{name}{end}" for name in ("scores", "curves") for end in (".png", ".svg")),
+    }  # fmt: skip
+    assert (
+        "removed curves.png, curves.svg, scores.png, scores.svg, which an earlier result had and this one has not, from "
+        f"{out / 'figures'}" in result.stderr
+    )
+    assert "removed" not in reproduce(tmp_path, "--print").stderr
+    shutil.rmtree(out / "analyses")
+    assert reproduce(tmp_path, "--print").exit_code == 0
+    assert list((out / "figures").iterdir()) == mine[1:]
 
 
 @pytest.mark.usefixtures("undrawn")
