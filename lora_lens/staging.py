@@ -2,7 +2,7 @@
 
 Where the moving fails, or one of `ENDING` comes in the midst of it, the old files are what is left, or the
 new ones: all of them. Where the process is killed in the midst of it, whoever writes to the folder next ends
-what was begun; and what a process has left that was killed before is removed then.
+what was begun, or who asks for it by `end_begun`; and what a process has left that was killed before is removed then.
 """
 
 from __future__ import annotations
@@ -89,6 +89,29 @@ def remove_too(staging: Path, names: Iterable[str]) -> None:
     for name in names:
         if not os.path.lexists(staging / name):
             (marks / name).touch()  # on the disk, for whoever has to end it
+
+
+def end_begun(out: Path) -> None:
+    """Move on what a killed process was moving to `out`, and remove what it was making, as the next writer does.
+
+    For who goes by one of several files that belong together: where that was moved, and another was not, it would be
+    taken for whole, and no writer come.
+
+    Args:
+        out: Need not be there.
+
+    Raises:
+        OutputError: `out` cannot be written, or another process does not leave it.
+    """
+    if not any(out.glob(f"{PREFIX}*")):
+        return
+    try:
+        with alone_in(out), _undisturbed():
+            _end_what_was_begun(out)
+    except OutputError:
+        raise
+    except OSError as error:
+        raise OutputError(f"cannot write to {out}: {error.strerror or error}") from error
 
 
 def _begun(out: Path, stack: ExitStack) -> Path:

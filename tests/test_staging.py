@@ -24,7 +24,7 @@ from typer.testing import CliRunner
 from lora_lens.cli import app
 from lora_lens.errors import OutputError
 from lora_lens.locked import alone_in, is_left
-from lora_lens.staging import ENDING, PREFIX, remove_too, staged, staged_file
+from lora_lens.staging import ENDING, PREFIX, end_begun, remove_too, staged, staged_file
 
 NAMES = ("a", "b", "c", "d")
 
@@ -197,6 +197,21 @@ def test_who_writes_next_ends_what_a_killed_process_began(tmp_path: Path) -> Non
         assert read(tmp_path) == dict.fromkeys(NAMES, "new")
         assert hidden(tmp_path) == [folder.parent]
     assert not hidden(tmp_path)
+
+
+def test_who_only_reads_may_ask_for_the_end_of_what_was_begun(tmp_path: Path) -> None:
+    """And leaves alone what another process is making."""
+    end_begun(tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+    write(tmp_path, "old")
+    killed(tmp_path, 3)
+    assert set(read(tmp_path).values()) == {"old", "new"}
+    end_begun(tmp_path)
+    assert read(tmp_path) == dict.fromkeys(NAMES, "new")
+    assert not hidden(tmp_path)
+    with staged(tmp_path) as folder:
+        end_begun(tmp_path)
+        assert hidden(tmp_path) == [folder.parent]
 
 
 @pytest.mark.parametrize("at", [1, 2])

@@ -9,7 +9,7 @@ import typer
 
 from ..terminal.comma_lists import names
 from ..terminal.options import Json, Style, Width
-from ..terminal.printing import echo, print_json, say, warnings_as_lines
+from ..terminal.printing import echo, print_json, say, say_removed, warnings_as_lines
 from .training_extra import training_libraries
 from .training_options import Cpu
 
@@ -138,8 +138,14 @@ def run(
             if not any(chosen.values()) and not (folder / RECORD_NAME).exists():
                 watcher("training speed, side by side")
                 measure_speed(found, folder, use_cpu=cpu)
+    removed: dict[Path, list[str]] = {}
     tables = write_results(
-        found, folder, drawn_for, margin_given=margin is not None, from_records=print_only
+        found,
+        folder,
+        drawn_for,
+        margin_given=margin is not None,
+        from_records=print_only,
+        removed=removed,
     )
     if as_json:
         print_json({"name": found.name, "out": str(folder), "tables": tables})
@@ -147,4 +153,6 @@ def run(
         for name in tables:
             echo((folder / "tables" / f"{name}.md").read_text(encoding="utf-8"))
     folders = [path for name in ("tables", "figures") if (path := folder / name).is_dir()]
+    for where, gone in removed.items():
+        say_removed(gone, str(where))
     say(f"wrote {listed([str(path) for path in (folder / PAGE_NAME, *folders)])}")

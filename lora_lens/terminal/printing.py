@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -105,11 +105,16 @@ def report(
         show(question, result, explain=explain)
     if files:
         say(f"wrote {', '.join(files)} to {out}")
-    if gone:
-        say(
-            f"removed {', '.join(gone)}, which an earlier result had and this one has not, from {out}"
-        )
+    say_removed(gone, str(out))
     return result
+
+
+def say_removed(names: Sequence[str], folder: str) -> None:
+    """Say which files of an earlier result were removed from a folder, if any."""
+    if names:
+        say(
+            f"removed {', '.join(names)}, which an earlier result had and this one has not, from {folder}"
+        )
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import shutil
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,13 @@ from typer.testing import CliRunner
 
 from lora_lens import compare, conversion_similarity, load_adapter
 from lora_lens.cli import app
+from lora_lens.files.locate import DEMO_BASE_SHA256
 from lora_lens.reproduction.experiment.config_file import read_config
 from lora_lens.reproduction.page import results
 from lora_lens.reproduction.page.results import write_results
-from lora_lens.reproduction.runs import analysis
+from lora_lens.reproduction.page.written import figure_files, figures_of, table_files
+from lora_lens.reproduction.runs import analysis, pipeline
+from lora_lens.reproduction.runs.collect import collect
 from lora_lens.training.run import train
 
 BASE = "sentence-transformers/all-MiniLM-L6-v2"
@@ -322,6 +326,89 @@ def test_an_analysis_of_other_adapters_is_not_taken_for_one_of_these(
 
 
 @pytest.mark.usefixtures("undrawn")
+def test_an_analysis_of_another_w0_is_made_anew_and_said_to_be(
+    done: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tables went on being of the base that was, and the figures beside them were of the one that is."""
+    shutil.copytree(done[0] / "out", tmp_path / "out")
+    (tmp_path / "glue").symlink_to(done[0] / "glue")
+    sums = tmp_path / "out" / "analyses" / "rte-0" / "adapters.json"
+    had = json.loads(sums.read_text())
+    assert had["base"] == {"model.safetensors": DEMO_BASE_SHA256}
+    edit(sums, base={"model.safetensors": "0" * 64})
+    with monkeypatch.context() as patched:
+        patched.setattr(analysis, "base_checksums", None)  # no base is opened
+        assert reproduce(tmp_path, "--print").exit_code == 0
+    result = reproduce(tmp_path)
+    assert result.exit_code == 0, result.stderr
+    assert (
+        f"not done any more, {BASE} has other weights now: analysis rte, seed 0\nanalysis rte, seed 0"
+        in result.stderr
+    )
+    assert "done already: analysis rte, seed 1" in result.stderr
+    assert json.loads(sums.read_text()) == had
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_runs_that_were_trained_on_another_commit_are_named_where_they_are_analysed(
+    done: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(done[0] / "out", tmp_path / "out")
+    (tmp_path / "glue").symlink_to(done[0] / "glue")
+    shutil.rmtree(tmp_path / "out" / "analyses" / "rte-0")
+    for method, commit in (("lora", "1" * 40), ("condlora", "2" * 40)):
+        edit(tmp_path / "out" / "runs" / f"rte-{method}-0" / "run.json", base_commit=commit)
+    monkeypatch.setattr(pipeline, "opened", lambda _: SimpleNamespace(commit="2" * 40))
+    said = reproduce(tmp_path).stderr
+    assert (
+        f"rte-lora-0 was trained on the commit {'1' * 12} of {BASE}, and W0 is now that of {'2' * 12}: analysis rte, seed 0"
+        in said
+    )
+    assert said.count("was trained on the commit") == 1
+
+
+def test_every_file_of_tables_and_figures_is_known_by_its_name(done: tuple[Path, str]) -> None:
+    """Others are never removed, and of these none is left behind."""
+    config, out = read_config("smoke"), done[0] / "out"
+    there = {path.name for path in (out / "figures").iterdir()}
+    assert there == set(figures_of(config, collect(config, out))) == set(figure_files(config))
+    assert {path.name for path in (out / "tables").iterdir()} < set(table_files(config))
+
+
+def test_what_is_of_runs_that_are_there_no_more_is_removed(
+    done: tuple[Path, str], tmp_path: Path
+) -> None:
+    """The page went on showing their scores as a figure, and their tables were left."""
+    out = tmp_path / "out"
+    shutil.copytree(done[0] / "out", out)
+    mine = [out / "tables" / "table2-mine.csv", out / "figures" / "figure1-mine.png"]
+    for path in mine:
+        path.touch()
+    had = {path for name in ("tables", "figures") for path in (out / name).iterdir()}
+    for name in ("runs", "longer"):
+        shutil.rmtree(out / name)
+    result = reproduce(tmp_path, "--print")
+    assert result.exit_code == 0, result.stderr
+    page = (out / "results.md").read_text()
+    assert "figures/scores.png" not in page
+    assert "figures/curves.png" not in page
+    assert "figures/figure1-similarity-value.png" in page
+    gone = {path.relative_to(out).as_posix() for path in had if not path.exists()}
+    assert gone == {
+        *(f"tables/{name}{end}" for name in ("table2", "longer") for end in (".csv", ".md", ".tex")),
+        *(f"figures/{name}{end}" for name in ("scores", "curves") for end in (".png", ".svg")),
+    }  # fmt: skip
+    assert (
+        "removed curves.png, curves.svg, scores.png, scores.svg, which an earlier result had and this one has not, from "
+        f"{out / 'figures'}" in result.stderr
+    )
+    assert "removed" not in reproduce(tmp_path, "--print").stderr
+    shutil.rmtree(out / "analyses")
+    assert reproduce(tmp_path, "--print").exit_code == 0
+    assert list((out / "figures").iterdir()) == mine[1:]
+
+
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("changed", ["scores", "draws"])
 def test_a_comparison_that_is_to_be_made_anew_is_not_done(
     done: tuple[Path, str], tmp_path: Path, changed: str
@@ -364,8 +451,10 @@ def test_an_analysis_is_asked_once_whether_it_is_of_its_adapters(
     """It hashes their weights."""
     shutil.copytree(done[0] / "out", tmp_path / "out")
     asked: list[Path] = []
-    is_of = analysis.is_of
-    monkeypatch.setattr(analysis, "is_of", lambda *given: asked.append(given[0]) or is_of(*given))
+    why_anew = analysis.why_anew
+    monkeypatch.setattr(
+        analysis, "why_anew", lambda *given: asked.append(given[0]) or why_anew(*given)
+    )
     write_results(read_config("smoke"), tmp_path / "out", from_records=True)
     assert sorted(path.name for path in asked) == ["rte-0", "rte-1"]
 

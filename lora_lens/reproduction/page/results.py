@@ -13,7 +13,7 @@ from ...show.figure import Sheet
 from ...show.files import write_figures
 from ...show.paper import PLAIN, Paper
 from ...show.text import as_csv, as_latex, as_markdown
-from ...staging import staged
+from ...staging import remove_too, staged
 from ..experiment.config import Config
 from ..numbers.analysis_records import Record
 from ..numbers.figure1 import recorded
@@ -25,9 +25,15 @@ from .figures import curves_sheet, scores_sheet
 from .page import results_page
 from .profile_figures import profile_sheet
 from .tables.every import Rows, tables_of
-
-# Figures; without their analysis they may be of others.
-_OF_ADAPTERS = ("figure1-", "table3-compare-")
+from .written import (
+    DRAWN,
+    TABLE_ENDINGS,
+    drawn_analysis,
+    figure_files,
+    figure_task,
+    figures_of,
+    table_files,
+)
 
 
 def write_results(
@@ -37,35 +43,37 @@ def write_results(
     *,
     margin_given: bool = False,
     from_records: bool = False,
+    removed: dict[Path, list[str]] | None = None,
 ) -> dict[str, Rows]:
     """Write ``results.md``, ``tables/`` (Markdown, LaTeX, CSV) and ``figures/``; every table's rows.
 
     `paper` says how wide the figures are, and in which style; `margin_given` that the margin of equivalence was given beside
     the configuration, which the page's command has then. Figure 1 and Table 3 are drawn of the adapters, with their
-    base model; `from_records` draws them of what is written down.
-    Tasks that are not finished are left out, and so are tables for which nothing is there yet.
+    base model; `from_records`, or where these are not there, of what is written down.
+    Tasks that are not finished are left out, and so are tables for which nothing is there yet. Tables and figures that
+    an earlier call wrote, of what is there no more, are removed; `removed` is given their names, by folder.
     """
-    found = collect(config, out)
+    found = collect(config, out, from_records=from_records)
     tables = tables_of(config, found)
-    with staged(out / "tables") as folder:
+    of_tables, of_figures = list[str](), list[str]()
+    with staged(out / "tables", removed=of_tables) as folder:
         for name, (table, rows) in tables.items():
-            for ending, text in (
-                (".md", as_markdown([table])),
-                (".tex", as_latex([table], name)),
-                (".csv", as_csv(rows)),
-            ):
+            texts = as_markdown([table]), as_latex([table], name), as_csv(rows)
+            for ending, text in zip(TABLE_ENDINGS, texts, strict=True):
                 (folder / (name + ending)).write_text(text, encoding="utf-8")
+        remove_too(folder, table_files(config))
+    true = figures_of(config, found)
+    with staged(out / "figures", removed=of_figures) as folder:
+        remove_too(folder, set(figure_files(config)) - set(true))
     _draw(config, found, out, paper)
     if from_records:
         _draw_analyses_again(config, found, out, paper)
     else:
         _draw_analyses(config, found, out, paper)
-    analysed = _figure_task(config) in found.analyses
-    figures = [
-        path.name
-        for path in (out / "figures").glob("*.png")
-        if analysed or not path.name.startswith(_OF_ADAPTERS)
-    ]
+    if removed is not None:
+        gone = [name for name in of_figures if not (out / "figures" / name).exists()]
+        removed |= {out / "tables": of_tables, out / "figures": gone}
+    figures = [name for name in true if (out / "figures" / name).exists()]
     shown = {name: table for name, (table, _) in tables.items()}
     page = results_page(config, found, shown, figures, margin_given=margin_given)
     with staged(out) as folder:
@@ -86,18 +94,12 @@ def _draw(config: Config, found: Found, out: Path, paper: Paper) -> None:
         with paper.settings():
             drawn = {name: sheet(one, width=paper.width) for name, one in figures.items()}
         with staged(out / "figures") as folder:
-            write_figures(drawn, folder, (".png", ".svg"), paper)
-
-
-def _figure_task(config: Config) -> str:
-    """The task that the configuration names, else its first."""
-    return config.analysis.figure_task or next(iter(config.tasks))
+            write_figures(drawn, folder, DRAWN, paper)
 
 
 def _draw_analyses_again(config: Config, found: Found, out: Path, paper: Paper) -> None:
-    records = found.analyses.get(_figure_task(config))
-    if records:
-        sheets = dict(_sheets_of(next(iter(records.values()))))
+    if one := drawn_analysis(config, found):
+        sheets = dict(_sheets_of(one[1]))
         with paper.settings():
             drawn = {name: sheet(one, width=paper.width) for name, one in sheets.items()}
         with staged(out / "figures") as folder:
@@ -115,10 +117,12 @@ def _sheets_of(record: Record) -> Iterator[tuple[str, Sheet]]:
 
 
 def _draw_analyses(config: Config, found: Found, out: Path, paper: Paper) -> None:
-    # If its adapters are there.
-    task = _figure_task(config)
-    folders: dict[str, Path] = {
-        run.of_method: run.folder for run in analysed_runs(config, out, task, config.seeds[0])
-    }
-    if task in found.analyses and all((folder / CONFIG).exists() for folder in folders.values()):
+    one = drawn_analysis(config, found)
+    if one is None:
+        return
+    runs = analysed_runs(config, out, figure_task(config), one[0])
+    folders: dict[str, Path] = {run.of_method: run.folder for run in runs}
+    if all((folder / CONFIG).exists() for folder in folders.values()):
         analysis.write_figures(folders, config.base, config.analysis, out / "figures", paper)
+    else:
+        _draw_analyses_again(config, found, out, paper)

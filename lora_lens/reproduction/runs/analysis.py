@@ -8,7 +8,7 @@ from typing import Any
 
 from ... import questions
 from ...adapter import Adapter
-from ...errors import AdapterError, SettingsError
+from ...errors import AdapterError, BaseModelError, SettingsError
 from ...files.checksums import sha256
 from ...files.peft_names import WEIGHTS
 from ...formats import load_adapter
@@ -22,9 +22,11 @@ from ...show.text import as_json
 from ...staging import staged
 from ...training.record import FORMAT, read_record
 from ..experiment.config import Analysis
+from .base_weights import base_checksums
 
 RECORD_NAME = "analysis.json"
-ADAPTERS_NAME = "adapters.json"  # their checksums
+ADAPTERS_NAME = "adapters.json"  # their checksums, and the base's
+_BASE = "base"  # beside the methods; earlier records do not say it
 _FORMAT = "format"  # beside the modules; the earliest records do not say it
 _ANEW = "put that back, or remove the folder and run `reproduce` again, which makes it anew"
 
@@ -36,12 +38,13 @@ def analyse(folders: Mapping[str, Path], base: str, wanted: Analysis, out: Path)
         folders: Method to the folder of its adapter.
         base: Base model of both.
         wanted: Modules, and draws of the propagated null.
-        out: Folder to write to; ``adapters.json`` there has the adapters' checksums.
+        out: Folder to write to; ``adapters.json`` there has the adapters' checksums, and the base's.
 
     Raises:
-        AdapterError: An adapter's file was changed meanwhile.
+        AdapterError: An adapter's file, or the base's, was changed meanwhile.
+        BaseModelError: The base cannot be had.
     """
-    digests = _digests(folders)
+    digests = _digests(folders, base)
     adapters = {method: load_adapter(folder, base) for method, folder in folders.items()}
     record: dict[str, Any] = {}
     for module in wanted.modules:
@@ -56,37 +59,50 @@ def analyse(folders: Mapping[str, Path], base: str, wanted: Analysis, out: Path)
             for method in ("lora", "condlora")
             if method in adapters
         }
-    if changed := [method for method, now in _digests(folders).items() if now != digests[method]]:
-        raise AdapterError(
-            f"{folders[changed[0]] / WEIGHTS} was changed while it was analysed; run `reproduce` again"
-        )
+    now = _digests(folders, base)
+    if changed := [of for of in now if now[of] != digests[of]]:
+        what = base if changed[0] == _BASE else folders[changed[0]] / WEIGHTS
+        raise AdapterError(f"{what} was changed while it was analysed; run `reproduce` again")
     # Checksums last: beside an older record they would be believed.
     with staged(out, last=ADAPTERS_NAME) as folder:
         (folder / ADAPTERS_NAME).write_text(as_json(digests), encoding="utf-8")
         (folder / RECORD_NAME).write_text(as_json({_FORMAT: FORMAT} | record), encoding="utf-8")
 
 
-def _digests(folders: Mapping[str, Path]) -> dict[str, str]:
-    return {method: sha256(folder / WEIGHTS) for method, folder in folders.items()}
+def _digests(folders: Mapping[str, Path], base: str) -> dict[str, Any]:
+    of_adapters = {method: sha256(folder / WEIGHTS) for method, folder in folders.items()}
+    return {**of_adapters, _BASE: base_checksums(base)}
 
 
-def is_of(analysed: Path, folders: Mapping[str, Path]) -> bool:
-    """Whether a record is of these adapters; older ones, and those without the adapters beside them, at least of these methods.
+def why_anew(analysed: Path, folders: Mapping[str, Path], base: str | None) -> str | None:
+    """Why a record is not of these adapters and their W0; None where it is.
+
+    Of older ones, and of those without the adapters beside them, the methods are all that is asked. A base that cannot
+    be had is taken for the one that was.
 
     Args:
         analysed: Folder of the record.
         folders: Method to the folder of its adapter.
+        base: Base model of both; None where it is not to be opened.
     """
     record, sums = read_analysis(analysed), analysed / ADAPTERS_NAME
     methods = {"lora"} | (
         {"condlora"} if all("comparison" in one for one in record.values()) else set()
     )
+    if lacking := sorted(set(folders) - methods):
+        return f"it has no {lacking[0]}"
     digests: Any = read_record(sums) if sums.exists() else {}
-    return set(folders) <= methods and all(
-        sha256(folder / WEIGHTS) == digests[method]
-        for method, folder in folders.items()
-        if method in digests and (folder / WEIGHTS).exists()
-    )
+    here = {method: folder for method, folder in folders.items() if (folder / WEIGHTS).exists()}
+    for method, folder in here.items():
+        if method in digests and sha256(folder / WEIGHTS) != digests[method]:
+            return f"{folder} has other weights now"
+    if base is None or _BASE not in digests or len(here) < len(folders):
+        return None
+    try:
+        now = base_checksums(base)
+    except BaseModelError:
+        return None
+    return None if now == digests[_BASE] else f"{base} has other weights now"
 
 
 def similarity(lora: Adapter, module: str, wanted: Analysis) -> SimilarityResult:

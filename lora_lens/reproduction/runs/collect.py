@@ -81,15 +81,15 @@ def _bases(config: Config, out: Path) -> Iterator[str]:
                 yield said["base"]
 
 
-def collect(config: Config, out: Path) -> Found:
-    """Read every record that is there.
+def collect(config: Config, out: Path, *, from_records: bool = False) -> Found:
+    """Read every record that is there; `from_records` opens no base to ask whether analyses are of its W0.
 
     Raises:
         SettingsError: One is of a step that was done otherwise than the configuration says, of which the page would say
             what the configuration does; or runs that are to be compared are of different files.
         RecordError: One is broken.
     """
-    steps = steps_done(config, out)
+    steps = steps_done(config, out, from_records=from_records)
     for step, done in steps:
         if done:
             check_asked(config, step, out)

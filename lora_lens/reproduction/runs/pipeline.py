@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,7 +23,8 @@ from ...training.search import refuse_several_processes, search
 from ..experiment.config import Config, search_settings
 from . import analysis, pairs
 from .asked import asked_settings, check_asked
-from .done import is_done
+from .base_weights import opened
+from .done import is_there, why_anew
 from .steps import (
     ANSWERS_NAME,
     EVALUATION_NAME,
@@ -83,10 +84,13 @@ def run_steps(
     _check_chosen("task", tasks, config.tasks)
     _check_chosen("method", methods, config.methods)
     for step in plan(config, out, tasks, methods):
-        if is_done(config, out, step):
-            check_asked(config, step, out)
-            watcher(f"done already: {step}")
-            continue
+        if is_there(step):
+            why = why_anew(config, out, step)
+            if why is None:
+                check_asked(config, step, out)
+                watcher(f"done already: {step}")
+                continue
+            watcher(f"not done any more, {why}: {step}")
         of = analysed_runs if step.kind == "analysis" else runs_of
         runs = of(config, out, step.task, step.seed)
         of_runs = step.kind in ("pairs", "analysis")
@@ -105,7 +109,18 @@ def run_steps(
             pairs.compare_rows(config, step.task, runs, step.record)
         else:
             folders: dict[str, Path] = {run.of_method: run.folder for run in runs}
+            for said in _of_other_commits(config.base, folders.values()):
+                watcher(f"{said}: {step}")
             analysis.analyse(folders, config.base, config.analysis, step.folder)
+
+
+def _of_other_commits(base: str, folders: Iterable[Path]) -> Iterator[str]:
+    """Of each run whose base was at another commit than it is now; in a folder that is no hub's cache it has none."""
+    now = opened(base).commit
+    for folder in folders:
+        then = read_run(folder).get("base_commit")
+        if now and then and then != now:
+            yield f"{folder} was trained on the commit {then[:12]} of {base}, and W0 is now that of {now[:12]}"
 
 
 def _check_chosen(kind: str, chosen: Sequence[str], known: Collection[str]) -> None:

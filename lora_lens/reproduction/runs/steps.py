@@ -47,7 +47,7 @@ class Step:
 
     @property
     def written(self) -> bool:
-        """Whether its record is there; `is_done` says whether that is of the runs that are."""
+        """Whether its record is there; `why_anew` says whether that is of the runs that are."""
         return self.record.exists()
 
     @property
