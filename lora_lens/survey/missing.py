@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -29,21 +30,17 @@ def missing_said(plan: Plan, tasks: Sequence[PlaceTask], joined: Joined) -> Iter
     judged = (row for row in joined.places if row.get("mean_adapter_mean") is not None)
     means = _at(joined.subspace) | _at(judged)
     starts = places_of_start(joined.places, joined.subspace)
-    without = [task for task in tasks if _place(task) not in means]
-    copies = [task for task in without if _are_copies(task, plan.settings.seed)]
+    without: defaultdict[str, list[PlaceTask]] = defaultdict(list)
+    for task in tasks:
+        if _place(task) not in means:
+            without[_reason(task, plan.settings.seed)].append(task)
     what, take = _what(asked, start_given=plan.start_given)
-    if few := len(without) - len(copies):
-        yield f"{what} left out at {_which(few, tasks)}: {take} {FEWEST} trained adapters or more"
-    if copies:
-        different = [len({piece.digest for piece in task.place.pieces}) for task in copies]
-        yield (
-            f"{what} left out at {_which(len(copies), tasks)}, where adapters are copies of {span(str(min(different)), str(max(different)))}: "
-            f"no adapter is judged by its own copies, and too few others are left; {take} {FEWEST} different adapters or more, each once"
-        )
+    for reason, those in without.items():
+        yield f"{what} left out at {_which(len(those), tasks)}{_why(reason, those).format(take=take, fewest=FEWEST)}"
     ranks = sum(_place(task) in means - starts for task in tasks)
     if ranks and not plan.start_given:
         where = "anywhere" if ranks == len(tasks) else f"at {_which(ranks, tasks)}"
-        yield f"no mean A stands for a start {where}: it is of adapters of the commonest rank at a place, which are too few"
+        yield f"no mean A stands for a start {where}: it is of adapters of the commonest rank at a place, which are too few there, or copies"
 
 
 def _at(rows: Iterable[dict[str, Any]]) -> _At:
@@ -54,10 +51,30 @@ def _place(task: PlaceTask) -> tuple[str, int | None]:
     return task.place.module, task.place.layer
 
 
-def _are_copies(task: PlaceTask, seed: int) -> bool:
-    """Whether there are adapters enough, but for those that are others' copies."""
+def _reason(task: PlaceTask, seed: int) -> str:
     digests = [piece.digest for piece in task.place.pieces]
-    return len(digests) >= FEWEST and not enough(dealt(digests, seed).counts)
+    different = list(dict.fromkeys(digests))
+    if len(digests) < FEWEST:
+        return "few"
+    if enough(dealt(digests, seed).counts):
+        return "not trained"  # all of them would do: some do not count
+    of_copies = len(different) < FEWEST or enough(dealt(different, seed).counts)
+    return "copies" if of_copies and len(different) < len(digests) else "deal"
+
+
+def _why(reason: str, those: Sequence[PlaceTask]) -> str:
+    if reason == "copies":
+        different = [str(len({piece.digest for piece in task.place.pieces})) for task in those]
+        of = span(min(different, key=int), max(different, key=int))
+        return (
+            f", where adapters are copies of {of}: no adapter is judged by its own copies, and too few others are left; "
+            "{take} {fewest} different trained adapters or more"
+        )
+    return {
+        "few": ": {take} {fewest} trained adapters or more",
+        "not trained": ", where some adapters are untrained: {take} {fewest} trained ones or more that are no copies",
+        "deal": ", where nearly all adapters were dealt to a few of eight folds, so that too few are left to judge them by; another --seed deals anew",
+    }[reason]
 
 
 def _what(asked: set[str], *, start_given: bool) -> tuple[str, str]:

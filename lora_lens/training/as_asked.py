@@ -24,8 +24,8 @@ def _has_classes(settings: Mapping[str, Any]) -> bool:
     """Whether the task is a classification, whose head begins where it begins whatever is asked for."""
     task, own = settings.get("task"), settings.get("own")
     if own is not None:
-        return own.get("regression") is False
-    return task in TASKS and TASKS[task].labels is not None
+        return isinstance(own, Mapping) and own.get("regression") is False
+    return isinstance(task, str) and task in TASKS and TASKS[task].labels is not None
 
 
 def _makes_nothing_of_w0(settings: Mapping[str, Any]) -> bool:
@@ -36,10 +36,10 @@ def _makes_nothing_of_w0(settings: Mapping[str, Any]) -> bool:
 
 def _stops_at_its_end(settings: Mapping[str, Any]) -> bool:
     stop, epochs = settings["stop_after"], settings.get("epochs")
-    return stop is None or (epochs is not None and stop >= epochs)
+    return stop is None or (isinstance(stop, int) and isinstance(epochs, int) and stop >= epochs)
 
 
-# When a setting changes nothing, by others that come before it: it decides nothing then.
+# When a setting changes nothing, by others that come before it: it decides nothing then. A file that was changed by hand may say anything.
 _IDLE: Mapping[str, Callable[[Mapping[str, Any]], bool]] = {
     "head": _has_classes,
     "convention": _makes_nothing_of_w0,

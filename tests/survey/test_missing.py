@@ -13,6 +13,7 @@ from made_runs import WIDTH, path_of, write_adapter
 from safetensors.numpy import load_file, save_file
 
 import lora_lens as ll
+from lora_lens.survey.questions import folds
 
 MEAN_A = "mean A"
 PAIRS = ("pairs",)
@@ -46,7 +47,7 @@ def test_where_ranks_are_mixed_there_is_no_mean_a_and_none_is_spoken_of(
     runs = of_ranks(tmp_path / "runs", [2, 2, *range(3, 13)])
     result = ll.survey(runs, tmp_path / "out", questions=asked)
     assert left_out(result) == [
-        "no mean A stands for a start anywhere: it is of adapters of the commonest rank at a place, which are too few"
+        "no mean A stands for a start anywhere: it is of adapters of the commonest rank at a place, which are too few there, or copies"
     ]
     assert any(note.startswith("runs of one seed begin with the same A") for note in result.notes)
     assert sum(MEAN_A in note for note in result.notes) == 1
@@ -92,7 +93,7 @@ def test_copies_of_a_few_are_too_few(
 ) -> None:
     result = ll.survey(copied(tmp_path / "runs", different), tmp_path / "out", questions=asked)
     why = f"where adapters are copies of {different}: no adapter is judged by its own copies, and too few others are left; "
-    assert left_out(result) == [what.format(why) + " 8 different adapters or more, each once"]
+    assert left_out(result) == [what.format(why) + " 8 different trained adapters or more"]
     assert "subspace.parquet" not in result.files
 
 
@@ -107,7 +108,7 @@ def test_copies_at_some_places_are_told(dozen: Path, tmp_path: Path) -> None:
     result = ll.survey(dozen, tmp_path / "out", questions=BOTH)
     assert left_out(result) == [
         "subspace and the nulls of the mean adapter and of a mean A are left out at 1 of 4 places, where adapters are copies of 1: "
-        "no adapter is judged by its own copies, and too few others are left; they take 8 different adapters or more, each once"
+        "no adapter is judged by its own copies, and too few others are left; they take 8 different trained adapters or more"
     ]
     assert len(result.table("subspace").groupby(["module", "layer"])) == 3
 
@@ -121,5 +122,24 @@ def test_adapters_that_were_not_trained_are_no_copies(tmp_path: Path) -> None:
         write_adapter(tmp_path / "runs" / f"{k}", untrained if k > 4 else None, seed=k)
     result = ll.survey(tmp_path / "runs", tmp_path / "out", questions=["subspace"])
     assert left_out(result) == [
+        "subspace is left out at all places, where some adapters are untrained: it takes 8 trained ones or more that are no copies"
+    ]
+
+
+def test_of_fewer_than_eight_the_number_is_said(tmp_path: Path) -> None:
+    result = ll.survey(copied(tmp_path / "runs", 4, 7), tmp_path / "out", questions=["subspace"])
+    assert left_out(result) == [
         "subspace is left out at all places: it takes 8 trained adapters or more"
+    ]
+
+
+def test_eight_that_were_dealt_to_few_folds_are_no_copies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one of a hundred deals of eight has it."""
+    monkeypatch.setattr(folds, "fold_of", lambda _digest, seed: seed)  # all to one
+    result = ll.survey(copied(tmp_path / "runs", 8, 8), tmp_path / "out", questions=["subspace"])
+    assert left_out(result) == [
+        "subspace is left out at all places, where nearly all adapters were dealt to a few of eight folds, so that too few are left to "
+        "judge them by; another --seed deals anew"
     ]

@@ -121,3 +121,9 @@ def test_a_record_of_a_later_lora_lens_is_refused(tmp_path: Path) -> None:
     record.write_text('{"format": 2}', encoding="utf-8")
     with pytest.raises(RecordError, match=r"run\.json has format 2, and this lora-lens reads 1;"):
         read_record(record)
+
+
+@pytest.mark.parametrize("by_hand", [{"stop_after": "2"}, {"task": ["mrpc"]}, {"own": [1]}, {"own": "x"}, {"epochs": "3", "stop_after": 3}])  # fmt: skip
+def test_a_record_changed_by_hand_is_another(by_hand: dict[str, Any]) -> None:
+    asked = asdict(RunSettings(task="mrpc", method="lora", base="b"))
+    assert first_difference(deciding(asked | by_hand), deciding(asked)) is not None
