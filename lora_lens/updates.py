@@ -63,6 +63,7 @@ class LowRank:
             rows, a `lora_lens.adapter.FusedRows`. B then has the rows of all roles, and is zero in the others'.
         by_column: Whether the magnitude is of input channels and not of rows.
         norm_scaling: With what B·A enters the V whose norms are taken, where a library takes them of another V.
+        unchanged: Whether ΔW is exactly zero, where it is a difference of two matrices, of which no other is made for it; gives None of others.
     """
 
     a: Factor
@@ -73,6 +74,7 @@ class LowRank:
     role: tuple[str, Any] | None = None
     by_column: bool = False
     norm_scaling: float | None = None
+    unchanged: Callable[[], bool | None] = nothing
 
 
 @dataclass(frozen=True)

@@ -95,6 +95,8 @@ class LayerFactors:
             used after it.
         stored: Where A and B lie in a file; gives None where they do not lie there as they are.
         rescaled: Whether ΔW is more than s·B·A: DoRA's, which its magnitude and W0 make.
+        unchanged: Whether a ΔW that is what was saved less W0 is exactly zero, of a fused projection in all of its rows; gives
+            None of others.
     """
 
     module: str
@@ -111,6 +113,7 @@ class LayerFactors:
         default=nothing, repr=False, compare=False
     )
     rescaled: bool = False
+    unchanged: Callable[[], bool | None] = field(default=nothing, repr=False, compare=False)
 
     def __repr__(self) -> str:
         return (

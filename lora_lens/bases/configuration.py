@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from ..errors import FileFormatError
 from ..files.json_files import read_json
 from ..files.local_files import FindFile
+from ..files.mapped import Version, version_of
 
 # Parts that are sometimes saved without a model_type of their own, being the class's default.
 _PARTS = frozenset(
@@ -37,12 +39,14 @@ class BaseConfiguration:
         parts: Of a model made of several (an encoder and a decoder, an image and a text model), the
             configuration of each by its key.
         settings: All that it says.
+        read_from: The file, as it was when it was read.
     """
 
     model_type: str | None = None
     own_code: bool = False
     parts: Mapping[str, BaseConfiguration] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    read_from: Mapping[Path, Version] = field(default_factory=dict, repr=False, compare=False)
 
     def of(self, name: str) -> tuple[BaseConfiguration, ...]:
         """The configuration of the part that a tensor is in; all that it can be where the name does not tell.
@@ -102,4 +106,7 @@ def read_configuration(find: FindFile) -> BaseConfiguration:
         FileFormatError: It is no JSON object.
     """
     path = find("config.json")
-    return configuration_of(read_json(path, FileFormatError)) if path else BaseConfiguration()
+    if path is None:
+        return BaseConfiguration()
+    read_from = {path: version_of(path)}
+    return replace(configuration_of(read_json(path, FileFormatError)), read_from=read_from)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..files.local_files import FindFile
+from ..files.mapped import Version
 from ..files.tensors import TensorStore
 from .stems import OF_PARTS, open_stems
 
@@ -25,6 +26,7 @@ def open_pipeline(source: str, find: FindFile) -> TensorStore | None:
         return None
     files: dict[str, str] = {}
     prefixes: dict[str, str] = {}
+    indices: dict[Path, Version] = {}
     for part in _PARTS:
 
         def inside(name: str, part: str = part) -> Path | None:
@@ -35,5 +37,6 @@ def open_pipeline(source: str, find: FindFile) -> TensorStore | None:
         if store is None:
             continue
         files |= {f"{part}.{name}": f"{part}/{file}" for name, file in store.files.items()}
+        indices |= store.indices
         prefixes |= {f"{part}/{file}": f"{part}." for file in store.files.values()}
-    return TensorStore(source, files, find, prefixes=prefixes) if files else None
+    return TensorStore(source, files, find, prefixes=prefixes, indices=indices) if files else None

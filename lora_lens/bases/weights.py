@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
+from pathlib import Path
 
 from jaxtyping import Float
 
 from ..adapter import ModuleFactors, Placement
 from ..arrays import Tensor
 from ..errors import BaseModelError
+from ..files.mapped import Version
 from ..files.tensors import TensorStore
 from .as_stored import checked, is_convolution, joined_rows, rounded_to
 from .candidates import all_equal
@@ -70,6 +72,11 @@ class BaseWeights:
         return ModelPieces(
             self.source, self.tensors, self.configuration, self.model_class, self.named
         )
+
+    @property
+    def read_from(self) -> dict[Path, Version]:
+        """Its configuration and the files of its tensors, each as it was when it was opened."""
+        return {**self.configuration.read_from, **self.tensors.read_from}
 
     @property
     def model_type(self) -> str | None:

@@ -59,6 +59,7 @@ class TensorStore:
         find: From a file's name to its path.
         opened: The files opened so far, by name.
         prefixes: File to what the names of its tensors begin with here, and not in the file.
+        indices: The files that say which file holds which tensor, each as it was when it was read.
     """
 
     source: str
@@ -66,6 +67,7 @@ class TensorStore:
     find: FindFile
     opened: dict[str, OpenFile] = field(default_factory=dict, repr=False, compare=False)
     prefixes: Mapping[str, str] = field(default_factory=dict)
+    indices: Mapping[Path, Version] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def metadata(self) -> Mapping[str, str]:
@@ -92,8 +94,8 @@ class TensorStore:
 
     @property
     def read_from(self) -> dict[Path, Version]:
-        """Every file as it was when it was opened, in the names' order; one that is not open, as it is now."""
-        found: dict[Path, Version] = {}
+        """Indices, then every file as it was when it was opened, in the names' order; one that is not open, as it is now."""
+        found = dict(self.indices)
         for name in sorted(set(self.files.values())):
             if opened := self.opened.get(name):
                 found |= opened.read_from
@@ -182,7 +184,7 @@ def open_tensors(
             if (single := find(name)) is not None:
                 return open_file(source, single, name, find)
             if (index := find(_index_of(stem, ending))) is not None:
-                return TensorStore(source, _weight_map(index), find)
+                return _indexed(source, index, find)
     return None
 
 
@@ -218,7 +220,7 @@ def open_named(source: str, find: FindFile, name: str) -> TensorStore:
             f"{source} names {name!r} for its weights, expected a .safetensors file or index in its folder: copy that there"
         )
     if name.endswith(".json"):
-        return TensorStore(source, _weight_map(path), find)
+        return _indexed(source, path, find)
     return open_file(source, path, name, find)
 
 
@@ -232,6 +234,12 @@ def _index_of(stem: str, ending: str) -> str:
     """``model.safetensors.index.json``; of a variant, ``model.safetensors.index.fp16.json``."""
     name, _, variant = stem.partition(".")
     return f"{name}{ending}.index.{f'{variant}.' if variant else ''}json"
+
+
+def _indexed(source: str, index: Path, find: FindFile) -> TensorStore:
+    """The store of the files that an index names."""
+    version = version_of(index)
+    return TensorStore(source, _weight_map(index), find, indices={index: version})
 
 
 def _weight_map(index: Path) -> dict[str, str]:

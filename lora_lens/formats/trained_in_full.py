@@ -12,9 +12,12 @@ from dataclasses import replace
 from functools import cache, partial
 from typing import NamedTuple
 
+from jaxtyping import Float
+
 from ..arrays import Tensor
 from ..bases.live import IN_MEMORY
 from ..bases.weights import BaseWeights
+from ..core.numbers.either import is_finite
 from ..errors import AdapterError, BaseModelError, LensError
 from ..updates import Factor, LowRank
 from .adapter_files import AdapterFiles
@@ -166,7 +169,7 @@ def _update(files: AdapterFiles, base: BaseWeights, path: str, name: str) -> Low
     )
     one = _identity(min(out, into))
     a, b = (one, dense) if into <= out else (dense, one)
-    return LowRank(a, b, 1.0, (name,))
+    return LowRank(a, b, 1.0, (name,), unchanged=partial(_unchanged, files, base, path, name))
 
 
 @cache
@@ -197,17 +200,37 @@ def _difference(
     """
     import torch
 
-    saved = files.factor(name, unfolded=True).read()
-    if not saved.is_floating_point() or saved.itemsize < 2:
-        raise AdapterError(
-            f"what was saved of {path} holds {saved.dtype}, expected floats of 16 bits or more"
-        )
-    w0 = base.stored(path)
+    saved, w0 = _saved_and_w0(files, base, path, name)
     wide = torch.promote_types(torch.promote_types(saved.dtype, w0.dtype), torch.float32)
     found = saved.to(wide) - w0.to(saved.dtype).to(wide)
     if not bool(found.isfinite().all()):
         raise AdapterError(f"ΔW of {path}, what {files.source} has of it less W0, is not finite")
     return found.T if turned else found
+
+
+def _unchanged(files: AdapterFiles, base: BaseWeights, path: str, name: str) -> bool:
+    """Whether `_difference` is exactly zero, which is not made for it.
+
+    Raises:
+        AdapterError, BaseModelError: As `_difference`, but that what is not finite is no zero.
+    """
+    import torch
+
+    saved, w0 = _saved_and_w0(files, base, path, name)
+    # A W0 that is finite may be past the range of what was saved.
+    return torch.equal(saved, w0.to(saved.dtype)) and (saved.dtype == w0.dtype or is_finite(saved))
+
+
+def _saved_and_w0(
+    files: AdapterFiles, base: BaseWeights, path: str, name: str
+) -> tuple[Float[Tensor, "rows columns"], Float[Tensor, "rows columns"]]:
+    """What was saved of a matrix, and W0, as both lie."""
+    saved = files.factor(name, unfolded=True).read()
+    if not saved.is_floating_point() or saved.itemsize < 2:
+        raise AdapterError(
+            f"what was saved of {path} holds {saved.dtype}, expected floats of 16 bits or more"
+        )
+    return saved, base.stored(path)
 
 
 def _caveats(source: str, saved_in: str | None) -> tuple[str, ...]:

@@ -27,12 +27,10 @@ _CHANGED = "not hashed: written to after it was opened"
 
 
 def files_table(analysed: Analysed) -> Table:
-    """sha256 of the files that tensors were read from: the adapters' weights and the base's."""
+    """sha256 of the files that numbers are made by: weights and configurations, the adapters' and the base's."""
     rows = [row for adapter in analysed.adapters for row in _of_adapter(adapter)]
     bases = {base.source: base for base in analysed.bases if base is not None}
-    rows += [
-        row for base in bases.values() for row in _of_files(base.source, base.tensors.read_from)
-    ]
+    rows += [row for base in bases.values() for row in _of_files(base.source, base.read_from)]
     return Table("Files that were read", ["of", "file", "bytes", "sha256"], rows)
 
 

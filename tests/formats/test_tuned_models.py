@@ -347,6 +347,23 @@ def test_inspect_says_that_nothing_was_changed(tmp_path: Path) -> None:
     assert not unchanged_in(folder, base)
 
 
+def test_that_nothing_was_changed_is_told_without_a_factor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, base, _ = of_bert(tmp_path)
+    w0 = load_file(base / "model.safetensors")
+    saved_anew(folder, lambda name, w: w0.get(name.removeprefix("bert."), w))
+    sent = pickle.loads(pickle.dumps(ll.load_adapter(folder, base)))  # factors, and no file
+    with monkeypatch.context() as without:
+        without.delattr(torch, "eye")
+        (said,) = unchanged_in(folder, base)
+    assert said.endswith("unless only biases, norms or the like were trained")
+    assert said in ll.inspect(sent).notes
+    saved_anew(base, lambda _, w: torch.full_like(w, 1e6))
+    saved_anew(folder, lambda _, w: torch.full_like(w, torch.inf, dtype=torch.float16))
+    assert not unchanged_in(folder, base)  # W0 as float16 rounds it is infinite too
+
+
 def unchanged_in(folder: Path, base: Path) -> list[str]:
     return [note for note in ll.inspect(ll.load_adapter(folder, base)).notes if "is zero" in note]
 

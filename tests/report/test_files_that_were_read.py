@@ -18,6 +18,7 @@ import lora_lens as ll
 from lora_lens.report.analysis import analyse
 from lora_lens.report.provenance import files_table
 from lora_lens.report.request import Request
+from lora_lens.reproduction.runs.base_weights import base_checksums
 
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
@@ -36,7 +37,7 @@ def sharded(folder: Path) -> tuple[Path, set[str]]:
         save_file({name: tensors[name] for name in names}, folder / file)
     index = {name: file for file, names in parts.items() for name in names}
     (folder / f"{WEIGHTS}.index.json").write_text(json.dumps({"weight_map": index}))
-    return folder, {CONFIG, *SHARDS}
+    return folder, {CONFIG, f"{WEIGHTS}.index.json", *SHARDS}
 
 
 def pickled(folder: Path) -> tuple[Path, set[str]]:
@@ -87,8 +88,34 @@ def test_of_llama_cpps(tmp_path: Path) -> None:
         assert listed(given, tmp_path / "base", "gate_proj") == {"lora.gguf": digest}
 
 
-def listed(given: Path, base: Path, module: str) -> dict[str, str]:
-    """Name to checksum of an adapter's files, as the page has them."""
+def test_of_a_base(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    """Its configuration, by which fused projections are cut, and the index of its parts, where it has them."""
+    base = tmp_path / "base"
+    shutil.copytree(pair[0].parent / "base", base)
+    expected = {"config.json", "model.safetensors"}
+    assert of_base(pair[0], base) == checksums(base, expected)
+    found, tensors = "model.safetensors.index.json", load_file(base / "model.safetensors")
+    (base / "model.safetensors").unlink()
+    parts = {f"model-0000{k + 1}-of-00002.safetensors": sorted(tensors)[k::2] for k in (0, 1)}
+    for file, names in parts.items():
+        save_file({name: tensors[name] for name in names}, base / file)
+    index = {name: file for file, names in parts.items() for name in names}
+    (base / found).write_text(json.dumps({"weight_map": index}))
+    assert of_base(pair[0], base) == checksums(base, {"config.json", found, *parts})
+    assert base_checksums(str(base)) == checksums(base, set(parts))
+
+
+def checksums(folder: Path, names: set[str]) -> dict[str, str]:
+    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
+
+
+def of_base(given: Path, base: Path) -> dict[str, str]:
+    return listed(given, base, "value", of=str(base))
+
+
+def listed(given: Path, base: Path, module: str, of: str | None = None) -> dict[str, str]:
+    """Name to checksum of the files of an adapter, or of its base, as the page has them."""
     adapter = ll.load_adapter(given, base)
     found = analyse([adapter], Request(modules=(module,), draws=2))
-    return {name: digest for of, name, _, digest in files_table(found).rows if of == adapter.source}
+    rows, asked = files_table(found).rows, of or adapter.source
+    return {name: digest for source, name, _, digest in rows if source == asked}

@@ -130,6 +130,7 @@ def _layer(group: Group, member: Member) -> LayerFactors:
         release=release,
         stored=stored,
         rescaled=update.magnitude is not None,
+        unchanged=update.unchanged,
     )
 
 

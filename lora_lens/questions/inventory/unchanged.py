@@ -21,7 +21,8 @@ def unchanged_said(adapter: Adapter) -> Iterator[str]:
     if all(map(_is_zero, sorted(every, key=_depth, reverse=True))):
         yield (
             f"every ΔW is zero: {adapter.source} has each of these matrices as {adapter.base_model} has it, and nothing was trained "
-            f"there; name the model that was tuned, and by --base the one that it was tuned from"
+            f"there; name the model that was tuned, and by --base the one that it was tuned from, "
+            f"unless only biases, norms or the like were trained"
         )
 
 
@@ -30,8 +31,11 @@ def _depth(one: LayerFactors) -> int:
 
 
 def _is_zero(one: LayerFactors) -> bool:
-    """Whether ΔW is exactly zero: one of its factors is, for the other is the identity."""
+    """Whether ΔW is exactly zero; where only factors tell, one of them is, for the other is the identity."""
     try:
+        told = one.unchanged()
+        if told is not None:
+            return told
         return not all(bool((factor != 0).any()) for factor in one.read())
     except LensError:  # whoever asks for that ΔW is told
         return False

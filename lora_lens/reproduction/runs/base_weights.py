@@ -33,6 +33,7 @@ def base_checksums(base: str) -> dict[str, str]:
     return {
         path.name: _checksum(path, version)
         for path, version in opened(base).tensors.read_from.items()
+        if path.suffix != ".json"  # an index of them
     }
 
 
