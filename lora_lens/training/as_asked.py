@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .data import TASKS
+from .data.records import SUFFIXES
 from .methods import METHODS
 
 if TYPE_CHECKING:
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 ELSEWHERE = (
     "data"  # where the data lie does not decide a result; what is in them does, and is compared
 )
+CHECKSUMS = "data_sha256"
+_SOURCES = ("train", "development", "test")  # of data of one's own
 # What every run was made with before it could be asked for: records from then do not say it.
 BEFORE: Mapping[str, Any] = {"stop_after": None, "head": "zero"}
 
@@ -59,7 +63,8 @@ def deciding(settings: Mapping[str, Any]) -> dict[str, Any]:
     """What of a run's settings decides its numbers; of a record from before some could be asked for, with these.
 
     One that changes nothing under the others is not among them: where a classification's head begins, the
-    convention of a method that makes nothing of W0, a stop that is not before the last epoch.
+    convention of a method that makes nothing of W0, a stop that is not before the last epoch. Of data of one's own
+    it is how they are read; where their checksums are among the settings, they are each source's.
 
     Example:
         >>> deciding({"task": "stsb", "data": "glue", "head": "mean"})
@@ -69,15 +74,47 @@ def deciding(settings: Mapping[str, Any]) -> dict[str, Any]:
     """
     unsaid = {name: value for name, value in BEFORE.items() if name not in settings}
     said = {name: value for name, value in settings.items() if name != ELSEWHERE} | unsaid
+    if isinstance(settings.get(CHECKSUMS), Mapping):
+        said[CHECKSUMS] = by_source(settings, settings[CHECKSUMS])
+    if isinstance(said.get("own"), Mapping):
+        said["own"] = _as_read(said["own"])
     return {
         name: value for name, value in said.items() if name not in _IDLE or not _IDLE[name](said)
     }
 
 
+def by_source(settings: Mapping[str, Any], checksums: Mapping[str, str]) -> dict[str, Any]:
+    """The data's checksums, those of one's own by what they are for and not by where they lie.
+
+    Example:
+        >>> own = {"train": "/here/a.csv", "development": None, "test": "/here/b.csv"}
+        >>> by_source({"own": own}, {"/here/a.csv": "3f", "/here/b.csv": "a0"})
+        {'train': '3f', 'development': None, 'test': 'a0'}
+        >>> by_source({"own": None}, {"mrpc/train.csv": "3f"})
+        {'mrpc/train.csv': '3f'}
+    """
+    own = settings.get("own")
+    if not isinstance(own, Mapping):
+        return dict(checksums)
+    return {of: checksums.get(own.get(of) or "") for of in _SOURCES}
+
+
+def _as_read(own: Mapping[str, Any]) -> dict[str, Any]:
+    usual = "pearson" if own.get("regression") else "accuracy"
+    kinds = {of: _kind(own[of]) for of in _SOURCES if isinstance(own.get(of), str)}
+    return {**own, **kinds, "metric": own.get("metric") or usual}
+
+
+def _kind(source: str) -> str:
+    """A file's ending, by which it is read; a data set of the hub as it is named."""
+    ending = Path(source).suffix.lower()
+    return ending if ending in SUFFIXES else source
+
+
 def begun_with(settings: RunSettings, checksums: Mapping[str, str]) -> dict[str, Any]:
     """What a run is begun with: its settings but for where the data lie, and the data's checksums."""
     said = {name: value for name, value in asdict(settings).items() if name != ELSEWHERE}
-    return said | {"data_sha256": dict(checksums)}
+    return said | {CHECKSUMS: dict(checksums)}
 
 
 def asked_of_run(settings: RunSettings, checksums: Mapping[str, str]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from ..files.run_names import RECORD
 from ..labelled import plain
 from ..show.text import as_json
 from ..staging import staged
-from .as_asked import asked_of_run, deciding, first_difference
+from .as_asked import CHECKSUMS, asked_of_run, deciding, first_difference
 
 if TYPE_CHECKING:
     import torch
@@ -71,7 +71,7 @@ def record_of_run(
     if not (folder / CONFIG).exists() or not (folder / RECORD).exists():
         return None
     record = read_run(folder, "settings")
-    made = deciding(record["settings"]) | {"data_sha256": record.get("data_sha256")}
+    made = deciding(record["settings"] | {CHECKSUMS: record.get(CHECKSUMS)})
     return None if first_difference(made, asked_of_run(settings, checksums)) else record
 
 

@@ -19,7 +19,7 @@ from sqlalchemy.pool import NullPool
 
 from ..errors import OutputError, SettingsError
 from ..printable import first_line
-from .as_asked import deciding, first_difference
+from .as_asked import by_source, deciding, first_difference
 from .ownership import put_back
 from .settings import RunSettings
 from .space import Plan, Sampler
@@ -156,8 +156,11 @@ def _check_same(study: optuna.Study, asked: Mapping[str, Any], elsewhere: str) -
         was = begun.get(part, values)
         if part == _SPACE:
             was = {_PRUNE: values[_PRUNE]} | was
-        decides = deciding if part == _RUN else dict
-        if other := first_difference(decides(was), decides(values)):
+        made, now = (
+            _decides(part, run, of)
+            for run, of in ((begun.get(_RUN, asked[_RUN]), was), (asked[_RUN], values))
+        )
+        if other := first_difference(made, now):
             of = f"the checksum of {other.name}" if part == _DATA else other.name
             raise SettingsError(
                 f"the study {study.study_name!r} was begun with {of} = {other.made!r}, "
@@ -165,3 +168,9 @@ def _check_same(study: optuna.Study, asked: Mapping[str, Any], elsewhere: str) -
             )
     if asked.keys() - begun.keys():
         study.set_user_attr(_SETTINGS, dict(asked) | begun)
+
+
+def _decides(part: str, run: Mapping[str, Any], values: Mapping[str, Any]) -> Mapping[str, Any]:
+    if part == _DATA:
+        return by_source(run, values)
+    return deciding(values) if part == _RUN else values

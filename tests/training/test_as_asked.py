@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from lora_lens.errors import RecordError, SettingsError
+from lora_lens.training import resuming
 from lora_lens.training.as_asked import BEFORE, asked_of_run, deciding, first_difference
 from lora_lens.training.damage import DamagedRunError
 from lora_lens.training.data import OwnData
@@ -127,3 +128,31 @@ def test_a_record_of_a_later_lora_lens_is_refused(tmp_path: Path) -> None:
 def test_a_record_changed_by_hand_is_another(by_hand: dict[str, Any]) -> None:
     asked = asdict(RunSettings(task="mrpc", method="lora", base="b"))
     assert first_difference(deciding(asked | by_hand), deciding(asked)) is not None
+
+
+def test_data_of_ones_own_may_lie_elsewhere_and_not_be_others(tmp_path: Path) -> None:
+    """As on a cluster, where a job's folder has another name each time."""
+
+    def of(folder: str, ending: str = ".csv", **more: Any) -> RunSettings:
+        own = OwnData(f"{folder}/a{ending}", f"{folder}/b.csv", ("text",), "label", **more)
+        return RunSettings(task="mine", method="lora", base="b", own=own)
+
+    def sums(folder: str, a: str = "3f", ending: str = ".csv") -> dict[str, str]:
+        return {f"{folder}/a{ending}": a, f"{folder}/b.csv": "a0"}
+
+    made = json.loads(json.dumps(asked_of_run(of("/job-1"), sums("/job-1"))))
+    begin(tmp_path, of("/job-1"), sums("/job-1"))
+    resuming._check_same(tmp_path, of("/job-2"), sums("/job-2"))
+    assert (
+        first_difference(made, asked_of_run(of("/job-2", metric="accuracy"), sums("/job-2")))
+        is None
+    )
+    with pytest.raises(SettingsError, match="data_sha256 = .*'train': '3f'.*now.*'77'"):
+        resuming._check_same(tmp_path, of("/job-2"), sums("/job-2", "77"))
+    for other in (
+        asked_of_run(of("/job-2"), sums("/job-2", "77")),
+        asked_of_run(of("/job-2", ".tsv"), sums("/job-2", ending=".tsv")),
+        asked_of_run(of("/job-2", metric="f1"), sums("/job-2")),
+        asked_of_run(of("/job-2", development="/job-2/b.csv"), sums("/job-2")),
+    ):
+        assert first_difference(made, other) is not None

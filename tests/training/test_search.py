@@ -20,6 +20,7 @@ import torch
 from glue_folder import write_rte
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
+from own_rows import write_own
 from safetensors.torch import load_file
 from sqlalchemy.pool import NullPool
 from typer.testing import CliRunner
@@ -331,6 +332,26 @@ def test_a_study_does_not_go_on_with_other_data(
     study = search(replace(settings, data=str(moved)), tmp_path / "out", trials=2)
     assert len(study.trials) == 2
     assert study.user_attrs["settings"]["data"] == checksums(replace(settings, data=str(moved)))
+
+
+def test_a_study_goes_on_with_ones_own_data_elsewhere(
+    settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "train", fake_train(iter([0.1, 0.2])))
+
+    def of(folder: str) -> RunSettings:
+        own = write_own(tmp_path / folder, classes=2)
+        return replace(settings, task="mine", data=None, own=own)
+
+    search(of("one"), tmp_path / "out", trials=1)
+    assert len(search(of("other"), tmp_path / "out", trials=2).trials) == 2
+    changed = of("other")
+    train = tmp_path / "other" / "own.csv"
+    train.write_text(train.read_text() + train.read_text().splitlines()[-1] + "\n")
+    with pytest.raises(
+        SettingsError, match=r"begun with the checksum of train = '[0-9a-f]{64}', now"
+    ):
+        search(changed, tmp_path / "out", trials=3)
 
 
 def test_a_study_goes_on_with_the_same_data_elsewhere(

@@ -17,7 +17,7 @@ from .json_lines import json_rows
 from .sheet import open_sheet
 
 _HUB = re.compile(r"(?P<id>[^:#]+)(:(?P<config>[^#]+))?#(?P<split>.+)")
-_SUFFIXES = (".csv", ".tsv", ".jsonl", ".json")
+SUFFIXES = (".csv", ".tsv", ".jsonl", ".json")
 
 
 class Record(NamedTuple):
@@ -58,7 +58,7 @@ def open_source(name: str, columns: Sequence[str]) -> Source:
     path = user_path(name)
     on_hub = _HUB.fullmatch(name)
     class_names = None
-    if path.suffix.lower() in _SUFFIXES:
+    if path.suffix.lower() in SUFFIXES:
         rows = (json_rows if path.suffix.lower().startswith(".json") else _sheet_rows)(
             path, columns
         )
@@ -73,7 +73,7 @@ def open_source(name: str, columns: Sequence[str]) -> Source:
         records = _records(name, read.rows, columns)
     else:
         raise DataError(
-            f"{name} is no data file ({', '.join(_SUFFIXES)}) "
+            f"{name} is no data file ({', '.join(SUFFIXES)}) "
             "and no hub data set (ID#split or ID:config#split)"
         )
     if not records:
