@@ -72,7 +72,7 @@ def _why(reason: str, those: Sequence[PlaceTask]) -> str:
         )
     return {
         "few": ": {take} {fewest} trained adapters or more",
-        "not trained": ", where some adapters are untrained: {take} {fewest} trained ones or more that are no copies",
+        "not trained": ", where adapters are untrained: {take} {fewest} trained ones or more that are no copies",
         "deal": ", where nearly all adapters were dealt to a few of eight folds, so that too few are left to judge them by; another --seed deals anew",
     }[reason]
 

@@ -96,7 +96,7 @@ def by_source(settings: Mapping[str, Any], checksums: Mapping[str, str]) -> dict
     own = settings.get("own")
     if not isinstance(own, Mapping):
         return dict(checksums)
-    return {of: checksums.get(own.get(of) or "") for of in _SOURCES}
+    return {of: checksums.get(str(own.get(of))) for of in _SOURCES}
 
 
 def _as_read(own: Mapping[str, Any]) -> dict[str, Any]:

@@ -103,6 +103,13 @@ def test_of_a_base(pair: tuple[Path, Path], tmp_path: Path) -> None:
     (base / found).write_text(json.dumps({"weight_map": index}))
     assert of_base(pair[0], base) == checksums(base, {"config.json", found, *parts})
     assert base_checksums(str(base)) == checksums(base, set(parts))
+    within = {file: f"{'lo' if k else 'hi'}/model.safetensors" for k, file in enumerate(parts)}
+    for file, name in within.items():
+        (base / name).parent.mkdir()
+        (base / file).rename(base / name)
+    index = {name: within[file] for name, file in index.items()}
+    (base / found).write_text(json.dumps({"weight_map": index}))
+    assert base_checksums(str(base)) == checksums(base, set(within.values()))
 
 
 def checksums(folder: Path, names: set[str]) -> dict[str, str]:

@@ -81,7 +81,7 @@ def test_a_record_is_of_the_w0_that_it_was_made_with(
     assert analysis.why_anew(out, folders, str(base)) is None
     monkeypatch.undo()
     replace_base(base)
-    assert analysis.why_anew(out, folders, str(base)) == f"{base} has other weights now"
+    assert analysis.why_anew(out, folders, str(base)) == f"{base} has other files of weights now"
     assert analysis.why_anew(out, folders, None) is None
     sums = out / analysis.ADAPTERS_NAME
     told = json.loads(sums.read_text())
@@ -123,4 +123,4 @@ def test_a_record_whose_checksums_a_killed_process_was_moving_gets_them(
     assert is_there(Step("analysis", "rte", None, 0, out))
     assert {path.name for path in out.iterdir()} == {analysis.RECORD_NAME, analysis.ADAPTERS_NAME}
     replace_base(base)
-    assert analysis.why_anew(out, folders, str(base)) == f"{base} has other weights now"
+    assert analysis.why_anew(out, folders, str(base)) == f"{base} has other files of weights now"

@@ -342,7 +342,7 @@ def test_an_analysis_of_another_w0_is_made_anew_and_said_to_be(
     result = reproduce(tmp_path)
     assert result.exit_code == 0, result.stderr
     assert (
-        f"not done any more, {BASE} has other weights now: analysis rte, seed 0\nanalysis rte, seed 0"
+        f"not done any more, {BASE} has other files of weights now: analysis rte, seed 0\nanalysis rte, seed 0"
         in result.stderr
     )
     assert "done already: analysis rte, seed 1" in result.stderr
@@ -371,7 +371,7 @@ def test_every_file_of_tables_and_figures_is_known_by_its_name(done: tuple[Path,
     """Others are never removed, and of these none is left behind."""
     config, out = read_config("smoke"), done[0] / "out"
     there = {path.name for path in (out / "figures").iterdir()}
-    assert there == set(figures_of(config, collect(config, out))) == set(figure_files(config))
+    assert there == set(figures_of(config, collect(config, out), out)) == set(figure_files(config))
     assert {path.name for path in (out / "tables").iterdir()} < set(table_files(config))
 
 
@@ -406,6 +406,25 @@ def test_what_is_of_runs_that_are_there_no_more_is_removed(
     shutil.rmtree(out / "analyses")
     assert reproduce(tmp_path, "--print").exit_code == 0
     assert list((out / "figures").iterdir()) == mine[1:]
+
+
+def test_what_was_drawn_of_an_analysis_before_is_not_left_beside_that_of_another(
+    done: tuple[Path, str], tmp_path: Path
+) -> None:
+    """As where an analysis was made anew and the command killed before it drew."""
+    out = tmp_path / "out"
+    shutil.copytree(done[0] / "out", out)
+    had = {path.name for path in (out / "figures").iterdir()}
+    record = out / "analyses" / "rte-0" / "analysis.json"
+    changed = json.loads(record.read_text())
+    changed["value"]["similarity"]["matrices"]["A"]["phi"][0][1] += 0.1
+    record.write_text(json.dumps(changed))
+    assert reproduce(tmp_path, "--print").exit_code == 0
+    gone = had - {path.name for path in (out / "figures").iterdir()}
+    of_figure1 = {name for name in had if name.startswith("figure1-")}
+    assert gone == {name for name in of_figure1 if not name.endswith(".png")}
+    page = (out / "results.md").read_text()
+    assert "figures/figure1-similarity-value.png" in page
 
 
 @pytest.mark.usefixtures("undrawn")

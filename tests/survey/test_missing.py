@@ -122,7 +122,7 @@ def test_adapters_that_were_not_trained_are_no_copies(tmp_path: Path) -> None:
         write_adapter(tmp_path / "runs" / f"{k}", untrained if k > 4 else None, seed=k)
     result = ll.survey(tmp_path / "runs", tmp_path / "out", questions=["subspace"])
     assert left_out(result) == [
-        "subspace is left out at all places, where some adapters are untrained: it takes 8 trained ones or more that are no copies"
+        "subspace is left out at all places, where adapters are untrained: it takes 8 trained ones or more that are no copies"
     ]
 
 

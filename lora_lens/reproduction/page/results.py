@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from ...files.peft_names import CONFIG
+from ...files.peft_names import WEIGHTS
 from ...questions.comparison.figures import comparison_sheet
 from ...questions.similarity.figures import similarity_sheet
 from ...show.drawing.with_matplotlib import sheet
@@ -62,7 +62,7 @@ def write_results(
             for ending, text in zip(TABLE_ENDINGS, texts, strict=True):
                 (folder / (name + ending)).write_text(text, encoding="utf-8")
         remove_too(folder, table_files(config))
-    true = figures_of(config, found)
+    true = figures_of(config, found, out)
     with staged(out / "figures", removed=of_figures) as folder:
         remove_too(folder, set(figure_files(config)) - set(true))
     _draw(config, found, out, paper)
@@ -99,21 +99,21 @@ def _draw(config: Config, found: Found, out: Path, paper: Paper) -> None:
 
 def _draw_analyses_again(config: Config, found: Found, out: Path, paper: Paper) -> None:
     if one := drawn_analysis(config, found):
-        sheets = dict(_sheets_of(one[1]))
+        sheets = dict(_sheets_of(one[1], compared="condlora" in config.methods))
         with paper.settings():
             drawn = {name: sheet(one, width=paper.width) for name, one in sheets.items()}
         with staged(out / "figures") as folder:
             write_figures(drawn, folder, (".png",), paper)
 
 
-def _sheets_of(record: Record) -> Iterator[tuple[str, Sheet]]:
+def _sheets_of(record: Record, *, compared: bool) -> Iterator[tuple[str, Sheet]]:
     """Figure 1 and Table 3 of every module of one seed."""
     for one in record.values():
         alike = recorded(one["similarity"])
         yield f"figure1-{alike.stem}", similarity_sheet(alike)
-        if "comparison" in one:
-            compared = recorded_comparison(one["comparison"])
-            yield f"table3-{compared.stem}", comparison_sheet(compared)
+        if compared and "comparison" in one:
+            both = recorded_comparison(one["comparison"])
+            yield f"table3-{both.stem}", comparison_sheet(both)
 
 
 def _draw_analyses(config: Config, found: Found, out: Path, paper: Paper) -> None:
@@ -122,7 +122,7 @@ def _draw_analyses(config: Config, found: Found, out: Path, paper: Paper) -> Non
         return
     runs = analysed_runs(config, out, figure_task(config), one[0])
     folders: dict[str, Path] = {run.of_method: run.folder for run in runs}
-    if all((folder / CONFIG).exists() for folder in folders.values()):
+    if all((folder / WEIGHTS).exists() for folder in folders.values()):
         analysis.write_figures(folders, config.base, config.analysis, out / "figures", paper)
     else:
         _draw_analyses_again(config, found, out, paper)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
+from ...errors import RecordError
+from ...files.json_files import read_json
 from ...show.files import ENDINGS
 from ..experiment.config import Config
 from ..numbers.analysis_records import Record
@@ -29,20 +33,35 @@ def figure_files(config: Config) -> list[str]:
     return _of_scores() + _of_all_seeds(config) + _of_one_seed(config, compared=True)
 
 
-def figures_of(config: Config, found: Found) -> list[str]:
-    """Those of them that are of what is found, once they are drawn.
+def figures_of(config: Config, found: Found, out: Path) -> list[str]:
+    """Those of them that are of what is found, once its pictures are drawn.
 
-    Of one seed's analysis there is more than a picture, which is of the configuration's first seed where it was not written anew.
+    Of one seed's analysis there is more than a picture: what lies there from before, where its numbers are the record's.
     """
     compared = "condlora" in config.methods
     names = _of_scores() if found.scores else []
     if found.analyses and compared:
         names += _of_all_seeds(config)
     if drawn := drawn_analysis(config, found):
-        first = drawn[0] == config.seeds[0]
+        whole = [stem for stem, one in _recorded(drawn[1]) if _is_of(out / "figures", stem, one)]
         of_one = _of_one_seed(config, compared=compared)
-        names += [name for name in of_one if first or name.endswith(".png")]
+        names += [name for name in of_one if name.endswith(".png") or name.startswith(tuple(whole))]
     return names
+
+
+def _recorded(record: Record) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for module, one in record.items():
+        yield f"figure1-similarity-{module}", one["similarity"]
+        if "comparison" in one:
+            yield f"table3-compare-{module}", one["comparison"]
+
+
+def _is_of(folder: Path, stem: str, recorded: Mapping[str, Any]) -> bool:
+    """Whether what a question wrote is what was written down of it."""
+    try:
+        return read_json(folder / f"{stem}.json", RecordError)["matrices"] == recorded["matrices"]
+    except (RecordError, KeyError):
+        return False
 
 
 def drawn_analysis(config: Config, found: Found) -> tuple[int, Record] | None:

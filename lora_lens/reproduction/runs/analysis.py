@@ -102,7 +102,7 @@ def why_anew(analysed: Path, folders: Mapping[str, Path], base: str | None) -> s
         now = base_checksums(base)
     except BaseModelError:
         return None
-    return None if now == digests[_BASE] else f"{base} has other weights now"
+    return None if now == digests[_BASE] else f"{base} has other files of weights now"
 
 
 def similarity(lora: Adapter, module: str, wanted: Analysis) -> SimilarityResult:

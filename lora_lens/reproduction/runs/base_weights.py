@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from pathlib import Path
 
@@ -25,15 +26,17 @@ def opened(base: str) -> BaseWeights:
 
 
 def base_checksums(base: str) -> dict[str, str]:
-    """Name of every file of a base's weights to its SHA-256; a process hashes a file once for as long as nobody writes to it.
+    """Every file of a base's weights, by its name below the folder that has them all, to its SHA-256; a process hashes a file once for as long as nobody writes to it.
 
     Raises:
         BaseModelError: It cannot be had.
     """
+    read_from = opened(base).tensors.read_from
+    files = {path: version for path, version in read_from.items() if path.suffix != ".json"}
+    above = os.path.commonpath([path.parent for path in files])  # shards may lie in folders of it
     return {
-        path.name: _checksum(path, version)
-        for path, version in opened(base).tensors.read_from.items()
-        if path.suffix != ".json"  # an index of them
+        path.relative_to(above).as_posix(): _checksum(path, version)
+        for path, version in files.items()
     }
 
 
