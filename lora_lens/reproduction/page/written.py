@@ -43,9 +43,9 @@ def figures_of(config: Config, found: Found, out: Path) -> list[str]:
     if found.analyses and compared:
         names += _of_all_seeds(config)
     if drawn := drawn_analysis(config, found):
-        whole = [stem for stem, one in _recorded(drawn[1]) if _is_of(out / "figures", stem, one)]
+        whole = {stem for stem, one in _recorded(drawn[1]) if _is_of(out / "figures", stem, one)}
         of_one = _of_one_seed(config, compared=compared)
-        names += [name for name in of_one if name.endswith(".png") or name.startswith(tuple(whole))]
+        names += [name for name in of_one if name.endswith(".png") or _stem(name) in whole]
     return names
 
 
@@ -54,6 +54,16 @@ def _recorded(record: Record) -> Iterator[tuple[str, Mapping[str, Any]]]:
         yield f"figure1-similarity-{module}", one["similarity"]
         if "comparison" in one:
             yield f"table3-compare-{module}", one["comparison"]
+
+
+def _stem(name: str) -> str:
+    """The result's that a file is of.
+
+    Example:
+        >>> [_stem(f"figure1-similarity-{end}") for end in ("v.csv", "value-figure1.png")]
+        ['figure1-similarity-v', 'figure1-similarity-value']
+    """
+    return name.rpartition(".")[0].removesuffix("-figure1")
 
 
 def _is_of(folder: Path, stem: str, recorded: Mapping[str, Any]) -> bool:
