@@ -29,6 +29,7 @@ from lora_lens.chance.p_values import holm
 from lora_lens.questions.shared.asked import asked
 from lora_lens.questions.shared.predicted import Predicted
 from lora_lens.questions.shared.prediction import carry_over, predict
+from lora_lens.questions.shared.terms import Terms
 from lora_lens.subspaces.device import select_device
 from lora_lens.subspaces.untrained import untrained_factors
 from lora_lens.subspaces.w0_and_bases import stacked_w0
@@ -81,7 +82,7 @@ def of_module(
     w0, cutoffs = stacked_w0(bare, base, where)
     named = dict(one.split("=", 1) for one in given.adapters)
     paired = dict(one.split("=", 1) for one in given.only_paired)
-    same: dict[str, Any] = {"draws": given.draws, "seed": 0, "tests": len(FACTORS)}
+    terms = Terms(given.rank, given.rank, given.draws, tests=len(FACTORS))
 
     def opened(name: str) -> ModuleFactors:
         if name == UNTRAINED:
@@ -96,7 +97,7 @@ def of_module(
             yield (
                 "shares",
                 name,
-                {matrix: predict(of, matrix, given.rank, given.rank, **same) for matrix in FACTORS},
+                {matrix: predict(of, matrix, terms) for matrix in FACTORS},
             )
     for pair in given.pairs:
         if module not in record["carried"].get(pair, {}):
@@ -104,10 +105,7 @@ def of_module(
             yield (
                 "carried",
                 pair,
-                {
-                    matrix: carry_over(one, other, matrix, given.rank, given.rank, **same)
-                    for matrix in FACTORS
-                },
+                {matrix: carry_over(one, other, matrix, terms) for matrix in FACTORS},
             )
 
 

@@ -9,6 +9,7 @@ from lora_lens.adapter import ModuleFactors
 from lora_lens.questions.shared.asked import asked
 from lora_lens.questions.shared.predicted import Predicted
 from lora_lens.questions.shared.prediction import predict
+from lora_lens.questions.shared.terms import Terms
 
 
 def normal(*shape: int, generator: torch.Generator) -> Tensor:
@@ -29,4 +30,4 @@ def predicted(
     w: Tensor, b: Tensor, width: int, draws: int = 0, seed: int = 0, ridge: float = 0.0
 ) -> Predicted:
     of = asked(factors_of(b, w.shape[-1]), w)
-    return predict(of, "B", b.shape[-1], width, draws=draws, seed=seed, tests=1, ridge=ridge)
+    return predict(of, "B", Terms(b.shape[-1], width, draws, seed, ridge=ridge))

@@ -39,6 +39,7 @@ from .notes import all_notes, forwards_as
 from .predicted import Predicted
 from .prediction import carry_over, predict
 from .result import SharedResult, SharedSubspace
+from .terms import Terms
 
 MATRICES: tuple[Factor, ...] = ("A", "B")
 SMALLEST, LARGEST = 1e-3, 1e3  # ridges: below, rounding has a say in θ; above, S has none
@@ -150,7 +151,11 @@ def shared_subspace(
     check_request(factors, matrices, r, r, "left", settled.name)
     k = r if width is None else width
     _check_width(factors, k, r, settled.name)
+    terms = Terms(r, k, draws, seed, len(matrices), ridge)
     weights = open_base_of(adapter, base)
+    if other is not None:
+        its_factors = _of_other(adapter, other, factors.module, matrices, r)
+        its_base = open_base_of(other, base)
     plan = Plan(factors, matrices, r, r, "left", settled.name, draws)
     plan = within(plan, ("propagated",), memory, *of_forwards(plan, k))
     where = select_device(device, dtype)
@@ -162,16 +167,17 @@ def shared_subspace(
     nulls = null_shares(plan, bases, null_bases, k, shares)
     del null_bases
     spill, asked_as = Spill(plan.memory.kept), forwards_as(adapter, settled.name)
-    own = _asked(factors, weights, where, spill, directions, asked_as)
-    forwards = {} if own is None else _forwards(plan, own, matrices, k, seed, ridge, fits)
+    forwards: dict[str, Predicted] = {}
     carried: dict[str, Predicted] = {}
     of_other: tuple[str, ...] = ()
+    if len(factors.layers) > 1:  # of one alone there are no others
+        own = _asked(factors, weights, where, spill, directions, asked_as)
+        forwards = _forwards(own, matrices, terms, fits)
     if other is not None:
-        its_base = open_base_of(other, base)
         of_other = along_said_each((other,), its_base)
-        carried = _carried(
-            plan, own, matrices, where, k, seed, ridge, adapter, other, its_base, carrying
-        )
+        reading, *fits = passes(carrying, 2, *(1,) * len(matrices))
+        their = _asked(its_factors, its_base, where, spill.beside(), reading, asked_as)
+        carried = _carried(own, their, matrices, terms, fits)
     subspaces: dict[str, SharedSubspace] = {
         matrix: replace(
             captured(plan, matrix, bases[matrix], k, nulls[matrix]),
@@ -211,69 +217,48 @@ def _asked(
     spill: Spill,
     progress: Progress,
     convention: Convention,
-) -> Asked | None:
-    """What is asked forwards: nothing of one layer alone."""
-    if len(factors.layers) < 2:
-        return None
+) -> Asked:
+    """What is asked forwards."""
     w0, cutoffs = stacked_w0(factors, weights, where, spill)
     return asked(factors, w0, spill, progress, convention, cutoffs=cutoffs)
 
 
 def _forwards(
-    plan: Plan,
-    own: Asked,
-    matrices: Sequence[Factor],
-    k: int,
-    seed: int,
-    ridge: float,
-    progress: Sequence[Progress],
+    own: Asked, matrices: Sequence[Factor], terms: Terms, progress: Sequence[Progress]
 ) -> dict[str, Predicted]:
     """The claim asked forwards, of each factor."""
     return {
-        matrix: predict(
-            own, matrix, plan.i, k,
-            draws=plan.draws, seed=seed, tests=len(matrices), ridge=ridge, progress=each,
-        )
+        matrix: predict(own, matrix, terms, each)
         for matrix, each in zip(matrices, progress, strict=True)
-    }  # fmt: skip
+    }
 
 
-def _carried(
-    plan: Plan,
-    own: Asked | None,
-    matrices: Sequence[Factor],
-    where: Where,
-    k: int,
-    seed: int,
-    ridge: float,
-    one: Adapter,
-    other: Adapter,
-    weights: BaseWeights,
-    progress: Progress,
-) -> dict[str, Predicted]:
-    """What θ of the one adapter predicts of the other's layers, whose W0 `weights` has."""
-    first, second = select_in_both(one, other, plan.factors.module)
+def _of_other(
+    one: Adapter, other: Adapter, module: str, matrices: Sequence[Factor], rank: int
+) -> ModuleFactors:
+    """The other adapter's factors, in the same layers and of the rank that is asked."""
+    first, second = select_in_both(one, other, module)
     layers, _ = shared_layers(one, other, first, second)
-    if own is None or tuple(layers) != first.layers or tuple(layers) != second.layers:
+    if len(layers) < 2 or tuple(layers) != first.layers or tuple(layers) != second.layers:
         raise AdapterError(
             f"{one.source} and {other.source} have {first.module} in other layers, or in one alone; "
             f"carrying θ over needs the same layers in both, two at least"
         )
     try:
-        check_factor_ranks(second, matrices, plan.i)
+        check_factor_ranks(second, matrices, rank)
     except RankError as error:
-        raise RankError(f"{other.source}, at the rank {plan.i} of {one.source}: {error}") from None
-    spill = own.spill.beside()
-    w0, cutoffs = stacked_w0(second, weights, where, spill)
-    directions, *fits = passes(progress, 2, *(1,) * len(matrices))
-    their = asked(second, w0, spill, directions, own.convention, cutoffs=cutoffs)
+        raise RankError(f"{other.source}, at the rank {rank} of {one.source}: {error}") from None
+    return second
+
+
+def _carried(
+    own: Asked, their: Asked, matrices: Sequence[Factor], terms: Terms, progress: Sequence[Progress]
+) -> dict[str, Predicted]:
+    """What θ of the one adapter predicts of the other's layers, of each factor."""
     return {
-        matrix: carry_over(
-            own, their, matrix, plan.i, k,
-            draws=plan.draws, seed=seed, tests=len(matrices), ridge=ridge, progress=each,
-        )
-        for matrix, each in zip(matrices, fits, strict=True)
-    }  # fmt: skip
+        matrix: carry_over(own, their, matrix, terms, each)
+        for matrix, each in zip(matrices, progress, strict=True)
+    }
 
 
 def _check_width(factors: ModuleFactors, k: int, r: int, convention: Convention) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 
@@ -27,34 +26,21 @@ from ...subspaces.w0_and_bases import Factor, W0AndBases
 from .asked import Asked
 from .flips import FLIPS, flipped_alone, high_together
 from .predicted import Predicted
+from .terms import Terms
 from .variants import variants
 
 
-def predict(
-    of: Asked,
-    matrix: Factor,
-    rank: int,
-    width: int,
-    *,
-    draws: int,
-    seed: int,
-    tests: int,
-    ridge: float = 0.0,
-    progress: Progress = untold,
-) -> Predicted:
+def predict(of: Asked, matrix: Factor, terms: Terms, progress: Progress = untold) -> Predicted:
     """The predicted share of one factor; see `Predicted`.
 
     Args:
         of: Of two layers or more.
         matrix: ``A`` or ``B``.
-        rank, width: r and k.
-        draws: Of the mean's flips, each with all fits anew; 0 for none. Of the other nulls 50 at most.
-        seed: Of all draws.
-        tests: How many means are tested, for `Predicted.detectable`.
-        ridge: Of the fits, the draws' too; see `left_out`.
+        terms: On what terms.
         progress: Called with how much is done, of how much.
     """
     fits, flips = passes(progress, 9, 1)
+    rank, width, draws, seed, _, ridge = terms
     given = of.w0_and_bases(matrix, rank)
     own = of.own(given.q, matrix)
     trivial = not ridge and _trivial(given, width)
@@ -74,7 +60,7 @@ def predict(
         own, fit.predicted, _testable(share, whole), rank, seed, matrix, of.spill.release, flips
     )
     return _predicted(
-        fit, of, matrix, (rank, width), share, by_layer,
+        fit, of, matrix, terms, share, by_layer,
         chance=width / given.q.shape[-2],
         nulls={
             name: null_test(np.asarray(share.mean()), means, mean=known.get(name))
@@ -84,30 +70,25 @@ def predict(
         flips_of_mean=by_null.get("flipped"),
         trivial=trivial,
         whole=whole,
-        tests=tests,
     )  # fmt: skip
 
 
 def carry_over(
-    own: Asked,
-    other: Asked,
-    matrix: Factor,
-    rank: int,
-    width: int,
-    *,
-    draws: int,
-    seed: int,
-    tests: int,
-    ridge: float = 0.0,
-    progress: Progress = untold,
+    own: Asked, other: Asked, matrix: Factor, terms: Terms, progress: Progress = untold
 ) -> Predicted:
     """How much of another adapter's factor the θ fitted to this one's other layers predicts.
 
     θ₋ₗ has seen layer l of neither. Flips are of the other's factors with θ as it is, so that a draw of
     the mean is one flip of each layer, and no fit is made anew. Where layers go together, in the factors and in what θ
     predicts of them, it is of fewer independent groups of layers, whose mean scatters as far, or a little farther (`most_groups`).
+
+    Args:
+        own: What θ is fitted to, of two layers or more.
+        other: What it is to predict, of the same layers.
+        matrix, terms, progress: As in `predict`.
     """
     fits, flips = passes(progress, 9, 1)
+    rank, width, draws, seed, _, ridge = terms
     given = own.w0_and_bases(matrix, rank)
     fit = left_out(*given, width, progress=fits, spill=other.spill.beside(), ridge=ridge)
     target = other.w0_and_bases(matrix, rank)
@@ -133,8 +114,8 @@ def carry_over(
         (groups,) = most_groups(np.asarray(by_layer.sd), np.array([times])).tolist()
         flips_of_mean = high_together(drawn[:, :count], groups).mean(0)
     mean = np.asarray(share.mean())
-    found = _predicted(
-        fit, other, matrix, (rank, width), share, by_layer,
+    return _predicted(
+        fit, other, matrix, terms, share, by_layer,
         chance=width / out,
         nulls={
             "flipped": null_test(mean, flips_of_mean),
@@ -144,17 +125,16 @@ def carry_over(
         flips_of_mean=flips_of_mean,
         trivial=trivial,
         whole=whole,
-        tests=tests,
         carried=True,
+        scatter=scatter,
     )  # fmt: skip
-    return replace(found, scatter=scatter)
 
 
 def _predicted(
     fit: LeftOut,
     of: Asked,
     matrix: Factor,
-    dims: tuple[int, int],
+    terms: Terms,
     share: Array,
     by_layer: NullTest[Array],
     *,
@@ -164,15 +144,14 @@ def _predicted(
     flips_of_mean: Array | None,
     trivial: bool,
     whole: bool,
-    tests: int,
     carried: bool = False,
+    scatter: float = 1.0,
 ) -> Predicted:
     """What `predict` and `carry_over` have found of the factors of one adapter, by θ that were fitted to it or to another."""
-    rank, width = dims
     return Predicted(
         matrix=matrix,
-        rank=rank,
-        width=width,
+        rank=terms.rank,
+        width=terms.width,
         layers=of.factors.layers,
         share=share,
         chance=chance,
@@ -188,7 +167,8 @@ def _predicted(
         trivial=trivial,
         whole=whole,
         carried=carried,
-        detectable=detectable(flips_of_mean, tests),
+        scatter=scatter,
+        detectable=detectable(flips_of_mean, terms.tests),
         drawn=flips_of_mean,
     )
 

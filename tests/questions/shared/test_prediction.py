@@ -16,6 +16,7 @@ import lora_lens as ll
 from lora_lens.chance.p_values import two_sided_p
 from lora_lens.questions.shared.asked import asked
 from lora_lens.questions.shared.prediction import carry_over, predict
+from lora_lens.questions.shared.terms import Terms
 
 
 def by_definition(w: Tensor, b: Tensor, width: int, ridge: float = 0.0) -> np.ndarray:
@@ -101,8 +102,8 @@ def test_theta_is_determined_or_nothing_is_said(
     assert said["nulls"] == {}
     assert said["layers"]["p_holm"] == said["layers"]["p"] == [None] * layers
     carried = carry_over(
-        asked(factors_of(w @ theta, wide), w), asked(factors_of(w @ theta, wide), w), "B", r, width,
-        draws=20, seed=0, tests=1,
+        asked(factors_of(w @ theta, wide), w), asked(factors_of(w @ theta, wide), w), "B",
+        Terms(r, width, draws=20),
     )  # fmt: skip
     assert carried.trivial
     assert np.isnan([*carried.share, *carried.p_holm]).all()
@@ -126,7 +127,7 @@ def test_theta_of_a_w0_without_full_rank_is_determined_or_nothing_is_said(
     assert np.isnan([*found.share, *found.p_holm]).all()
     assert (found.nulls, found.draws, found.drawn, found.detectable) == ({}, {}, None, None)
     of = asked(factors_of(w @ theta, 24), w)
-    carried = carry_over(of, of, "B", 3, 3, draws=20, seed=0, tests=1)
+    carried = carry_over(of, of, "B", Terms(3, 3, draws=20))
     assert carried.trivial
     assert np.isnan(carried.share).all()
 
@@ -177,7 +178,7 @@ def test_a_tenth_of_a_shared_layer_is_found_on_a_real_base() -> None:
     share = 0.1
     b = (share / shared.square().sum((1, 2), keepdim=True)).sqrt() * shared
     b = b + ((1 - share) / noise.square().sum((1, 2), keepdim=True)).sqrt() * noise
-    found = predict(asked(replace(factors, b=b), w), "B", 8, 8, draws=99, seed=0, tests=1)
+    found = predict(asked(replace(factors, b=b), w), "B", Terms(8, 8, draws=99))
     assert found.nulls["flipped"].p == pytest.approx(0.01)
     assert found.nulls["flipped"].z > 4
 
@@ -254,8 +255,8 @@ def test_unrelated_layers_that_go_together_carry_over_no_oftener(
         w = w + apart * normal(6, 24, 24, generator=generator)
         one, other = normal(2, different, 24, r, generator=generator)[:, layers]
         found = carry_over(
-            asked(factors_of(one, 24), w), asked(factors_of(other, 24), w), "B", r, r,
-            draws=199, seed=seed, tests=1,
+            asked(factors_of(one, 24), w), asked(factors_of(other, 24), w), "B",
+            Terms(r, r, draws=199, seed=seed),
         )  # fmt: skip
         assert found.scatter > 1.1
         assert found.drawn is not None
@@ -274,8 +275,8 @@ def test_a_theta_is_found_where_layers_go_together() -> None:
     one = w @ theta + normal(6, 24, 2, generator=generator)
     other = (w[0] @ theta + noise).expand(6, 24, 2)
     found = carry_over(
-        asked(factors_of(one, 24), w), asked(factors_of(other, 24), w), "B", 2, 2,
-        draws=199, seed=0, tests=1,
+        asked(factors_of(one, 24), w), asked(factors_of(other, 24), w), "B",
+        Terms(2, 2, draws=199),
     )  # fmt: skip
     assert found.scatter > 2
     assert found.nulls["flipped"].p_two_sided <= 0.05
@@ -366,7 +367,8 @@ def test_a_rank_that_the_other_has_not_is_an_error_that_names_it(tmp_path: Path)
         ll.shared_subspace(one, "value", other=other, draws=5)
 
 
-def test_other_layers_are_an_error_of_one_line() -> None:
+def test_other_layers_are_an_error_before_anything_is_computed() -> None:
+    begun: list[tuple[int, int]] = []
     lora = ll.load_adapter(ll.demo_adapter("lora"))
     short = replace(
         lora,
@@ -379,4 +381,7 @@ def test_other_layers_are_an_error_of_one_line() -> None:
         },
     )  # fmt: skip
     with pytest.raises(ll.LensError, match="the same layers in both"):
-        ll.shared_subspace(lora, "query", other=short, draws=5)
+        ll.shared_subspace(
+            lora, "query", other=short, draws=5, progress=lambda *one: begun.append(one)
+        )
+    assert begun == []

@@ -14,6 +14,7 @@ import lora_lens as ll
 from lora_lens.errors import LensError
 from lora_lens.questions.shared.asked import asked
 from lora_lens.questions.shared.prediction import carry_over, predict
+from lora_lens.questions.shared.terms import Terms
 
 
 def test_a_small_part_is_found_where_theta_is_wider_than_the_others_fix() -> None:
@@ -78,7 +79,7 @@ def test_theta_is_carried_over_with_the_same_ridge() -> None:
     w, b = normal(4, 16, 16, generator=generator), normal(4, 16, 2, generator=generator)
     of = asked(factors_of(b, 16), w)
     own, carried = (
-        ask(*one, "B", 2, 2, draws=20, seed=0, tests=1, ridge=0.7)
+        ask(*one, "B", Terms(2, 2, draws=20, ridge=0.7))
         for ask, one in ((predict, (of,)), (carry_over, (of, of)))
     )
     np.testing.assert_allclose(carried.share, own.share, atol=1e-9)
