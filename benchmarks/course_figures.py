@@ -16,6 +16,7 @@ import numpy as np
 from course import beyond
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.legend_handler import HandlerTuple
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
@@ -58,15 +59,18 @@ def shared(record: dict[str, Any]) -> Figure:
     return figure
 
 
-def _legend(figure: Figure, *handles: Line2D) -> None:
-    """Below the panels: what is drawn, and the band."""
+def _legend(figure: Figure, *drawn: Line2D | tuple[Line2D, ...], columns: int = 3) -> None:
+    """Below the panels: what is drawn, marks of one meaning beside each other, and the band."""
+    handles = [*drawn, Patch(color="0.82", label="by chance: flips, ± 2 deviations")]
     figure.legend(
-        handles=[*handles, Patch(color="0.82", label="by chance: flips, ± 2 deviations")],
+        handles,
+        [(one[0] if isinstance(one, tuple) else one).get_label() for one in handles],
         loc="outside lower center",
-        ncols=3,
+        ncols=columns,
         fontsize=7.5,
         frameon=False,
         handletextpad=0.4,
+        handler_map={tuple: HandlerTuple(None, 0.3)},
     )
 
 
@@ -84,9 +88,9 @@ def _by_factor(
     return figure
 
 
-def _dot(*, filled: bool, label: str) -> Line2D:
+def _dot(*, filled: bool, label: str, marker: str = "o") -> Line2D:
     face = colour(3) if filled else "white"
-    return Line2D([], [], ls="", marker="o", ms=6, mfc=face, mec=colour(3), label=label)
+    return Line2D([], [], ls="", marker=marker, ms=6, mfc=face, mec=colour(3), label=label)
 
 
 def _shares(panel: Axes, record: dict[str, Any], module: str, matrix: str) -> None:
@@ -136,7 +140,8 @@ def course(record: dict[str, Any]) -> Figure:
         Line2D([], [], marker=marker, ms=4.5, color=colour(3), lw=1, label=run)
         for run, marker in zip(RUNS, "so", strict=True)
     )
-    _legend(figure, *runs, _dot(filled=False, label="no more than chance"))
+    hollow = tuple(_dot(filled=False, label="no more than chance", marker=one) for one in "so")
+    _legend(figure, *runs, hollow, columns=2)
     return figure
 
 

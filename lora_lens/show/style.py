@@ -13,6 +13,8 @@ from .figure import Colour, Ramp
 
 # Lightness falls evenly along it: legible in grey and to colour-blind eyes.
 COLOURS = "mako_r"
+# So does it here, and neighbours have hues of their own: thin lines whose shade alone differs are hard to tell apart.
+LINES = "plasma_r"
 _BOTH = ("#1f5f9e", "#8db9dd", "#f4f4f2", "#eba878", "#ad4a12")
 _GREYS = {"grey": "0.5", "pale": "0.8", "red": "crimson"}
 _PALETTE = tuple(sns.color_palette("colorblind").as_hex())
@@ -49,7 +51,9 @@ def line_ramp() -> tuple[Colormap, float, float]:
 
     The last line stands out most from the ground that the style has: darkest on white, palest on black.
     """
-    return (colours("p"), 0.35, 0.6) if _on_dark() else (colours(), 0.15, 0.8)
+    if _on_dark():
+        return plt.get_cmap(LINES.removesuffix("_r")), 0.3, 0.7
+    return plt.get_cmap(LINES), 0.1, 0.9
 
 
 def _on_dark() -> bool:

@@ -13,6 +13,7 @@ from ..show.figure import Axis, Block, Line, Mark, Panel, Sheet
 _SCORE = "development_score"
 _NOT_SEARCHED = {"trial", "state", _SCORE, "evaluations", "seconds", "folder", "error"}
 _LOGARITHMIC = {"learning_rate"}  # as it is drawn from its interval
+_MARGIN = 0.05  # of what lies between the first trial and the last, to both sides
 _PANEL, _AROUND, _HEIGHT = 2.9, 0.7, 3.2  # inches
 
 
@@ -32,7 +33,7 @@ def history_sheet(name: str, rows: Sequence[Mapping[str, Any]]) -> Sheet:
     ]
     panels = [
         Panel(
-            x=Axis("trial", whole=True),
+            x=_of_trials(rows),
             y=Axis("development score"),
             marks=(*_best_so_far(scored), *_marks(scored, "trial")),
         )
@@ -53,6 +54,14 @@ def history_sheet(name: str, rows: Sequence[Mapping[str, Any]]) -> Sheet:
         note=f"Without a score, and not drawn: {without} of {len(rows)} trials." if without else "",
         legend="below",
     )
+
+
+def _of_trials(rows: Sequence[Mapping[str, Any]]) -> Axis:
+    """From the first trial to the last, whether or not these have a score."""
+    numbers = [row["trial"] for row in rows]
+    low, high = min(numbers, default=0), max(numbers, default=0)
+    beyond = max(_MARGIN * (high - low), 0.2)
+    return Axis("trial", low=low - beyond, high=high + beyond, whole=True)
 
 
 def _marks(rows: Sequence[Mapping[str, Any]], along: str) -> Iterator[Mark]:

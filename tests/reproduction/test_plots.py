@@ -54,6 +54,22 @@ def test_a_panel_a_task_and_one_legend() -> None:
     assert [text.get_text() for text in legend.get_texts()] == ["LoRA", "CondLoRA"]
 
 
+def test_runs_of_one_evaluation_are_in_the_middle_above_their_epoch() -> None:
+    """They were at the edge of an empty panel from 0.0 to 1.0."""
+    once = {method: {0: [(1.0, 0.7)]} for method in CURVES}
+    ax = curves_figure([replace(TASK, curves=once)]).axes[0]
+    assert ax.get_xlim() == (0, 2)
+    assert [(tick.get_text(), tick.get_position()[0]) for tick in ax.get_xticklabels()] == [
+        ("1", 1.0)
+    ]
+
+
+def test_seeds_of_one_score_are_marks_beside_each_other() -> None:
+    same = replace(TASK, scores={"lora": {2: 0.9, 0: 0.9, 1: 0.9}})
+    marks, _ = sheet(scores_sheet([same])).axes[0].lines
+    np.testing.assert_allclose(marks.get_xdata(), [0.06, -0.06, 0.0], atol=1e-12)
+
+
 def test_draws_on_the_axes_given() -> None:
     ax = curves_figure([TASK]).axes[0]
     before = len(ax.lines)
@@ -71,7 +87,7 @@ def test_scores_are_marks_and_those_of_what_was_not_learnt_are_hollow() -> None:
         if math.isfinite(y)
     }
     assert {one for one in shown if one[2] == "o"} == {
-        (-0.15, 80.0, "o", False), (-0.15, 90.0, "o", False), (0.85, 80.0, "o", False), (0.85, 68.0, "o", True),
+        (-0.18, 80.0, "o", False), (-0.12, 90.0, "o", False), (0.82, 80.0, "o", False), (0.88, 68.0, "o", True),
     }  # fmt: skip
     assert {one for one in shown if one[2] == "s"} == {
         (0.15, 55.0, "s", True), (1.15, 55.0, "s", True),

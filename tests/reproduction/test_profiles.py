@@ -15,6 +15,7 @@ from lora_lens.reproduction.page.tables.figure1 import layer_table
 from lora_lens.reproduction.page.tables.likeness import likeness_cells
 from lora_lens.reproduction.page.tables.table3 import comparison_table
 from lora_lens.show.drawing.with_matplotlib import sheet
+from lora_lens.show.figure import Band, Sheet
 
 rng = np.random.default_rng(0)
 
@@ -90,3 +91,38 @@ def test_the_figure_draws_ours_the_papers_and_chance() -> None:
         "unrelated",
         "paper",
     ]
+    assert len({line.get_marker() for line in figure.axes[0].lines}) == 3
+
+
+def test_the_band_is_of_a_mean_of_as_many_seeds_as_the_line() -> None:
+    """It was of one comparison, beside means over the seeds."""
+    analyses = {"stsb": seeds(4, record("q")), "mrpc": seeds(9, record("q", seed=1))}
+    described = profile_sheet(analyses, "q")
+    (panel, *_) = described.blocks[0].rows[0]
+    assert panel is not None
+    (band,) = (one for one in panel.marks if isinstance(one, Band))
+    np.testing.assert_allclose(band.low, 8 / 768 - 2 * 0.001 / 2)
+    np.testing.assert_allclose(band.high, 8 / 768 + 2 * 0.001 / 2)
+    (legend,) = sheet(described).legends
+    assert legend.get_title().get_text() == (
+        "Lines: mean of 4 to 9 seeds. Unrelated subspaces: mean of 4 seeds ± 2 sd."
+    )
+
+
+def test_what_is_the_same_of_b_and_delta_w_is_drawn_once() -> None:
+    a, b = rng.random((2, 12)) / 10
+    alike = {"A": a, "B": b, "delta": b + 1e-7}
+    one = {"stsb": {0: record("q", profiles=alike)}}
+    assert titles(profile_sheet(one, "q")) == ["A", "B and ΔW"]
+    other = {"mrpc": {0: record("q", profiles=alike | {"delta": b + 1e-3})}}
+    assert titles(profile_sheet(one | other, "q")) == ["A", "B", "ΔW"]
+    # The paper's are two lines.
+    assert titles(profile_sheet({"stsb": {0: record("v", profiles=alike)}}, "v")) == [
+        "A",
+        "B",
+        "ΔW",
+    ]
+
+
+def titles(described: Sheet) -> list[str]:
+    return [panel.title for panel in described.blocks[0].rows[0] if panel is not None]

@@ -77,6 +77,14 @@ def test_what_is_not_drawn_is_said(rows: list[dict[str, Any]], note: str) -> Non
     assert bool(found) is bool(note)
 
 
+def test_the_axis_has_the_trials_without_a_score_too() -> None:
+    """It began at 1 where trial 0 had none."""
+    ax = sheet(history_sheet("sst2-lora", ROWS)).axes[0]
+    low, high = ax.get_xlim()
+    assert -1 < low < 0
+    assert 7 < high < 8
+
+
 def test_both_drawing_rooms_have_it() -> None:
     figure = sheet(history_sheet("a_study of $5", ROWS))
     assert [ax.get_xlabel() for ax in figure.axes] == ["trial", "learning rate", "rank"]

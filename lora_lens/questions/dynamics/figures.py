@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal
@@ -35,6 +36,7 @@ _RANKS: _Styles = {
     "stable": ("stable rank", "solid", 4, "circle"),
     "effective": ("effective rank (of s)", "dash", 5, "square"),
 }
+_SIDES: tuple[Literal["left", "right"], ...] = ("left", "right")
 _MOST_MARKED = 40  # checkpoints; above it marks run into each other
 
 
@@ -95,29 +97,34 @@ def rank_panel(result: DynamicsResult) -> Panel:
     return Panel("Ranks of ΔW", _steps(result), Axis("rank", low=0), marks, legend="inside")
 
 
-def layer_panel(result: DynamicsResult) -> Panel:
-    """φ of ΔW (left) to the end point, a row a layer, a column a checkpoint; grey where there is none."""
+def layer_panel(result: DynamicsResult, side: Literal["left", "right"] = "left") -> Panel:
+    """φ of ΔW to the end point, a row a layer, a column a checkpoint; grey where there is none."""
     made = HeatMap(
         rows=tuple(map(str, result.layers)),
         columns=tuple(result.label(t) for t in range(len(result.names))),
-        quantities={"phi": result.to_end["delta_left"].T},
-        views=(View("phi", 0, 1),),
+        quantities={"phi": result.to_end[f"delta_{side}"].T},
+        views=(View("phi", _lowest(result), 1),),
     )
-    title = "ΔW (left) to the end point, by layer"
+    title = f"ΔW ({side}) to the end point, by layer"
     return Panel(title, Axis("step"), Axis("layer"), heat=made)
 
 
+def _lowest(result: DynamicsResult) -> float:
+    """Where the heat maps' scale begins: 0 of a whole training, higher of late checkpoints, which would be of one colour."""
+    phi = np.concatenate([result.to_end[f"delta_{side}"].ravel() for side in _SIDES])
+    known = phi[np.isfinite(phi)]
+    return min(0.9, math.floor(10 * float(known.min(initial=1.0)) + 1e-6) / 10)
+
+
 def dynamics_sheet(result: DynamicsResult) -> Sheet:
-    """φ to the end point, to the start and by layer above; norms and ranks below."""
-    heat = layer_panel(result)
-    assert heat.heat is not None
-    few = replace(heat, heat=replace(heat.heat, decimals=2))
+    """φ to the end point and to the start above, norms and ranks below; beside them φ by layer, of both sides of ΔW."""
+    left, right = (layer_panel(result, side) for side in _SIDES)
     rows: list[list[Panel | None]] = [
-        [trajectory_panel(result), trajectory_panel(result, "start"), few],
-        [size_panel(result), rank_panel(result), None],
+        [trajectory_panel(result), trajectory_panel(result, "start"), left],
+        [*(replace(one, legend="row") for one in (size_panel(result), rank_panel(result))), right],
     ]
     return Sheet(
-        (Block(rows, scales=(Scale(0, 1, "φ", of=(2,)),), narrow="wrap"),),
+        (Block(rows, scales=(Scale(_lowest(result), 1, "φ", of=(2,)),), narrow="wrap"),),
         (13, 7.2),
         title=(
             f"{result.module} over training, i = j = {result.rank}, "

@@ -24,10 +24,11 @@ from ..experiment.paper import NAMES, TASK_NAMES
 from ..numbers.scores import TaskScores
 
 _METRICS = {"pearson": "Pearson's r", "matthews": "Matthews correlation", "f1": "F1"}
-_MARKERS: tuple[Marker, ...] = ("circle", "square", "up", "diamond")
+MARKERS: tuple[Marker, ...] = ("circle", "square", "up", "diamond")
 _DASHES: tuple[Dash, ...] = ("solid", "dash", "dashdot", "dot")
 _MOST_MARKED = 12  # evaluations of a run: marks of more would cover the lines
 _APART = 0.3  # of a task's place, between two methods
+_SEEDS_APART = 0.06  # between two seeds of a method, whose scores may be the same
 _MOST_COLUMNS = 4
 _WIDTH = 2.6  # inches, of a task's panel
 _NAME = 1.2  # inches, of a method's name
@@ -59,12 +60,12 @@ def scores_panel(tasks: Sequence[TaskScores]) -> Panel:
 def _of_method(
     tasks: Sequence[TaskScores], method: str, number: int, aside: float
 ) -> Iterator[Mark]:
-    marker = _MARKERS[number % len(_MARKERS)]
+    marker = MARKERS[number % len(MARKERS)]
     for hollow in (False, True):
         found = [
-            (place + aside, 100 * score)
+            (place + aside + _of_seed(task, method, seed), 100 * score)
             for place, task in enumerate(tasks)
-            for score in (task.not_learnt if hollow else task.learnt)(method).values()
+            for seed, score in (task.not_learnt if hollow else task.learnt)(method).items()
         ]
         if found or not hollow:
             x, y = np.array(found, dtype=np.float64).reshape(-1, 2).T
@@ -72,6 +73,12 @@ def _of_method(
             yield Line(x, y, "" if hollow else label, number, "none", marker, hollow=hollow)
     means = numbers([100 * task.mean(method) for task in tasks])
     yield Line(positions(tasks) + aside, means, "", number, "none", "bar", width=2)
+
+
+def _of_seed(task: TaskScores, method: str, seed: int) -> float:
+    """How far to the side of its method a seed's mark is."""
+    seeds = sorted(task.scores[method])
+    return _SEEDS_APART * (seeds.index(seed) - (len(seeds) - 1) / 2)
 
 
 def scores_sheet(tasks: Sequence[TaskScores]) -> Sheet:
@@ -113,14 +120,24 @@ def curves_panel(task: TaskScores, methods: Sequence[str] = ()) -> Panel:
             label="" if number else NAMES[method],
             colour=k,
             dash=_DASHES[k % len(_DASHES)],
-            marker=_MARKERS[k % len(_MARKERS)],
+            marker=MARKERS[k % len(MARKERS)],
             every=-(-len(curve) // _MOST_MARKED) or 1,
             width=1.2,
         )
         for k, method in enumerate(methods or _methods([task]))
         for number, curve in enumerate(task.curves.get(method, {}).values())
     ]
-    return Panel(f"{_called(task)}, {_metric(task)}", Axis("epoch", low=0), marks=tuple(marks))
+    return Panel(f"{_called(task)}, {_metric(task)}", _epochs(task), marks=tuple(marks))
+
+
+def _epochs(task: TaskScores) -> Axis:
+    """From 0, in whole numbers; where every run has one evaluation its mark is in the middle, and no other epoch is named."""
+    curves = [curve for of in task.curves.values() for curve in of.values()]
+    found = sorted({epoch for curve in curves for epoch, _ in curve})
+    if found and all(len(curve) == 1 for curve in curves):
+        names = tuple(f"{epoch:g}" for epoch in found)
+        return Axis("epoch", names, tuple(found), low=0, high=2 * found[-1])
+    return Axis("epoch", low=0, whole=bool(found) and found[-1] >= 1)
 
 
 def curves_sheet(tasks: Sequence[TaskScores]) -> Sheet:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Literal
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, Locator, MaxNLocator, NullFormatter, NullLocator
+from matplotlib.ticker import Formatter, Locator, MaxNLocator, NullFormatter, NullLocator
 from matplotlib.transforms import Bbox
 
 from ..paper import letter_size
@@ -19,7 +20,7 @@ def log_axis(ax: Axes, which: Literal["x", "y"] = "y") -> None:
     if axis.get_scale() != "log":  # setting it again would take the numbers of axes that share it
         (ax.set_xscale if which == "x" else ax.set_yscale)("log")
     axis.set_major_locator(Decades(letter_size(f"{which}tick.labelsize")))
-    axis.set_major_formatter(FuncFormatter(_power))
+    axis.set_major_formatter(Alike())
     axis.set_minor_locator(NullLocator())
     axis.set_minor_formatter(NullFormatter())
 
@@ -58,14 +59,15 @@ class Decades(Locator):
         return found[:1]
 
     def _apart(self, numbers: list[float], low: float, high: float) -> bool:
+        names = named_alike(numbers)
         ax = self.axis.axes  # type: ignore[union-attr]
         across = self.axis is ax.xaxis
         box = ax.transAxes.transform_bbox(Bbox.unit())
         dots = ax.get_figure(root=True).dpi  # type: ignore[union-attr]
         room = 72 * (box.width if across else box.height) / dots
         span = math.log(high / low) or 1.0
-        for one, other in pairwise(numbers):
-            longest = max(len(_power(one)), len(_power(other)))
+        for (one, other), both in zip(pairwise(numbers), pairwise(names), strict=True):
+            longest = max(map(len, both))
             takes = self._size * (0.62 * longest + 0.6 if across else 1.4)
             if math.log(other / one) / span * room < takes:
                 return False
@@ -78,13 +80,35 @@ _LOG_STEPS = (
     (1, (1, 2, 5)), (1, (1, 1.5, 2, 3, 5, 7)), (1, (1, 2, 5)), (1, (1, 3)), (1, (1,)), (2, (1,)), (3, (1,)),
     (4, (1,)), (8, (1,)),
 )  # fmt: skip
+_LEAST_PLAIN, _MOST_PLAIN = 1e-4 * (1 - 1e-9), 1e4
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
-def _power(value: float, _: int | None = None) -> str:
-    """A number of a logarithmic axis: plain where it is short, else a power of ten."""
-    if not 1e-3 <= value < 1e4 and value > 0:
-        power = math.floor(math.log10(value) + 1e-9)
-        times = value / 10.0**power
-        return f"{'' if abs(times - 1) < 1e-6 else f'{times:g}·'}10{str(power).translate(_RAISED)}"
-    return f"{value:g}"
+class Alike(Formatter):
+    """Numbers of a logarithmic axis, all of them written in one way."""
+
+    def format_ticks(self, values: Sequence[float]) -> list[str]:
+        """Those that are marked."""
+        return named_alike(values)
+
+    def __call__(self, value: float, _: int | None = None) -> str:
+        """One alone, as below a pointer."""
+        return named_alike([value])[0]
+
+
+def named_alike(numbers: Sequence[float]) -> list[str]:
+    """Plain where all are short, else powers of ten.
+
+    Example:
+        >>> named_alike([0.01, 0.1, 1.0]), named_alike([5e-5, 1e-4]), named_alike([5e-4, 1e-3])
+        (['0.01', '0.1', '1'], ['5·10⁻⁵', '10⁻⁴'], ['0.0005', '0.001'])
+    """
+    plain = all(_LEAST_PLAIN <= one < _MOST_PLAIN for one in numbers if one > 0)
+    return [f"{one:g}" if plain or one <= 0 else _power(one) for one in numbers]
+
+
+def _power(value: float) -> str:
+    """A number above zero as a power of ten."""
+    power = math.floor(math.log10(value) + 1e-9)
+    times = value / 10.0**power
+    return f"{'' if abs(times - 1) < 1e-6 else f'{times:g}·'}10{str(power).translate(_RAISED)}"

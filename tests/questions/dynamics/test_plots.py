@@ -72,4 +72,5 @@ def test_dynamics_figure_touches_no_global_state(run: DynamicsResult) -> None:
     figure = dynamics_figure(run)
     assert not plt.get_fignums()
     assert dict(plt.rcParams) == before
-    assert len(figure.axes) == 7
+    assert len(figure.axes) == 8  # six panels, a legend below the second row, the colour scale
+    assert not [ax for ax in figure.axes[:6] if ax.get_legend()]  # they lay on the bands
