@@ -46,7 +46,7 @@ def figures(result: DynamicsResult) -> dict[str, Sheet]:
 def trajectory_panel(
     result: DynamicsResult, to: Literal["end", "start"] = "end", *, bands: bool = True
 ) -> Panel:
-    """φ to the end point or to the start by step: mean over the layers, a band from lowest to highest."""
+    """φ to the end point or to the first checkpoint by step: mean over the layers, a band from lowest to highest."""
     if to not in ("end", "start"):
         raise LensError(f"to is {to!r}, expected 'end' or 'start'")
     grids = result.to_end if to == "end" else result.to_start
@@ -108,7 +108,7 @@ def layer_panel(result: DynamicsResult) -> Panel:
 
 
 def dynamics_sheet(result: DynamicsResult) -> Sheet:
-    """φ to the end point, to the start and by layer above; norms and ranks below."""
+    """φ to the end point, to the first checkpoint and by layer above; norms and ranks below."""
     heat = layer_panel(result)
     assert heat.heat is not None
     few = replace(heat, heat=replace(heat.heat, decimals=2))
