@@ -47,7 +47,7 @@ def _introduction(places: Records) -> Iterator[str]:
     yield "# Why untrained layers look alike\n"
     yield (
         f"Gaussian factors that go through W0⁻¹ come out more alike from layer to layer than unrelated subspaces, most in value's deep layers. `lora-lens outliers` "
-        f"names columns of W0 that are nearly empty in every layer, and two thirds of value's excess hang on these. This page is about the rest: on "
+        f"names columns of W0 that are nearly empty in several layers, most of them deep (the named columns below), and two thirds of value's excess hang on these. This page is about the rest: on "
         f"which modules and sides of W0 it is, what else it hangs on, and what was tried and gave nothing; on {names}.\n"
     )
     draws, tokens = places[0]["draws"], places[0]["tokens"]
@@ -57,9 +57,9 @@ def _introduction(places: Records) -> Iterator[str]:
         "    python benchmarks/alike_page.py\n"
     )
     yield (
-        f"The excess is mean φ between different layers less r/d, r = 8, every one of {draws} draws of a layer with every draw of another. What hangs on a direction u is what "
-        f"goes when W0 is scaled along u to the median norm of its columns: the same sensitivity as for columns, and no more a correction (the model with "
-        f"such a W0 is another one). Two controls are asked likewise: as many random directions, and *flips*, the same directions turned by random signs on each "
+        f"The excess is mean φ between different layers less r/d, r = 8, every one of {draws} draws of a layer with every draw of another. The deep half is the second half of the layers. The share due to a direction u is how "
+        f"much of the excess disappears when W0 is rescaled along u to the median norm of its columns. It measures sensitivity; it does not correct the model (one with "
+        f"such a W0 is another). Two controls are asked likewise: as many random directions, and *flips*, the same directions turned by random signs on each "
         f"W0's own right singular directions, which are exactly as small in W0 but are nothing that layers have in common. Hidden states are those of {tokens:,} tokens of STS-B's development set. All shares are of the whole excess of that module.\n"
     )
 
@@ -99,13 +99,13 @@ def _found(places: Records) -> Iterator[str]:
         "mean, so that nothing that is written along that vector changes the function. W0 has "
         + " and ".join(f"{one['named columns']['directions'][ONES]['norm']:.2f}" for one in output)
         + " of its median row's norm there.\n"
-        f"- **Value: about half of the third is the other columns, and the rest is local.** The named columns hold {both(value, of_state('named columns'))}, all columns {both(value, of_state('all columns'))}. What is left then is between neighbours: "
+        f"- **Value: a third of the excess is left after the named columns; about half of that goes when all columns are scaled, and what remains is between layers near each other.** The named columns hold {both(value, of_state('named columns'))}, all columns {both(value, of_state('all columns'))}. What is left then is "
         + " and ".join(
             f"{number(rest[0])} one layer apart, {number(rest[3])} four apart" for rest, _ in far
         )
         + f" (r/d is {value[0]['gaussian']:.4f} and {value[1]['gaussian']:.4f}). The named coordinates are common to layers far apart (as W0 is, MPNet has {number(far[1][1][6])} seven layers apart), these directions drift with depth. In MiniLM half of that rest lies along the principal directions of the token embeddings "
         f"({both(value, lambda one: float(one['all columns']['bases']['word']))} with them), in MPNet along no basis that was tried.\n"
-        f"- **Value's third is no few directions.** Between layers of one half, even or odd, the {FEW} directions that the other half's conversions have most in common hold only "
+        f"- **That third is spread over many directions.** Between layers of one half, even or odd, the {FEW} directions that the other half's conversions have most in common hold only "
         + " and ".join(
             percent(1 - halves["excess"][-1] / halves["before"])
             for halves in (one["named columns"]["halves"] for one in value)

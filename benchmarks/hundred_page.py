@@ -78,11 +78,11 @@ def _claims(record: dict[str, Any]) -> Iterator[str]:
     yield (
         f"- **A universal subspace** (arXiv 2512.05117). {k} of 384 input directions hold {every['shared']:.2f} of the ΔW that did not help to find them, where "
         f"chance is {k / 384:.2f}; among those that began apart {apart['shared']:.2f}. Found from all other tasks instead, they hold {others['every']:.2f} of a task's, and {others['apart']:.2f} "
-        f"of those that began apart: {100 * others['every'] / every['shared']:.0f} % of the {every['shared']:.2f} and {100 * others['apart'] / apart['shared']:.0f} % of the {apart['shared']:.2f}. So there is one beyond that chance, which knows nothing of W0, and {100 - 100 * others['every']:.0f} % of a task that it has not seen lies outside it."
+        f"of those that began apart: {100 * others['every'] / every['shared']:.0f} % of the {every['shared']:.2f} and {100 * others['apart'] / apart['shared']:.0f} % of the {apart['shared']:.2f}. So there is a shared subspace by this measure, whose chance level ignores W0; but {100 - 100 * others['every']:.0f} % of an unseen task's ΔW lies outside it."
     )
     yield (
         f"- **The mean adapter explains it** (its critics). The mean ΔW's own {k} directions hold as much, {every['mean adapter']:.2f}, so nothing better is found by looking for "
-        f"shared ones. But with the mean taken from each, {every['shared beside the mean']:.2f} is still held: the mean contains the directions of several families, not one adapter that all have in common."
+        f"shared ones. But with the mean taken from each, {every['shared beside the mean']:.2f} is still held: the mean mixes several families; it is not one common adapter."
     )
     found = by_what_is_common(record)
     same, other_start, neither = (

@@ -173,6 +173,19 @@ def test_what_is_found_two_by_two() -> None:
     assert f"in the same space, in {up} of 24" in text
 
 
+def test_what_each_of_the_six_has_by_itself() -> None:
+    """Least and most z of A, in the page's own table."""
+    shares = record("results", "mpnet-course.json")["shares"]
+    ends = [
+        f"{end:+.1f}".replace("-", "−")
+        for module in ("q", "v")
+        for z in ([one[module]["A"]["z"] for name, one in shares.items() if " LoRA " in name],)
+        for end in (min(z), max(z))
+    ]
+    said = "z from {} to {} in query and from {} to {} in value"
+    assert said.format(*ends) in page("course")
+
+
 def test_two_by_two() -> None:
     """The page's table, and its words and the README's in their numbers."""
     told, asked = record("results", "mpnet-two-by-two.json"), benchmark("two_by_two")

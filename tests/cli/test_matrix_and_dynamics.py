@@ -71,7 +71,7 @@ def test_dynamics_json(training: Path) -> None:
 def test_dynamics_table(training: Path) -> None:
     result = run("dynamics", training)
     assert result.exit_code == 0
-    for word in ("φ to the end point (checkpoint-100)", "φ to the start (checkpoint-5)", "1.000",
+    for word in ("φ to the end point (checkpoint-100)", "φ to the first checkpoint kept (checkpoint-5)", "1.000",
                  "ΔW right", "gaussian", "0.167 ±", "‖ΔW‖_F", "effective rank ΔW (s)",
                  "passed over"):  # fmt: skip
         assert word in result.stdout

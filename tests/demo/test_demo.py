@@ -130,6 +130,23 @@ def test_the_page_has_both_adapters(demo: tuple[Path, str]) -> None:
         assert str(demo_adapter(method).name) in page
 
 
+def test_what_is_said_of_the_report_and_of_the_other_seeds(demo: tuple[Path, str]) -> None:
+    page = (demo[0] / "index.html").read_text()
+    assert "5 of 8 tests find more than chance" in page
+    assert "Not counted: 4 shares that are 1 by construction" in page
+    assert "399 draws" in page
+    assert "p = 0.020, corrected for 8 tests), B in layer 4 by itself" in page
+    text = " ".join((ROOT / "docs" / "demo.md").read_text().split())
+    runs = ROOT / "docs" / "results" / "minilm" / "runs"
+    others = [
+        json.loads((runs / f"stsb-{method}-{seed}" / "evaluation.json").read_text())["score"]
+        for method in ("lora", "condlora")
+        for seed in (0, 2)
+    ]
+    said = "{:.3f} and {:.3f} by LoRA, and {:.3f} and {:.3f} by CondLoRA"
+    assert said.format(*others) in text
+
+
 @pytest.fixture(scope="module")
 def answers() -> dict[str, Answer]:
     """What the demo's page shows, asked as it says."""

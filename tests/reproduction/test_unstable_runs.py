@@ -100,21 +100,29 @@ def curve(record: dict[str, Any]) -> list[float]:
 @pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize(("epochs", "changed"), [(16, {"precision": "bfloat16"}), (32, {})])
 def test_what_twice_the_epochs_reached(seed: int, epochs: int, changed: dict[str, str]) -> None:
-    """Settings that differ in the epochs (and once in the precision) alone; the whole course."""
+    """Settings that differ in the epochs (and once in the precision) alone."""
     here, once = of_mrpc(epochs, seed), of_mrpc(epochs // 2, seed)
     assert here["data_sha256"] == once["data_sha256"]
     same = {"epochs": float(epochs), "data": here["settings"]["data"]} | changed
     assert here["settings"] == once["settings"] | same
-    assert f"{' '.join(map(short, curve(here)))} for seed {seed}" in " ".join(PAGE.split())
+    assert f"| {epochs} | {row_of(here)} |" in PAGE
+
+
+def row_of(record: dict[str, Any]) -> str:
+    """Its seed, best development score and the epoch of it, the mean of the last quarter, and the test score in percent."""
+    scores = curve(record)
+    best, last = max(scores), fmean(scores[-len(scores) // 4 :])
+    seed, test = record["settings"]["seed"], f"{100 * record['test_score']:.1f}"
+    return f"{seed} | {short(best)} | {scores.index(best) + 1} | {short(last)} | {test}"
 
 
 def test_what_sixteen_gained_over_eight() -> None:
     gains = [round(367 * (max(curve(of_mrpc(16, s))) - max(curve(of_mrpc(8, s))))) for s in (0, 1)]
     points = [f"{100 * gain / 367:.1f}" for gain in gains]
-    assert f"{points[0]} and {points[1]} points more" in PAGE
+    assert f"Sixteen gained {points[0]} and {points[1]} points in their best epoch" in PAGE
     assert f"({gains[0]} and {gains[1]} of 367 rows" in PAGE
-    tests = [f"{100 * of_mrpc(16, seed)['test_score']:.1f}" for seed in (0, 1)]
-    assert f"the test rows score {tests[0]} and {tests[1]} (`results/slow/sixteen-0`" in PAGE
+    for seed in (0, 1):
+        assert f"| 8, in float32 | {row_of(of_mrpc(8, seed))} |" in PAGE
 
 
 def test_what_thirty_two_gained_over_sixteen() -> None:
@@ -157,7 +165,7 @@ def test_what_sixty_four_gained_over_thirty_two() -> None:
     assert here["data_sha256"] == once["data_sha256"]
     assert here["settings"] == once["settings"] | {"epochs": 64}
     text, scores_ = " ".join(PAGE.split()), curve(here)
-    assert f"its development accuracy is {' '.join(map(short, scores_))}, at best" in text
+    assert f"| 64, ended after {len(scores_)} | {row_of(here)} |" in PAGE
     assert max(scores_) == max(curve(once))
     assert (scores_.index(max(scores_)) + 1, len(scores_)) == (
         27,
@@ -300,17 +308,24 @@ def test_what_more_epochs_leave_of_scores_and_differences() -> None:
         for column in ("longer_test_score", "test_score")
     )
     text = " ".join(PAGE.split())
-    assert f"leave as it is ({' and '.join(gains)} points), and MRPC's".replace("-", "−") in text
+    both = " and ".join(gains).replace("-", "−")
+    assert f"on STS-B (12 for 6: {both} points by LoRA and CondLoRA) and just where" in text
     said = (
-        f"CondLoRA less LoRA is {' and '.join(longer)} with them in the first seed, where it is "
+        f"CondLoRA less LoRA is {' and '.join(longer)} with them in that seed, where it is "
         f"{' and '.join(once)} without"
     )
     assert said.replace("-", "−") in text
     readme = " ".join((DOCS.parent / "README.md").read_text(encoding="utf-8").split())
     cola = [forty_eight(method)[2][0] for method in ("condlora", "lora")]
     of_cola = f"{cola[0] - cola[1]:+.1f}".replace("-", "−")
-    said = f"STS-B's becomes {longer[0]}, MRPC's {longer[1]} and CoLA's {of_cola}, in the one seed"
-    assert said in readme
+    of_one = rows_of_longer("cola")
+    before = {row["method"]: 100 * float(row["test_score"]) for row in of_one}
+    once.append(f"{before['condlora'] - before['lora']:+.1f}")
+    said = (
+        f"CondLoRA less LoRA is {once[0]}, {once[1]} and {once[2]}, and with twice the epochs, which only that seed has, "
+        f"{longer[0]}, {longer[1]} and {of_cola}."
+    )
+    assert said.replace("-", "−") in readme
 
 
 def forty_eight(method: str) -> tuple[list[float], list[float], list[float]]:
@@ -481,8 +496,8 @@ def test_what_the_readme_says_first() -> None:
                     excesses.setdefault((str(path), row["matrix"]), []).append(excess)
     assert len(excesses) == 3 * 2 * 2
     mean, single = max(map(fmean, excesses.values())), max(map(max, excesses.values()))
-    assert f"by {mean:.3f} of φ at most" in readme
-    assert f"single ones by {single:.3f})" in readme
+    assert f"by at most {mean:.3f} of φ on average" in readme
+    assert f"by at most {single:.3f} in any one adapter" in readme
     demo = [
         line for line in readme.split("LoRA ") if line.startswith(("query: share", "value: share"))
     ]
@@ -496,7 +511,7 @@ def test_what_the_readme_says_first() -> None:
             ]
     shares, flips = zip(*told, strict=True)
     ends = [f"{end(of):.0f}" for of in (shares, flips) for end in (min, max)]
-    assert "{} to {} % of B where {} to {} % are chance".format(*ends) in readme
+    assert "{} to {} % of B's directions, where chance gives {} to {} %".format(*ends) in readme
 
 
 def test_what_the_readme_says_of_minilm() -> None:

@@ -1,4 +1,4 @@
-"""How does an adapter come to be? φ to the end point and to the start over a run's checkpoints."""
+"""How does an adapter come to be? φ to the end point and to the first checkpoint over a run's checkpoints."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def dynamics(
     dtype: str = "float64",
     progress: Progress | None = None,
 ) -> DynamicsResult:
-    """φ of A, B and ΔW to the end point and to the start, norms and ranks, over a run's checkpoints.
+    """φ of A, B and ΔW to the end point and to the first checkpoint, norms and ranks, over a run's checkpoints.
 
     Checkpoints are ``checkpoint-N`` in the run's folder or in its ``checkpoints/``, sorted by N; broken
     ones are passed over with a note. The end point is the run's own adapter where it has one (often
@@ -64,9 +64,9 @@ def dynamics(
     at a time; layers in which it is zero at the end point are left out.
 
     Where a matrix has fewer than `rank` singular vectors (B is zero before the first step), φ does not
-    exist: it is NaN, and a note says so. The start is the first checkpoint; of a matrix that does not
-    exist there, the first one at which it does in every layer, before which φ to it
-    is NaN. Below the adapter's own rank, φ of A and of B depends on the gauge in which training left them; φ of ΔW does not.
+    exist: it is NaN, and a note says so. φ "to start" is to the first checkpoint that was kept, which is the run's start
+    if it is of step 0 or has learnt nothing; of a matrix that does not exist there, to the first one at which it does in every layer,
+    before which it is NaN. Below the adapter's own rank, φ of A and of B depends on the gauge in which training left them; φ of ΔW does not.
 
     Args:
         folder: The run's folder.
@@ -269,7 +269,7 @@ def _notes(
         if ties := tuple(row.name for row in rows if row.tied[space].any()):
             yield tie_note(rank, matrix, f"in some layer of {few(ties, _MOST_NAMED)}")
     for start, names in later.items():
-        yield f"the start of {' and '.join(names)} is {start}, the first where all layers have {rank} singular vectors"
+        yield f"in place of {rows[0].name} φ of {' and '.join(names)} is to {start}, the first where all layers have {rank} singular vectors"
     if module.factors is not None and rank < (most := max(module.factors.ranks)):
         yield gauge_note(f"{rank} is below the adapter's rank {most}")
     if len(rows) == 1:

@@ -49,11 +49,11 @@ def run(
     as_json: Json = False,
     out: Out = None,
 ) -> None:
-    """How does an adapter come to be? φ to the end and to the start, norms and ranks, by checkpoint.
+    """How does an adapter come to be? φ to the end and to the first checkpoint, norms and ranks.
 
     Follows A (right singular vectors), B (left) and ΔW (both) over a run's checkpoint-N folders. The
-    end point is the adapter in RUN itself where there is one, else the last checkpoint; the start is
-    the first. φ that does not exist, as of a B that is still zero, is left out. Of a run that tunes a
+    end point is the adapter in RUN itself where there is one, else the last checkpoint; the first
+    is called the start if it is of step 0 or has learnt nothing yet. φ that does not exist, as of a B that is still zero, is left out. Of a run that tunes a
     whole model --base names what it was tuned from, and there is ΔW alone: what was saved less W0. Only these
     and CondLoRA runs need their base model.
 

@@ -48,7 +48,7 @@ def figures(result: DynamicsResult) -> dict[str, Sheet]:
 def trajectory_panel(
     result: DynamicsResult, to: Literal["end", "start"] = "end", *, bands: bool = True
 ) -> Panel:
-    """φ to the end point or to the start by step: mean over the layers, a band from lowest to highest."""
+    """φ to the end point or to the first checkpoint by step: mean over the layers, a band from lowest to highest."""
     if to not in ("end", "start"):
         raise LensError(f"to is {to!r}, expected 'end' or 'start'")
     grids = result.to_end if to == "end" else result.to_start
@@ -117,7 +117,7 @@ def _lowest(result: DynamicsResult) -> float:
 
 
 def dynamics_sheet(result: DynamicsResult) -> Sheet:
-    """φ to the end point and to the start above, norms and ranks below; beside them φ by layer, of both sides of ΔW."""
+    """φ to the end point and to the first checkpoint above, norms and ranks below; beside them φ by layer, of both sides of ΔW."""
     left, right = (layer_panel(result, side) for side in _SIDES)
     rows: list[list[Panel | None]] = [
         [trajectory_panel(result), trajectory_panel(result, "start"), left],

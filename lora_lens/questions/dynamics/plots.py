@@ -19,12 +19,12 @@ def trajectory(
     to: Literal["end", "start"] = "end",
     bands: bool = True,
 ) -> Axes:
-    """φ to the end point or to the start by step: mean over the layers, a band from lowest to highest.
+    """φ to the end point or to the first checkpoint by step: mean over the layers, a band from lowest to highest.
 
     Args:
         result: From `dynamics`.
         ax: Where to draw; the current axes by default.
-        to: ``end`` or ``start``.
+        to: ``end``, or ``start`` for the first checkpoint.
         bands: Shade from the lowest to the highest layer.
     """
     check_result(result, DynamicsResult)
@@ -50,6 +50,6 @@ def layer_heatmap(result: DynamicsResult, ax: Axes | None = None) -> Axes:
 
 
 def dynamics_figure(result: DynamicsResult, figure: Filled | None = None) -> Filled:
-    """φ to the end point, to the start and by layer above; norms and ranks below."""
+    """φ to the end point, to the first checkpoint and by layer above; norms and ranks below."""
     check_result(result, DynamicsResult)
     return sheet(figures.dynamics_sheet(result), figure)

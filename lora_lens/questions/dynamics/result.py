@@ -1,4 +1,4 @@
-"""An adapter over its training: φ to the end and to the start, norms and ranks, checkpoint by checkpoint."""
+"""An adapter over its training: φ to the end and to the first checkpoint, norms and ranks, checkpoint by checkpoint."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class DynamicsResult(Answer):
         layers: Layer numbers.
         names: One a checkpoint, in the order of steps; a run's own adapter is ``end``.
         steps: Optimiser steps; None for ``end``, which may be any of them (often the best).
-        starts: Space to the checkpoint that φ to the start is taken to, the first where it exists.
+        starts: Space to the checkpoint that φ ``to_start`` is taken to, the first where it exists, which is the start if it `began` there.
         end: The checkpoint that φ to the end point is taken to.
         to_end, to_start: Space to grid of φ.
         norms: ``delta``, ``A``, ``B``, as far as there are any, to grid of Frobenius norms, ‖ΔW‖ with its scaling.
@@ -67,6 +67,11 @@ class DynamicsResult(Answer):
     def start(self) -> str:
         """The first checkpoint, to which φ is taken where it exists there."""
         return self.names[0]
+
+    def began(self, name: str) -> bool:
+        """Whether a checkpoint is the run's start: at step 0, or nothing learnt yet."""
+        t = self.names.index(name)
+        return self.steps[t] == 0 or not self.norms["delta"][t].any()
 
     def label(self, t: int) -> str:
         """A checkpoint's step, or its name where that is not known."""

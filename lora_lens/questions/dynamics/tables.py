@@ -16,6 +16,8 @@ from .result import DynamicsResult, over_layers
 
 _SPACES = {"A": "A right", "B": "B left", "delta_left": "ΔW left", "delta_right": "ΔW right"}
 
+_FIRST = "where it first exists"
+
 
 def tables(result: DynamicsResult) -> list[Table]:
     """The means over the layers, and φ to the end point layer by layer."""
@@ -43,7 +45,7 @@ def mean_tables(result: DynamicsResult) -> list[Table]:
 
 
 def similarity_table(result: DynamicsResult, to: Literal["end", "start"]) -> Table:
-    """Mean φ over the layers to the end point or to the start, with what chance gives below."""
+    """Mean φ over the layers to the end point or to the first checkpoint, with what chance gives below."""
     grids = result.to_end if to == "end" else result.to_start
     means = [over_layers(grid) for grid in grids.values()]
     rows = [
@@ -57,18 +59,20 @@ def similarity_table(result: DynamicsResult, to: Literal["end", "start"]) -> Tab
 
 
 def whereto(result: DynamicsResult, to: Literal["end", "start"]) -> str:
-    """Which checkpoint φ is taken to; which for what, where B is zero at the first."""
+    """Which checkpoint φ is taken to; which for what, where B is zero at the first. The first that was kept is often no start."""
     if to == "end":
         return f"the end point ({result.end})"
     names = dict.fromkeys(result.starts.values())
     if len(names) == 1:
-        return f"the start ({next(iter(names))})"
+        (name,) = names
+        which = "the start" if result.began(name) else "the first checkpoint kept"
+        return f"{which if name == result.start else _FIRST} ({name})"
     of = {
         name: [_SPACES[s].split()[0] for s, n in result.starts.items() if n == name]
         for name in names
     }
     each = "; ".join(f"{', '.join(dict.fromkeys(of[name]))}: {name}" for name in names)
-    return f"the start ({each})"
+    return f"{_FIRST} ({each})"
 
 
 def size_table(result: DynamicsResult) -> Table:

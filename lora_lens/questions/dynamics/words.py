@@ -19,7 +19,7 @@ def summary(result: DynamicsResult) -> str:
     layer is not near.
     """
     of_its_own = np.isin(result.names, [result.end, *result.twins])
-    parts, never, whole, unmoved = [], [], [], []
+    parts, throughout, never, whole, unmoved = [], [], [], [], []
     for space, grid in result.to_end.items():
         what, chance = sided(*SPACES[space]), result.baselines[space].mean
         if chance > ONE:
@@ -30,10 +30,15 @@ def summary(result: DynamicsResult) -> str:
         on = np.logical_and.accumulate((near | of_its_own)[::-1])[::-1] & ~of_its_own
         if (means > ONE).all() and not of_its_own.all():
             unmoved.append(what)
+        elif on[0]:
+            throughout.append(what)
         elif on.any():
             parts.append(f"{what} from step {result.label(int(np.argmax(on)))} on")
         else:
             never.append(what)
+    if throughout:
+        first = f"the first of step {result.label(0)}"
+        parts.insert(0, f"{listed(throughout)} at every checkpoint kept, {first}")
     if never:
         parts.append(f"{listed(never)} at no checkpoint but the end point")
     of = f"the subspace{'s' * (len(unmoved) > 1)} of {listed(unmoved)}"
@@ -42,7 +47,7 @@ def summary(result: DynamicsResult) -> str:
         full = f"{_all_of(whole)}, so that φ is 1 throughout" if whole else ""
         return f"{result.module}: {'; '.join(filter(None, [still, full]))}."
     said = (
-        f"{result.module}: {f'{still}; ' * bool(still)}φ to the end point, mean over the layers, comes over half of the way "
+        f"{result.module}: {f'{still}; ' * bool(still)}φ to the end point, mean over the layers, is over half of the way "
         f"from chance to 1 and stays there: {'; '.join(parts)}"
     )
     return f"{said} ({_all_of(whole)})." if whole else f"{said}."

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
+from ...labelled import Array
 from ...show.layout import true_minus
-from ...show.wording import few
-from .result import LEVEL, OutliersResult
+from ...show.wording import few, span
+from .result import LEVEL, Coordinate, OutliersResult
 
 _MOST_NAMED = 12
 _EMPTY = (
@@ -40,19 +45,57 @@ def _named(result: OutliersResult) -> str:
             f"{start} no {kind} coordinate stands apart from the others by its {what[:-1]} of W0 (at a level "
             f"of {LEVEL:g})"
         )
-    named = [one.coordinate for one in result.coordinates]
-    norms = [value for one in result.coordinates for value in one.column_norm]
-    times = [one.propagated_share.mean() / result.by_chance for one in result.coordinates]
+    named = result.coordinates
     one = len(named) == 1
-    reached = min(norms) if result.inverse else max(norms)
-    size = "large" if not result.inverse else "nearly empty" if reached < _EMPTY else "short"
-    many = f"{min(times):.1f} to {max(times):.1f}" if len(times) > 1 else f"{times[0]:.1f}"
+    times = [float(each.propagated_share.mean()) / result.by_chance for each in named]
+    low, high = (f"{end:.1f}" for end in (min(times), max(times)))
+    mean = " in the mean over the layers" if len(result.layers) > 1 else ""
     return (
-        f"{start} {kind} coordinate{'' if one else 's'} {few(map(str, named), _MOST_NAMED)} "
-        f"{'has a' if one else 'have'} {size} {what[:-1] if one else what} in W0 ({'down' if result.inverse else 'up'} "
-        f"to {reached:.2f} of the median norm), {'so' if min(times) > 1 else 'but'} whatever goes through {'W0⁻¹' if result.inverse else 'W0⁺'} "
-        f"holds {'it' if one else 'them'} {many} times as much as by chance"
+        f"{start} {kind} coordinate{'' if one else 's'} {_numbers(named)} {'has a' if one else 'have'} {_columns(result)}, "
+        f"{'so' if min(times) > 1 else 'but'} random factors that go through {'W0⁻¹' if result.inverse else 'W0⁺'} hold "
+        f"{'it' if one else 'them'} {span(low, high)} times as much as by chance{mean}"
     )
+
+
+def _numbers(coordinates: Sequence[Coordinate]) -> str:
+    return few((str(one.coordinate) for one in coordinates), _MOST_NAMED)
+
+
+def _columns(result: OutliersResult) -> str:
+    """Of which size the named columns are, in how many layers, and which of the short ones are nearly empty."""
+    named = result.coordinates
+    what = columns(result)[:-1] if len(named) == 1 else columns(result)
+    if not result.inverse:
+        return (
+            f"large {what} in W0{_where(result, named, lambda norms: norms > 1)}{_reached(result)}"
+        )
+    empty = [one for one in named if one.column_norm.min() < _EMPTY]
+    where_empty = _where(result, empty, lambda norms: norms < _EMPTY) if empty else ""
+    if len(empty) == len(named):
+        return f"nearly empty {what} in W0{where_empty}{_reached(result)}"
+    short = f"short {what} in W0{_where(result, named, lambda norms: norms < 1)}{_reached(result)}"
+    of = "that" if len(empty) == 1 else "those"
+    return f"{short}, {of} of {_numbers(empty)} nearly empty{where_empty}" if empty else short
+
+
+def _where(
+    result: OutliersResult, some: Sequence[Coordinate], is_so: Callable[[Array], NDArray[np.bool_]]
+) -> str:
+    """In how many layers, the fewest and the most; nothing of one layer, in which it is."""
+    counts = [int(is_so(one.column_norm).sum()) for one in some]
+    low, high, of = min(counts), max(counts), len(result.layers)
+    if of == 1:
+        return ""
+    return (
+        f" in all {of} layers" if low == of else f" in {span(str(low), str(high))} of {of} layers"
+    )
+
+
+def _reached(result: OutliersResult) -> str:
+    norms = np.stack([one.column_norm for one in result.coordinates])
+    most = norms.min() if result.inverse else norms.max()
+    way = f"{'down' if result.inverse else 'up'} to " if norms.size > 1 else ""
+    return f" ({way}{most:.2f} of the median norm)"
 
 
 def _propagated(result: OutliersResult) -> str:

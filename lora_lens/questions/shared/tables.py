@@ -19,6 +19,7 @@ from ...show.layout import (
     drawn,
     number,
     p_value,
+    signed,
 )
 from ...show.many_rows import MOST_LAYERS, condensed, smallest_p
 from ...show.text import as_csv
@@ -91,7 +92,7 @@ def predicted_table(asked: Sequence[Predicted]) -> Table:
             if (test := one.nulls.get(name)) is not None:
                 rows.append([
                     *labels, name, drawn(one.draws[name]), beside(test.mean, test.sd),
-                    number(test.z, 1, plus=True), p_value(test.p_two_sided), number(test.excess),
+                    signed(test.z, 1), p_value(test.p_two_sided), signed(test.excess, 3),
                 ])  # fmt: skip
                 labels = [""] * 2
         if not one.nulls:
@@ -152,7 +153,7 @@ def chance_table(result: SharedResult) -> Table:
     rows = [
         [
             LABELS[matrix], what, number(value), name, drawn(draws), beside(test.mean, test.sd),
-            number(test.z, 1, plus=True), p_value(test.p), number(test.excess),
+            signed(test.z, 1), p_value(test.p), signed(test.excess, 3),
         ]
         for matrix, shared in result.items()
         for what, value, tests in _means(shared)
@@ -189,7 +190,7 @@ def _cells(shared: SharedSubspace, null: SharedNull, position: int) -> Iterator[
             for series in (test.mean, test.sd, test.p, test.excess)
         )
         yield from (
-            number(float(values[position])), beside(mean, sd), p_value(p), number(excess)
+            number(float(values[position])), beside(mean, sd), p_value(p), signed(excess, 3)
         )  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from lora_lens import (
 )
 from lora_lens.errors import AdapterError, ModuleLookupError
 from lora_lens.questions.dynamics.result import over_layers
+from lora_lens.questions.dynamics.tables import whereto
 
 STEPS = (2, 10, 30)
 SHAPE = BertLike()
@@ -193,6 +194,34 @@ def test_near_is_what_stays_near(run: Path) -> None:
     assert said in result.summary
 
 
+def test_what_was_near_at_the_first_checkpoint_came_to_it_unseen(run: Path) -> None:
+    """Of two checkpoints, both late, the sentence was "comes over half of the way … from step 16835 on", the first of them."""
+    result = dynamics(run, "value", 2)
+    grids = {space: np.full_like(grid, 0.9) for space, grid in result.to_end.items()}
+    said = replace(result, to_end=grids).summary
+    assert said.endswith(
+        "is over half of the way from chance to 1 and stays there: A (right), B (left), ΔW (left) and ΔW (right) at every "
+        "checkpoint kept, the first of step 2."
+    )
+    grids["B"][0] = 0.1
+    some = replace(result, to_end=grids).summary
+    assert (
+        ": A (right), ΔW (left) and ΔW (right) at every checkpoint kept, the first of step 2; B (left) from step 10 on."
+        in some
+    )
+
+
+def test_only_a_start_is_called_one(run: Path) -> None:
+    result = dynamics(run, "value", 2)
+    kept = "the first checkpoint kept (checkpoint-2)"
+    assert whereto(result, "start") == kept
+    untrained = result.norms | {"delta": result.norms["delta"] * [[0], [1], [1]]}
+    for begun in (replace(result, norms=untrained), replace(result, steps=(0, 10, 30))):
+        assert whereto(begun, "start") == "the start (checkpoint-2)"
+    later = replace(result, starts=dict.fromkeys(result.starts, "checkpoint-10"))
+    assert whereto(later, "start") == "where it first exists (checkpoint-10)"
+
+
 def test_near_is_of_every_layer_and_beside_chance(run: Path) -> None:
     """Of one layer there is no mean over all; unrelated subspaces of most directions have φ above one half."""
     twice(run / "checkpoint-10", seed=30)
@@ -256,7 +285,7 @@ def test_b_that_is_zero_at_the_start_is_absent_and_not_0(run: Path) -> None:
         assert words in absent
     assert (
         start
-        == "the start of B and ΔW is checkpoint-2, the first where all layers have 4 singular vectors"
+        == "in place of checkpoint-0 φ of B and ΔW is to checkpoint-2, the first where all layers have 4 singular vectors"
     )
     found = json.loads(json.dumps(result.to_dict(), allow_nan=False))
     assert [found["to_start"][space]["start"] for space in "AB"] == ["checkpoint-0", "checkpoint-2"]

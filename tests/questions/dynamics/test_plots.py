@@ -42,7 +42,10 @@ def test_trajectories_are_the_means_by_step(run: DynamicsResult) -> None:
         for line in lines:
             np.testing.assert_allclose(line.get_ydata(), over_layers(grids[told[line.get_label()]]))
             np.testing.assert_array_equal(line.get_xdata(), [0, 10, 300, 450])
-        where = "the end point (end)", "the start (A: checkpoint-0; B, ΔW: checkpoint-10)"
+        where = (
+            "the end point (end)",
+            "where it first exists (A: checkpoint-0; B, ΔW: checkpoint-10)",
+        )
         assert ax.get_title() == f"φ to {where[to == 'start']}"
         assert [t.get_text() for t in ax.get_xticklabels()][-1] == "end"
         plt.close("all")

@@ -1,6 +1,8 @@
 """The coordinates that conversions hold: the known ones, planted ones, and none where none stand apart."""
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,6 +29,11 @@ def test_the_known_coordinates_of_a_real_base_are_found_unaided() -> None:
     assert 0.6 < found.explained < 0.7
     least = min(float(one.column_norm.min()) for one in found.coordinates)
     assert least == pytest.approx(0.10, abs=0.01)
+    assert (
+        "99 and 223 have nearly empty columns in W0 in 4 to 5 of 6 layers (down to 0.10 of the median norm), so random factors"
+        in found.summary
+    )
+    assert "times as much as by chance in the mean over the layers;" in found.summary
 
 
 @pytest.mark.parametrize("kind", ["uniform", "leading"])
@@ -85,7 +92,7 @@ def test_more_than_a_few_are_named_all_and_said_in_few_words(tmp_path) -> None:
     found = ll.outliers(planted(tmp_path, columns), "value", draws=5)
     assert {one.coordinate for one in found.coordinates} == set(columns)
     said = found.to_dict()["summary"]
-    assert "and 6 more have nearly empty columns" in said
+    assert "and 6 more have nearly empty columns in W0 in all 4 layers (down to 0.0" in said
     assert "with those 18 columns at the median norm" in said
 
 
@@ -94,6 +101,48 @@ def test_of_one_column_that_column_is_said(tmp_path) -> None:
     assert "input coordinate 7 has a nearly empty column" in said
     assert "with that column at the median norm" in said
     assert "of the excess is due to it; this adapter" in said
+
+
+@pytest.mark.parametrize(
+    ("norms", "said"),
+    [
+        (
+            [[0.1, 0.2, 1.1, 0.9], [0.3, 1.2, 1.2, 1.2]],
+            "have nearly empty columns in W0 in 1 to 2 of 4 layers (down to 0.10 of the median norm), so",
+        ),
+        (
+            [[0.1, 0.2, 1.1, 0.9], [0.6, 0.7, 0.8, 1.2]],
+            "have short columns in W0 in 3 of 4 layers (down to 0.10 of the median norm), that of 7 nearly empty in 2 of 4 layers, so",
+        ),
+        (
+            [[0.6, 0.7, 1.1, 1.1], [0.6, 0.7, 0.8, 0.9]],
+            "have short columns in W0 in 2 to 4 of 4 layers (down to 0.60 of the median norm), so",
+        ),
+    ],
+)
+def test_it_is_said_which_columns_are_nearly_empty_and_in_how_many_layers(
+    tmp_path: Path, norms: list[list[float]], said: str
+) -> None:
+    """One empty column of one layer made all named ones "nearly empty"."""
+    found = ll.outliers(planted(tmp_path, (7, 50)), "value", draws=5)
+    named = {one.coordinate: one for one in found.coordinates}
+    candidates = tuple(
+        replace(named[at], column_norm=np.array(each))
+        for at, each in zip((7, 50), norms, strict=True)
+    )
+    assert f"7 and 50 {said}" in replace(found, candidates=candidates).summary
+
+
+def test_of_one_layer_nothing_is_said_of_layers(tmp_path: Path) -> None:
+    shape = BertLike(layers=1, width=96, modules=("value",))
+    w0 = random(96, 96, seed=0)
+    w0[:, 7] *= 0.02
+    base = write_base(tmp_path / "base", shape, {f"{shape.path(0, 'value')}.weight": w0})
+    found = ll.outliers(str(base), "value", draws=5)
+    (one,) = found.coordinates
+    said = f"input coordinate 7 has a nearly empty column in W0 ({one.column_norm[0]:.2f} of the median norm), so random"
+    assert said in found.summary
+    assert "times as much as by chance; there is one layer only" in found.summary
 
 
 def test_a_wide_w0_hides_a_column_that_outweighs_the_rest(tmp_path) -> None:
@@ -108,7 +157,9 @@ def test_a_wide_w0_hides_a_column_that_outweighs_the_rest(tmp_path) -> None:
     (one,) = found.coordinates
     times = one.propagated_share.mean() / found.by_chance
     assert times < 0.2
-    assert f"norm), but whatever goes through W0⁺ holds it {times:.1f} times" in found.summary
+    assert "input coordinate 7 has a large column in W0 in all 4 layers (up to" in found.summary
+    said = f"norm), but random factors that go through W0⁺ hold it {times:.1f} times"
+    assert said in found.summary
 
 
 @pytest.mark.filterwarnings("ignore::lora_lens.RankDeficientWarning")

@@ -35,7 +35,7 @@ def test_table_shows_shares_nulls_and_layers(bert: BertLike, tmp_path: Path) -> 
     test = shared.nulls["propagated"].share
     lines = [line.split() for line in result.stdout.splitlines()]
     row = ["A", "captured", f"{shared.share:.3f}", "propagated", "9", f"{test.mean:.3f}", "±",
-           f"{test.sd:.3f}", f"{test.z:+.1f}", f"{test.p:.3f}", f"{test.excess:.3f}"]  # fmt: skip
+           f"{test.sd:.3f}", f"{test.z:+.1f}", f"{test.p:.3f}", f"{test.excess:+.3f}"]  # fmt: skip
     assert row in lines
     one = shared.predicted
     assert one is not None
