@@ -64,6 +64,9 @@ def analyse(
         warnings.simplefilter("always", UserWarning)
         modules = [_answered(unit, request, listener) for unit in units]
     said = {str(warning.message): warning for warning in caught}
+    noted = {
+        note for module in modules for answer in module.answers for note in answer.result.notes
+    }
     try:
         _check_any(modules)
     except LensError:
@@ -77,7 +80,7 @@ def analyse(
         trained=trained,
         not_there=not_there,
         request=request,
-        warnings=tuple(said),
+        warnings=tuple(one for one in said if one not in noted),
     )
 
 

@@ -58,7 +58,8 @@ WORDS = {
     ),
     "p": (
         "(b + 1)/(n + 1), b of n draws of the null being at least as high, or, where it is called two-sided, at least as far from the middle. In the "
-        "tables uncorrected, unless it is called otherwise: “corrected” and “p (BH)”: after Benjamini and Hochberg over all pairs; “p (Holm)”: over layers and tests; “p (max)”: the chance that "
+        "tables uncorrected, unless it is called otherwise: “corrected” and “p (BH)”: after Benjamini and Hochberg over all pairs; “p (Holm)”: over layers and tests, "
+        "p_holm_layers_and_tests in the JSON and CSV of shared, where p_holm is over the layers of one factor alone; “p (max)”: the chance that "
         "any pair is so many deviations high. The verdicts are made of the two-sided one, corrected by Holm's method over all that one command or one report tests."
     ),
     "More, less, no more": (

@@ -21,12 +21,12 @@ from ..core.numbers.scaled import of_order_one
 from ..core.solving.factoring import Dearer, Factored, factor, factoring_dtype
 from ..core.solving.refined import RefinedSolver
 from ..core.solving.ridge import ridged
-from ..errors import RankError, SingularError
 from .chunks import Chunk, at_a_time, chunks_of, to_share_out
 from .conversions import Plan, conversion_bases
 from .device import Where
 from .memory import Least
 from .read_ahead import read_ahead
+from .singular import Singular, moore_penrose, singular_layers
 
 S = TypeVar("S")
 # Called with the factored W0 of some layers, the position of the first, where they are, and whom to tell how far it is.
@@ -42,10 +42,18 @@ _DEARER: dict[Dearer, tuple[int, str]] = {
 }
 
 
+class Collected(NamedTuple, Generic[S]):
+    """Bases of all layers by matrix, what `watch` found of each chunk of layers, in order, and what a reader should know."""
+
+    bases: dict[str, Tensor]
+    seen: list[S]
+    notes: tuple[str, ...]
+
+
 def collect_bases(
     plan: Plan, weights: BaseWeights, where: Where, watch: Watch[S], progress: Progress
-) -> tuple[dict[str, Tensor], list[S]]:
-    """Bases of all layers by matrix, and what `watch` found of each chunk of layers, in order.
+) -> Collected[S]:
+    """Bases of all layers, with what `watch` found meanwhile; of layers whose W0 is singular it warns, and their note says the same.
 
     `watch` sees each chunk's factored W0 while it is at hand: the next chunk's is written over it. On a CPU with several
     threads some chunks of small W0 are worked on at a time, so that it is called from other threads, and in no order.
@@ -59,7 +67,7 @@ def collect_bases(
         >>> factors = adapter.modules["value"]
         >>> plan = Plan(factors, ["B"], 8, 8, "left", "stored", draws=0)
         >>> watch = lambda factored, start, device, progress: f"{len(factored.rank)} layers from {start}"
-        >>> bases, seen = collect_bases(plan, base, select_device("cpu", "float64"), watch, print)
+        >>> bases, seen, notes = collect_bases(plan, base, select_device("cpu", "float64"), watch, print)
         500 1000
         1000 1000
         >>> seen
@@ -80,7 +88,7 @@ def collect_bases(
         full = factored.rank == min(factored.w0.shape[-2:])
         if bool(full.any()) and not bool(full.all()):
             return [done for one in chunk.each() for done in work(one)]
-        doubts[start] = _doubt(plan, factored, factors.layers[start:stop])
+        singular.extend(singular_layers(plan, factored, factors.layers[start:stop]))
         if plan.ridge:
             factored = ridged(factored, plan.ridge)
         a, b = (where.take(of_order_one(t[start:stop])) for t in (factors.a, factors.b))
@@ -89,7 +97,7 @@ def collect_bases(
         return [_Done(start, stop, bases, seen)]
 
     together = _Together(progress, len(factors.layers))
-    doubts: dict[int, str] = {}
+    singular: list[Singular] = []
     bases: dict[str, list[Tensor]] = {}
     seen: list[S] = []
     chunks, most = chunks_of(plan, weights, where.device), at_a_time(plan, where.device)
@@ -103,10 +111,10 @@ def collect_bases(
                 weights.release(path)
             together.done(done.start, done.stop)
     finally:
-        for _, doubt in sorted(doubts.items()):
-            if doubt:
-                warnings.warn(doubt, RankDeficientWarning, stacklevel=4)
-    return {matrix: torch.cat(parts) for matrix, parts in bases.items()}, seen
+        if doubt := moore_penrose(plan, singular):
+            warnings.warn(doubt, RankDeficientWarning, stacklevel=4)
+    joined = {matrix: torch.cat(parts) for matrix, parts in bases.items()}
+    return Collected(joined, seen, (doubt,) if doubt else ())
 
 
 class _Together:
@@ -184,31 +192,3 @@ def _factored(
     w0 = taken.stack(layers, found if same else None)
     factored = factor(w0, cutoff, where.dtype, dearer, room.lu if same else None)
     return replace(factored, stored=layers) if where.device.type == "cpu" else factored
-
-
-def _doubt(plan: Plan, factored: Factored, layers: Sequence[int]) -> str:
-    """What to warn of, if anything; what cannot be asked of a singular W0 is an error."""
-    full = min(plan.factors.out_features, plan.factors.in_features)
-    deficient = {
-        layer: rank
-        for layer, rank in zip(layers, factored.rank.tolist(), strict=True)
-        if rank < full
-    }
-    if not deficient:
-        return ""
-    listed = ", ".join(
-        f"layer {layer} (rank {rank} of {full})" for layer, rank in deficient.items()
-    )
-    what = f"W0 of {plan.factors.module} is singular in {listed} under the cut-off {factored.cutoff:.1e}·σ_max"
-    if plan.ridge and min(deficient.values()) <= (full - 1) // 2:
-        raise SingularError(
-            f"{what}: over half of its singular values are zero, and so is their median, which a ridge is "
-            f"in units of; leave the ridge at 0"
-        )
-    if plan.convention == "stored" and not plan.ridge:
-        raise SingularError(
-            f"{what}; it has no inverse. Use the convention 'consistent', which takes the pseudo-inverse"
-        )
-    if plan.width > min(deficient.values()):
-        raise RankError(f"{what}; its conversion matrices have no {plan.width} singular vectors")
-    return "" if plan.ridge else f"{what}; using the Moore-Penrose solution"

@@ -93,7 +93,7 @@ def report(
         stack.enter_context(warnings_as_lines())
         # Said whatever PYTHONWARNINGS is, which silences libraries in many jobs.
         warnings.simplefilter("always", UserWarning)
-        result = make()
+        result = _made(make, noted=not (as_json and is_quiet()))
         if out and folder:
             files = question.write(result, folder, paper=out.paper)
             remove_too(folder, question.sometimes(result))
@@ -107,6 +107,21 @@ def report(
         say(f"wrote {', '.join(files)} to {out}")
     say_removed(gone, str(out))
     return result
+
+
+def _made(make: Callable[[], R], *, noted: bool) -> R:
+    """What is computed; what it warned of is said when it is there or has failed, but for what its notes say, if they will be seen."""
+    notes: Sequence[str] = ()
+    caught: list[warnings.WarningMessage] = []
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            result = make()
+        notes = result.notes if noted else ()
+        return result
+    finally:
+        for one in caught:
+            if str(one.message) not in notes:
+                warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
 
 
 def say_removed(names: Sequence[str], folder: str) -> None:

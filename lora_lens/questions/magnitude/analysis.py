@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import SupportsIndex
@@ -28,13 +28,12 @@ from ...subspaces.device import Where, select_device
 from ...subspaces.selection import select_delta
 from .result import FEWEST, Change, LayerChange, MagnitudeAndDirection
 
-DRAWS, DRAWS_OF_DENSE = 200, 20
+DRAWS, DRAWS_OF_DEAR = 200, 20
 _THIN = 4  # times as wide as its rank, or wider, a ΔW counts as one of low rank
+_DEAR = (
+    2**25
+)  # (out + in)·k², as the two QRs of a random ΔW go, from which it is dear: a dense one's of 256², 60 ms
 _MADE = "A and B are made of W0, and so is where ΔW lies, as it is of no random one: what ΔM and ΔD have in common is not tested"
-_MANY = (
-    f"ΔW has a quarter of all directions or more, and each random one takes two decompositions of W0's size: {DRAWS_OF_DENSE} "
-    f"are drawn, and --draws takes more"
-)
 
 
 @in_plain_torch
@@ -67,7 +66,9 @@ def magnitude_and_direction(
             a model that was tuned in full it is dense.
         module: Only this target module, or these; by default all in numbered layers that have low-rank factors, or, of a model
             that was tuned in full, all in numbered layers.
-        draws: Random ΔW a layer, by default 200, or 20 where ΔW has a quarter of all directions or more; 0 for none.
+        draws: Random ΔW a layer; by default 200, or 20 in a module where each is dear, module by module: ΔW has a quarter of all
+            directions or more there, and W0 is large (in + out times the square of the directions is 2²⁵ or more, as of a dense ΔW of
+            256 rows and columns). 0 for none.
         seed: Of those draws; each layer has its own.
         base: Of W0: an open base, or a folder or hub id; by default the adapter's.
         device, dtype: As in `conversion_similarity`.
@@ -99,20 +100,22 @@ def magnitude_and_direction(
     }
     weights = open_base_of(adapter, base)
     where = select_device(device, dtype)
-    many = draws is None and any(map(_has_many_directions, asked.values()))
-    draws = (DRAWS_OF_DENSE if many else DRAWS) if draws is None else draws
+    dear = [name for name, one in asked.items() if draws is None and _is_dear(one)]
+    drawn = {
+        name: DRAWS_OF_DEAR if name in dear else DRAWS if draws is None else draws for name in asked
+    }
     advance, total = progress or untold, sum(len(one.layers) for one in asked.values())
     layers: list[LayerChange] = []
-    for factors in asked.values():
+    for name, factors in asked.items():
         for position in range(len(factors.layers)):
-            layers.append(_layer(factors, position, weights, draws, seed, where))
+            layers.append(_layer(factors, position, weights, drawn[name], seed, where))
             advance(len(layers), total)
     found = MagnitudeAndDirection(
         adapter.source, weights.source, tuple(asked), tuple(layers), tested=not adapter.from_w0,
-        draws=draws, seed=seed, base_commit=weights.commit,
+        draws=max(drawn.values()), seed=seed, base_commit=weights.commit,
     )  # fmt: skip
     notes = (
-        *said_beside(adapter, weights), *([_MANY] if many else []), *_notes(found),
+        *said_beside(adapter, weights), *_fewer(dear, asked), *_notes(found),
         *([_MADE] if adapter.from_w0 else []),
     )  # fmt: skip
     return replace(found, notes=tuple(dict.fromkeys(notes)))
@@ -132,9 +135,20 @@ def _named(adapter: Adapter, module: str | Sequence[str] | None) -> Sequence[str
     return names
 
 
-def _has_many_directions(factors: ModuleFactors) -> bool:
-    narrow = min(factors.in_features, factors.out_features)
-    return factors.magnitude is not None or _THIN * max(factors.ranks) >= narrow
+def _is_dear(factors: ModuleFactors) -> bool:
+    """Whether ΔW has so many directions of so large a W0 that most of a random one's cost is its two decompositions."""
+    sizes = factors.in_features, factors.out_features
+    k = min(sizes) if factors.magnitude is not None else max(factors.ranks)
+    return _THIN * k >= min(sizes) and sum(sizes) * k * k >= _DEAR
+
+
+def _fewer(dear: Sequence[str], asked: Collection[str]) -> Iterator[str]:
+    if dear:
+        others = " (and of the correlation over all modules)" if len(dear) < len(asked) else ""
+        yield (
+            f"ΔW of {listed(dear)} has a quarter of all directions or more, and each random one takes two decompositions of W0's size: "
+            f"{DRAWS_OF_DEAR} are drawn of {'it' if len(dear) == 1 else 'each'}{others}, and --draws takes more"
+        )
 
 
 def _layer(

@@ -36,8 +36,8 @@ def run(
         typer.Option(
             "--draws",
             min=0,
-            show_default="200, or 20 of a dense ΔW",
-            help="Random ΔW a layer, to stand beside; 0: none.",
+            show_default="200, or 20 of a module with a large dense ΔW",
+            help="Random ΔW a layer, to stand beside; 0: none. Dense: of a quarter of all directions or more.",
         ),
     ] = None,
     seed: Seed = 0,

@@ -90,7 +90,8 @@ class ChangesTogether(Brief):
         modules: Whose layers.
         layers: How many, without those where ΔW is zero.
         r: The correlation, −1 to 1; NaN where ΔM or ΔD does not vary.
-        drawn: (draw,) that of random ΔW with the same singular values in every layer.
+        drawn: (draw,) that of random ΔW with the same singular values in every layer; as many as the layers all have.
+        tested: As the result's.
     """
 
     modules: tuple[str, ...]
@@ -132,6 +133,7 @@ class ChangesTogether(Brief):
         return {
             "modules": list(self.modules),
             "layers": self.layers,
+            "draws": len(self.drawn),
             "r": plain(self.r),
             "random_mean": plain(self.mean),
             "random_sd": plain(self.sd),
@@ -151,7 +153,7 @@ class MagnitudeAndDirection(Answer):
         layers: One entry a layer of a module.
         tested: Whether random ΔW are what chance would give: not where A and B are made of W0.
         notes: What a reader should know beside the numbers.
-        draws: Random ΔW a layer.
+        draws: Random ΔW a layer, or the most of any module; where some have `fewer`, by themselves and with all others, a note says so.
         seed: Of those draws.
         base_commit: Of the base in its hub repository, asked for or not; None for other folders.
     """
@@ -175,6 +177,15 @@ class MagnitudeAndDirection(Answer):
         """The layers of these modules where ΔW is not zero."""
         return [one for one in self.layers if one.module in modules and one.rank]
 
+    @property
+    def fewer(self) -> dict[str, int]:
+        """Draws of the modules that have fewer than others."""
+        return {
+            one.module: len(one.magnitude.drawn)
+            for one in self.layers
+            if len(one.magnitude.drawn) != self.draws
+        }
+
     @cached_property
     def together(self) -> tuple[ChangesTogether, ...]:
         """A correlation a module, and one over the layers of all; none of fewer than three layers."""
@@ -190,8 +201,9 @@ class MagnitudeAndDirection(Answer):
                 np.array([change(one).value for one in layers])
                 for change in (_magnitude, _direction)
             ]
+            fewest = min(len(one.magnitude.drawn) for one in layers)
             drawn = [
-                np.stack([change(one).drawn for one in layers], axis=1)
+                np.stack([change(one).drawn[:fewest] for one in layers], axis=1)
                 for change in (_magnitude, _direction)
             ]
             yield ChangesTogether(

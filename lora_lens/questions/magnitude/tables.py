@@ -43,8 +43,9 @@ def legend(result: MagnitudeAndDirection) -> list[str]:
         "ΔM: mean over W0's rows (out, in) of |‖w0 + δ‖ − ‖w0‖|; ΔD: of 1 − cos(w0 + δ, w0) (Liu et al. 2024, DoRA)",
     ]
     if result.draws:
+        fewer = "".join(f" ({count} of {name})" for name, count in result.fewer.items())
         lines += [
-            f"random: the mean of {result.draws} random ΔW with the same singular values, in uniform directions on both sides; z: "
+            f"random: the mean of {result.draws} random ΔW{fewer} with the same singular values, in uniform directions on both sides; z: "
             "deviations from it",
             "r: Pearson's correlation of ΔM and ΔD over the layers; by chance: that of those random ΔW; p: the share of them as far off, "
             "on either side, by Fisher's z, not corrected; what is told from them lies in other than uniform directions beside W0's rows, and why is "

@@ -148,7 +148,7 @@ def outliers(
         return rescaling.reached(factored)
 
     where = select_device(device, dtype)
-    bases, rescaling.seen = collect_bases(plan, asked.weights, where, watch, conversions)
+    bases, rescaling.seen, singular = collect_bases(plan, asked.weights, where, watch, conversions)
     own = bases[matrix]
     trained = own if asked.adapter else None
     drawn = null.bases["propagated", matrix]
@@ -193,6 +193,7 @@ def outliers(
         seed=seed,
         notes=(
             *(said_beside(asked.adapter, asked.weights) if asked.adapter else asked.weights.notes),
+            *singular,
             *_notes(asked, plan, relative, inverse, explained, what),
             *_crowd(magnified, rescaling.named, what, inverse=inverse),
         ),

@@ -163,7 +163,7 @@ def shared_subspace(
     conversions, shares, directions, *fits = passes(progress, *steps)
     carrying = fits.pop() if other is not None else untold
     null_bases = NullBases(plan, ("propagated",), seed)
-    bases, _ = collect_bases(plan, weights, where, null_bases.add, conversions)
+    bases, _, singular = collect_bases(plan, weights, where, null_bases.add, conversions)
     nulls = null_shares(plan, bases, null_bases, k, shares)
     del null_bases
     spill, asked_as = Spill(plan.memory.kept), forwards_as(adapter, settled.name)
@@ -202,7 +202,9 @@ def shared_subspace(
         subspaces=subspaces,
         notes=(
             *dict.fromkeys(
-                all_notes(adapter, other, of_other, weights, plan, subspaces, convention, ridge)
+                all_notes(
+                    adapter, other, of_other, weights, singular, plan, subspaces, convention, ridge
+                )
             ),
         ),
         seed=seed,

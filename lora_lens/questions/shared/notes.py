@@ -38,13 +38,14 @@ def all_notes(
     other: Adapter | None,
     of_other: Sequence[str],
     weights: BaseWeights,
+    singular: Sequence[str],
     plan: Plan,
     subspaces: dict[str, SharedSubspace],
     convention: ConventionChoice,
     ridge: float,
 ) -> Iterator[str]:
     """Those of the adapter, of the other, and of each factor; a sentence may come more than once."""
-    yield from said_beside(adapter, weights)
+    yield from (*said_beside(adapter, weights), *singular)
     if other is not None:
         yield from (*other.caveats, *different_bases(adapter, other), *of_other)
         if "A" in subspaces and adapter.from_w0 and other.from_w0:

@@ -42,7 +42,7 @@ class Predicted(Brief):
         by_layer: Each layer's share against flips of that layer alone, θ₋ₗ as it is: mean and deviation in
             closed form, p by cheap flips.
         p_holm: (layer,) p of `by_layer` after Holm, over the layers of this factor alone; `p_named` is what a
-            layer is named by.
+            layer is named by, ``p_holm_layers_and_tests`` in JSON and CSV.
         draws: Of each of `nulls`; 0 of one in closed form.
         flips: Of `by_layer`.
         sqrt_kappa: (layer,) √κ(S₋ₗ), how well the other layers' W determine θ; errors go as its square.
@@ -85,7 +85,7 @@ class Predicted(Brief):
     drawn: Array | None = field(default=None, repr=False)
 
     def p_named(self, tests: int) -> Array:
-        """(layer,) what a layer is named by where the mean is found, and what tables print: `p_holm` times the tests.
+        """(layer,) what a layer is named by where the mean is found, and what tables print as "p (Holm)": `p_holm` times the tests.
 
         A factor that only some layers share is no licence for the layers of others.
 
@@ -122,18 +122,21 @@ class Predicted(Brief):
         ]  # fmt: skip
         return html_rows(self._said, rows)
 
-    def rows(self, name: str = "predicted") -> list[Row]:
+    def rows(self, name: str = "predicted", tests: int | None = None) -> list[Row]:
         """One row a layer.
 
         Args:
             name: What columns are called by: ``carried`` where θ is of another adapter.
+            tests: Of `p_named`, which has a column where they are known.
         """
+        named = () if tests is None else self.p_named(tests)
         return [
             {
                 "matrix": self.matrix, "rank": self.rank, "width": self.width, "layer": layer,
                 name: float(self.share[k]), f"{name}_chance": self.chance,
                 f"{name}_p_holm": plain(float(self.p_holm[k])),
             }
+            | {f"{name}_p_holm_layers_and_tests": plain(float(p)) for p in named[k : k + 1]}
             | {
                 f"{name}_flipped_{statistic}": plain(float(np.asarray(values)[k]))
                 for statistic, values in vars(self.by_layer).items()
@@ -141,8 +144,9 @@ class Predicted(Brief):
             for k, layer in enumerate(self.layers)
         ]  # fmt: skip
 
-    def to_dict(self) -> Row:
-        """For JSON; θ is not in it."""
+    def to_dict(self, tests: int | None = None) -> Row:
+        """For JSON, `p_named` too where its tests are known; θ is not in it."""
+        named = {} if tests is None else {"p_holm_layers_and_tests": plain(self.p_named(tests))}
         carried = {"scatter": plain(self.scatter)} if self.carried else {}
         return carried | {
             "share": plain(self.share),
@@ -152,7 +156,9 @@ class Predicted(Brief):
                 name: {"draws": self.draws[name]} | test.to_dict()
                 for name, test in self.nulls.items()
             },
-            "layers": {"flips": self.flips, "p_holm": plain(self.p_holm)} | self.by_layer.to_dict(),
+            "layers": {"flips": self.flips, "p_holm": plain(self.p_holm)}
+            | named
+            | self.by_layer.to_dict(),
             "detectable": None if self.detectable is None else plain(self.detectable),
             "sqrt_kappa": plain(self.sqrt_kappa),
             "seen": list(self.seen),

@@ -117,10 +117,10 @@ class SharedSubspace(Brief):
         following = self.eigenvalues[self.width] if self.width < len(self.eigenvalues) else 0.0
         return float(self.eigenvalues[self.width - 1] - following)
 
-    def rows(self) -> list[Row]:
-        """One row a layer: the tidy form. Columns of `predicted` and `carried` are there where those are."""
+    def rows(self, tests: int | None = None) -> list[Row]:
+        """One row a layer: the tidy form. Columns of `predicted` and `carried` are there where those are; `tests` as they take it."""
         forwards = [
-            one.rows(name)
+            one.rows(name, tests)
             for name, one in (("predicted", self.predicted), ("carried", self.carried))
             if one is not None
         ]
@@ -158,8 +158,8 @@ class SharedSubspace(Brief):
         ]
         return html_rows(self._said, rows)
 
-    def to_dict(self) -> Row:
-        """For JSON; θ is not in it."""
+    def to_dict(self, tests: int | None = None) -> Row:
+        """For JSON; θ is not in it. `tests` as `predicted` and `carried` take it."""
         return {
             "dimension": self.dimension,
             "share": self.share,
@@ -172,8 +172,8 @@ class SharedSubspace(Brief):
             "gap": self.gap,
             "curve": plain(self.curve),
             "nulls": {name: null.to_dict() for name, null in self.nulls.items()},
-            "predicted": None if self.predicted is None else self.predicted.to_dict(),
-            **({} if self.carried is None else {"carried": self.carried.to_dict()}),
+            "predicted": None if self.predicted is None else self.predicted.to_dict(tests),
+            **({} if self.carried is None else {"carried": self.carried.to_dict(tests)}),
         }
 
 
@@ -215,6 +215,11 @@ class SharedResult(Answer, Mapping[str, SharedSubspace]):
         other = "" if self.other is None else "other-"
         return f"shared-{other}{self.module}"
 
+    @property
+    def tests(self) -> int:
+        """How many means were tested together: over so many a layer's p is corrected beside the layers."""
+        return max((one.verdict.family for one in self.findings), default=1)
+
     def __getitem__(self, matrix: str) -> SharedSubspace:
         return looked_up(self.subspaces, matrix, "matrix")
 
@@ -227,7 +232,7 @@ class SharedResult(Answer, Mapping[str, SharedSubspace]):
     def rows(self) -> list[Row]:
         """One row a matrix and layer."""
         labels = {"module": self.module, "convention": self.convention, "ridge": self.ridge}
-        return [labels | row for shared in self.values() for row in shared.rows()]
+        return [labels | row for shared in self.values() for row in shared.rows(self.tests)]
 
     def numbers(self) -> Row:
         """For JSON."""
@@ -243,5 +248,5 @@ class SharedResult(Answer, Mapping[str, SharedSubspace]):
             "ridge": self.ridge,
             "layers": list(self.layers),
             **({} if self.other is None else {"other": self.other}),
-            "matrices": {matrix: shared.to_dict() for matrix, shared in self.items()},
+            "matrices": {matrix: shared.to_dict(self.tests) for matrix, shared in self.items()},
         }

@@ -61,7 +61,7 @@ def predicted_tables(
         findings: Those that the sentence above is made of, for p is corrected over as many; by default
             the result's own.
     """
-    tests = max((one.verdict.family for one in findings or result.findings), default=1)
+    tests = max(one.verdict.family for one in findings) if findings else result.tests
     asked = [one.predicted for one in result.values() if one.predicted is not None]
     carried = [one.carried for one in result.values() if one.carried is not None]
     found = (
@@ -125,7 +125,9 @@ def texts(result: SharedResult) -> dict[str, str]:
     """Tidy numbers as CSV, by what follows the files' stem."""
     label = {"module": result.module}
     forwards = {
-        name: [label | row for one in asked if one is not None for row in one.rows(name)]
+        name: [
+            label | row for one in asked if one is not None for row in one.rows(name, result.tests)
+        ]
         for name, asked in (
             ("predicted", [one.predicted for one in result.values()]),
             ("carried", [one.carried for one in result.values()]),

@@ -175,7 +175,7 @@ def conversion_similarity(
         null_bases.add(factored, start, device, progress)
         return condition_number(factored).tolist()
 
-    bases, condition = collect_bases(plan, weights, where, watch, conversions)
+    bases, condition, singular = collect_bases(plan, weights, where, watch, conversions)
     baselines = Baselines(plan, null_bases, nulls, between)
     grids: dict[str, LayerGrid] = {
         matrix: _grid(plan, matrix, bases[matrix], baselines) for matrix in matrices
@@ -195,7 +195,7 @@ def conversion_similarity(
         layers=factors.layers,
         grids=grids,
         condition_number=tuple(chain.from_iterable(condition)),
-        notes=(*said_beside(adapter, weights), *_notes(adapter, plan)),
+        notes=(*said_beside(adapter, weights), *singular, *_notes(adapter, plan)),
         from_w0=adapter.from_w0,
         seed=seed,
         ridge=ridge,

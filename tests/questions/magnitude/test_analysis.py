@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from checkpoints import BertLike, random, write_base
+from checkpoints import BertLike, random, write_base, write_lora
 from numpy.typing import NDArray
 from planted import Factors, plant, regauged, tensor, unit
 from safetensors.torch import load_file, save_file
@@ -15,8 +15,11 @@ from scipy import stats
 
 import lora_lens as ll
 from lora_lens import LensError, RankError, demo_adapter, load_adapter, magnitude_and_direction
+from lora_lens.adapter import ModuleFactors
 from lora_lens.errors import ModuleLookupError
+from lora_lens.questions.magnitude import analysis
 from lora_lens.questions.magnitude.result import MagnitudeAndDirection
+from lora_lens.questions.magnitude.tables import legend
 from lora_lens.questions.magnitude.words import alike
 from lora_lens.subspaces.delta import rescaled_delta
 
@@ -162,8 +165,6 @@ def test_doras_is_its_true_one(tmp_path: Path) -> None:
     m = torch.from_numpy(np.random.default_rng(5).uniform(2, 6, (3, 24)))
     dora = replace(plain, magnitude=m)
     result = magnitude_and_direction(replace(adapter, modules={"value": dora}), "value")
-    assert result.draws == 20
-    assert "each random one takes two decompositions" in result.notes[-1]
     expected = [dense(w, rescaled_delta(dora, k, tensor(w)).numpy()) for k, w in enumerate(w0)]
     np.testing.assert_allclose(values(result), expected, rtol=1e-9)
     lengths = [np.abs(m[k].numpy() - np.linalg.norm(w, axis=1)).mean() for k, w in enumerate(w0)]
@@ -181,9 +182,8 @@ def test_a_model_that_was_tuned_in_full(tmp_path: Path) -> None:
     (tmp_path / "tuned").mkdir()
     save_file(changed, tmp_path / "tuned" / "model.safetensors")
     shutil.copy(base / "config.json", tmp_path / "tuned" / "config.json")
-    result = magnitude_and_direction(ll.load_adapter(tmp_path / "tuned", base))
+    result = magnitude_and_direction(ll.load_adapter(tmp_path / "tuned", base), draws=20)
     assert result.modules == ("key", "query", "value")
-    assert result.draws == 20
     assert result.stem == "magnitude"
     assert [one.label for one in result.together] == [*result.modules, "all modules together"]
     for one in result.layers:
@@ -192,6 +192,66 @@ def test_a_model_that_was_tuned_in_full(tmp_path: Path) -> None:
         found = one.magnitude.value, one.direction.value
         np.testing.assert_allclose(found, dense(w0, changed[name].double().numpy() - w0), rtol=1e-5)
     assert "20 draws are too few to tell" in result.summary
+
+
+def two_ranks(folder: Path, *, rank: int = 2) -> ll.Adapter:
+    """Query of this rank and value of 8, of 24 directions."""
+    shape = BertLike(modules=("query", "value"), rank=rank)
+    write_base(folder / "base", shape)
+    ranks = {f"{layer}.value": 8 for layer in range(shape.layers)}
+    pattern = {f"layer.{layer}.attention.self.value": 8 for layer in range(shape.layers)}
+    config = {"rank_pattern": pattern}
+    write_lora(folder / "lora", shape, base=str(folder / "base"), config=config, ranks=ranks)
+    return load_adapter(folder / "lora")
+
+
+def test_many_directions_of_small_w0_are_drawn_as_often_as_few(tmp_path: Path) -> None:
+    """A narrow module, as k and v of a grouped-query model, had all of an adapter's drawn 20 times."""
+    result = magnitude_and_direction(two_ranks(tmp_path))
+    assert {len(one.magnitude.drawn) for one in result.layers} == {result.draws} == {200}
+    assert not [note for note in result.notes if "decompositions" in note]
+
+
+def test_a_dear_module_is_drawn_less_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adapter = two_ranks(tmp_path)
+    monkeypatch.setattr(analysis, "_DEAR", 48 * 8**2)
+    result = magnitude_and_direction(adapter)
+    alone = magnitude_and_direction(adapter, "query")
+    for one, other in zip(result.of("query"), alone.of("query"), strict=True):
+        np.testing.assert_array_equal(one.magnitude.drawn, other.magnitude.drawn)
+    assert [(one.label, len(one.drawn)) for one in result.together] == [
+        ("query", 200), ("value", 20), ("all modules together", 20),
+    ]  # fmt: skip
+    assert [one["draws"] for one in result.to_dict()["correlations"]] == [200, 20, 20]
+    assert (result.draws, result.fewer) == (200, {"value": 20})
+    (note,) = [note for note in result.notes if "decompositions" in note]
+    assert note.startswith("ΔW of value has a quarter of all directions or more")
+    assert "20 are drawn of it (and of the correlation over all modules)" in note
+    assert "200 random ΔW (20 of value)" in legend(result)[1]
+    assert np.isfinite(result.to_dict()["correlations"][0]["p"])
+    both = two_ranks(tmp_path / "both", rank=6)
+    monkeypatch.setattr(analysis, "_DEAR", 48 * 6**2)
+    result = magnitude_and_direction(both)
+    assert (result.draws, result.fewer) == (20, {})
+    assert "query and value has a quarter" in " ".join(result.notes)
+    assert magnitude_and_direction(both, draws=30).draws == 30
+
+
+@pytest.mark.parametrize(
+    ("out", "into", "rank", "dear"),
+    [
+        (128, 4096, 64, False), (1024, 4096, 256, True), (4096, 4096, 512, False), (384, 384, 384, True),
+        (128, 128, 128, False),
+    ],
+)  # fmt: skip
+def test_what_is_dear_is_decided_by_the_size_and_the_directions(
+    out: int, into: int, rank: int, *, dear: bool
+) -> None:
+    a, b = torch.empty(1, rank, into, device="meta"), torch.empty(1, out, rank, device="meta")
+    factors = ModuleFactors("v", "*.v", (0,), ("0.v",), a, b, torch.ones(1), (rank,))
+    assert analysis._is_dear(factors) == dear
 
 
 def test_an_untrained_layer_and_rows_of_zeros_are_told(tmp_path: Path) -> None:

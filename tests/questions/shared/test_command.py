@@ -64,6 +64,35 @@ def test_table_shows_shares_nulls_and_layers(bert: BertLike, tmp_path: Path) -> 
     assert "nan" not in result.stdout
 
 
+def test_the_p_that_layers_are_named_by_is_in_json_and_csv_as_in_the_tables(
+    bert: BertLike, tmp_path: Path
+) -> None:
+    """Over layers and tests; what was there before is over the layers alone, and names more of them."""
+    write_lora(tmp_path / "other", bert, base=str(tmp_path / "base"), seed=5)
+    result = run(
+        tmp_path / "lora", tmp_path / "other", "--draws", 99, "--json", "--out", tmp_path / "out"
+    )
+    found = json.loads(result.stdout)
+    expected = shared_subspace(tmp_path / "lora", other=tmp_path / "other", draws=99)
+    assert expected.tests == 2
+    printed = [
+        [row[-1] for row in table.rows]
+        for table in predicted_tables(expected)
+        if table.head[-1] == "p (Holm)"
+    ]
+    wanted = [(name, matrix) for name in ("carried", "predicted") for matrix in "AB"]
+    for (name, matrix), shown in zip(wanted, printed, strict=True):
+        layers = found["matrices"][matrix][name]["layers"]
+        kept = layers["p_holm_layers_and_tests"]
+        assert [f"{p:.3f}" for p in kept] == shown
+        assert kept == [min(1.0, 2 * p) for p in layers["p_holm"]]
+        for stem in ("shared-other-value", f"shared-other-value-{name}"):
+            with (tmp_path / "out" / f"{stem}.csv").open(encoding="utf-8") as file:
+                rows = [row for row in csv.DictReader(file) if row["matrix"] == matrix]
+            assert [float(row[f"{name}_p_holm_layers_and_tests"]) for row in rows] == kept
+            assert [float(row[f"{name}_p_holm"]) for row in rows] == layers["p_holm"]
+
+
 def test_without_draws_there_is_no_verdict(bert: BertLike, tmp_path: Path) -> None:
     result = run(tmp_path / "lora", "--draws", 0, "--matrix", "B")
     assert result.exit_code == 0
