@@ -16,6 +16,7 @@ from ...formats.adapter_files import AdapterFiles
 from ...formats.format import format_of
 from ...formats.opening import open_adapter
 from .adaptive_config import CondAdaLoraConfig
+from ...printable import first_line
 from .config import CondLoraConfig
 
 # Set anew by PEFT, or ours but no setting.
@@ -57,8 +58,9 @@ class SavedAdapter:
         except AdapterError as error:
             raise AdapterError(f"{self.source}: {error}") from None
         except (TypeError, ValueError, AttributeError) as error:
-            reason = str(error).splitlines()[0]
-            raise AdapterError(f"{self.source} has a setting that PEFT refuses: {reason}") from None
+            raise AdapterError(
+                f"{self.source} has a setting that PEFT refuses: {first_line(error)}"
+            ) from None
 
 
 def read_saved(folder: Path) -> SavedAdapter:
