@@ -15,6 +15,7 @@ from ..core.computing.waiting import wait
 
 MemoryKind = Literal["allocated in a step", "saved for backward"]
 
+_LEARNING_RATE = 1e-4  # AdamW's; a step takes as long by any
 
 @dataclass(frozen=True)
 class Speed:
@@ -64,7 +65,6 @@ def training_speed(
     *,
     steps: int = 20,
     warm_up: int = 3,
-    learning_rate: float = 1e-4,
 ) -> dict[str, Speed]:
     """Seconds and memory of a training step of each model, on one batch, in turns.
 
@@ -76,7 +76,6 @@ def training_speed(
         batch: Their arguments.
         steps: Rounds that are timed.
         warm_up: Rounds before those.
-        learning_rate: AdamW's.
 
     Returns:
         Each model's speed, by its name.
@@ -91,7 +90,7 @@ def training_speed(
     """
     optimizers = {
         name: torch.optim.AdamW(
-            [p for p in model.parameters() if p.requires_grad], lr=learning_rate, fused=True
+            [p for p in model.parameters() if p.requires_grad], lr=_LEARNING_RATE, fused=True
         )
         for name, model in models.items()
     }
