@@ -123,7 +123,7 @@ def clusters_told(result: MatrixResult) -> str:
     if result.cut == "gap":
         least = 1 - float(result.linkage[result.inside, 2].max())
         return f"{count} at the tree's largest gap ({result.by} ≥ {least:.3f})"
-    return f"{count}, as many as asked for" if result.cut == "given" else count
+    return f"{count}, as many as asked for" if result.clusters_given else count
 
 
 def _unseen(result: MatrixResult, tested: Finding | None) -> str:
