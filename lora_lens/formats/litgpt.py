@@ -200,6 +200,6 @@ FORMAT = Format(
     title="LitGPT's LoRA",
     matches=is_litgpts,
     read=_read,
-    cannot="nothing but factors is saved",
+    cannot="query, key and value that LitGPT before 0.5.5 trained together are left out",
     stems=("lit_model.pth",),
 )
