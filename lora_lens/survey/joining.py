@@ -109,7 +109,7 @@ def _adapters(plan: Plan, tasks: Sequence[PlaceTask]) -> Any:
 def _without(plan: Plan, task: PlaceTask) -> Iterator[Failed]:
     """Adapters that have no subspace at a place."""
     place = task.place
-    for row in read_rows(task.folder / task.file, "failed", ["one", "reason"]).to_pylist():
+    for row in read_rows(task.path, "failed", ["one", "reason"]).to_pylist():
         name = plan.names[place.pieces[row["one"]].adapter]
         yield Failed(name, place.module, place.layer, row["reason"])
 
@@ -128,7 +128,7 @@ def _failed(failed: Sequence[Failed]) -> Any:
 def _rows(task: PlaceTask, question: str, columns: Sequence[str]) -> list[dict[str, Any]]:
     path = task.folder / task.file
     found: list[dict[str, Any]] = read_rows(
-        path, question, ["module", "layer", *columns]
+        task.path, question, ["module", "layer", *columns]
     ).to_pylist()
     return found
 
@@ -141,7 +141,7 @@ def _spectrum(plan: Plan, task: PlaceTask) -> Any:
     """A row an adapter, a column a quantity."""
     import pyarrow as pa
 
-    found = read_rows(task.folder / task.file, "spectrum", ["one", "quantity", "value"])
+    found = read_rows(task.path, "spectrum", ["one", "quantity", "value"])
     numbers, values = found["one"].to_numpy(), found["value"].to_numpy()
     quantities = np.array(found["quantity"].to_pylist())
     place = task.place

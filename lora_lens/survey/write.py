@@ -185,13 +185,12 @@ def _absolute(path: str) -> str:
 
 def _is_there(task: PlaceTask) -> bool:
     """Whether a place's file is there and whole."""
-    path = task.folder / task.file
-    if not path.is_file():
+    if not task.path.is_file():
         return False
     try:
-        return bool(told_by(path))
+        return bool(told_by(task.path))
     except OutputError:
-        path.unlink(missing_ok=True)  # another survey may have
+        task.path.unlink(missing_ok=True)  # another survey may have
         return False
 
 
