@@ -113,7 +113,8 @@ def survey(
     parquet()  # before anything is read
     asked = questions_named(questions, with_w0=base is not None)
     settings = Settings(
-        asked, whole_or_none(rank, "rank"), convention, whole(k, "k"), whole(draws, "draws"), check_seed(seed), dtype,
+        questions=asked, rank=whole_or_none(rank, "rank"), convention=convention, k=whole(k, "k"),
+        draws=whole(draws, "draws"), seed=check_seed(seed), dtype=dtype,
     )  # fmt: skip
     check_settings(settings)
     part, parts = _shard(shard)
