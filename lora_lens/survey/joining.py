@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..core.many_adapters.merging import cosine_sd
-from .all_pairs.phi import MATRICES, FoundPairs, Pairs
+from .all_pairs.phi import MATRICES, FoundPairs, JoinedPairs
 from .all_pairs.tiles import read_tile, tiles
 from .escaped import escaped
 from .families import families_of
@@ -45,7 +45,7 @@ def join(plan: Plan, tasks: Sequence[PlaceTask], failed: Sequence[Failed], folde
     if "pairs" in asked or "conversions" in asked:
         with TableFile(folder, "pairs") as file:
             pairs = [
-                _streamed(Pairs(plan, tasks, *which), file)
+                _streamed(JoinedPairs(plan, tasks, *which), file)
                 for which in MATRICES
                 if which[1] in asked
             ]
@@ -80,7 +80,7 @@ def _write(folder: Path, name: str, parts: Iterable[Any]) -> tuple[str, ...]:
     return file.files
 
 
-def _streamed(pairs: Pairs, file: TableFile) -> FoundPairs:
+def _streamed(pairs: JoinedPairs, file: TableFile) -> FoundPairs:
     for table in pairs.tiles():
         file.add(table)
     return pairs.found()

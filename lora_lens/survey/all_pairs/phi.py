@@ -72,7 +72,7 @@ class _Tile:
     moments: dict[str, tuple[Array, Array, Array]]
 
 
-class Pairs:
+class JoinedPairs:
     """φ of one matrix of all pairs, mean over the places, some adapters against all at a time."""
 
     def __init__(self, plan: Plan, tasks: Sequence[PlaceTask], matrix: str, question: str) -> None:
