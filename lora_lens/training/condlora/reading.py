@@ -13,10 +13,11 @@ from torch import Tensor
 from ...errors import AdapterError
 from ...files.annotated import fits
 from ...formats.adapter_files import AdapterFiles
+from ...formats.factors.shared_theta import OWN_KEYS
 from ...formats.format import format_of
 from ...formats.opening import open_adapter
-from .adaptive_config import CondAdaLoraConfig
 from ...printable import first_line
+from .adaptive_config import CondAdaLoraConfig
 from .config import CondLoraConfig
 
 # Set anew by PEFT, or ours but no setting.
@@ -90,7 +91,7 @@ def read_saved(folder: Path) -> SavedAdapter:
 def _settings(files: AdapterFiles, folder: Path, kind: type[CondLoraConfig]) -> dict[str, Any]:
     config = files.config
     known = {field.name for field in fields(kind) if field.init}
-    foreign = set(config) - known - {*_NOT_SETTINGS, kind.version[0], "use_x", "lora_x_scaling"}
+    foreign = set(config) - known - {*_NOT_SETTINGS, kind.version[0], *OWN_KEYS}
     telling = sorted(key for key in foreign if config[key])
     if telling:
         raise AdapterError(
