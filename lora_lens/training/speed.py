@@ -11,11 +11,12 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from ..arrays import dtype_name
 from ..core.computing.waiting import wait
 
 MemoryKind = Literal["allocated in a step", "saved for backward"]
-
 _LEARNING_RATE = 1e-4  # AdamW's; a step takes as long by any
+
 
 @dataclass(frozen=True)
 class Speed:
@@ -164,5 +165,5 @@ def _device(batch: Mapping[str, Tensor]) -> torch.device:
 
 def _dtype(model: nn.Module, device: torch.device) -> str:
     if torch.is_autocast_enabled(device.type):
-        return f"autocast {torch.get_autocast_dtype(device.type)}".replace("torch.", "")
-    return str(next(model.parameters()).dtype).removeprefix("torch.")
+        return f"autocast {dtype_name(torch.get_autocast_dtype(device.type))}"
+    return dtype_name(next(model.parameters()).dtype)
