@@ -26,7 +26,7 @@ class Strip:
     """A finding, drawn on a line.
 
     Attributes:
-        module, label: Of what.
+        module: Of what.
         finding: With its verdict.
         of: Adapters, where there are several.
     """

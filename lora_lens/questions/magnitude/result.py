@@ -91,6 +91,7 @@ class ChangesTogether(Brief):
         layers: How many, without those where ΔW is zero.
         r: The correlation, −1 to 1; NaN where ΔM or ΔD does not vary.
         drawn: (draw,) that of random ΔW with the same singular values in every layer.
+        tested: Whether these are what chance would give, so that there is a p.
     """
 
     modules: tuple[str, ...]
