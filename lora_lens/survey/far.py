@@ -9,7 +9,8 @@ from typing import Any
 
 from ..chance.significance import LEVEL
 from ..core.many_adapters.robust import FEWEST, least_far_z
-from ..show.layout import counted, number
+from ..several import counted
+from ..show.layout import number
 from .joined_outlying import alone
 
 _SEEN = 10.0  # robust z that enough adapters are to show

@@ -126,7 +126,6 @@ def _failed(failed: Sequence[Failed]) -> Any:
 
 
 def _rows(task: PlaceTask, question: str, columns: Sequence[str]) -> list[dict[str, Any]]:
-    path = task.folder / task.file
     found: list[dict[str, Any]] = read_rows(
         task.path, question, ["module", "layer", *columns]
     ).to_pylist()

@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from ..several import counted
 from ..show.elided import elided
-from ..show.layout import NONE, Table, beside, counted, layer_number, number, p_value
+from ..show.layout import NONE, Table, beside, layer_number, number, p_value
 from ..show.many_rows import condensed
 from ..show.wording import few
 from .all_pairs.phi import FoundPairs
-from .joined import Joined
 from .families import Families
+from .joined import Joined
 from .planning import Failed
 from .usual_k import usual_k
 from .wider import wider

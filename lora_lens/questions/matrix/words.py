@@ -16,8 +16,9 @@ from ...chance.p_values import fewest_discoveries, fewest_draws
 from ...chance.significance import LEVEL
 from ...chance.verdict import Trial
 from ...core.similarity.phi_by_chance import above_by_chance, least_of_mean
+from ...several import counted
 from ...show.findings import PHI, Claim, Finding, found, short, would_be_seen
-from ...show.layout import LABELS, counted
+from ...show.layout import LABELS
 from ...show.wording import ALONG_W0, ENOUGH, ONE
 from .result import MatrixResult
 

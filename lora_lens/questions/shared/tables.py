@@ -8,18 +8,9 @@ import numpy as np
 
 from ...chance.against_null import NullTest
 from ...chance.significance import LEVEL
+from ...several import counted
 from ...show.findings import Finding
-from ...show.layout import (
-    LABELS,
-    Table,
-    beside,
-    called,
-    called_apart,
-    counted,
-    drawn,
-    number,
-    p_value,
-)
+from ...show.layout import LABELS, Table, beside, called, called_apart, drawn, number, p_value
 from ...show.many_rows import MOST_LAYERS, condensed, smallest_p
 from ...show.text import as_csv
 from ...show.wording import ridge_words
