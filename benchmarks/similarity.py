@@ -25,7 +25,7 @@ from safetensors.torch import save_file
 
 from lora_lens import conversion_similarity, load_adapter, open_base
 from lora_lens.chance.null_names import WITHOUT_SVD, NullName
-from lora_lens.show.layout import counted
+from lora_lens.several import counted
 
 MODULES = ("query", "value")
 

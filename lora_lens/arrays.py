@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 else:
     Tensor = Any  # its shape is checked all the same, where shapes are checked
 
-__all__ = ["Either", "Stored", "Tensor", "as_array", "nothing"]
+__all__ = ["Either", "Stored", "Tensor", "as_array", "dtype_name", "nothing"]
 
 # A NumPy array or a torch tensor.
 Either = Any
@@ -43,6 +43,17 @@ class Stored(NamedTuple):
 
 def nothing() -> None:
     """Nothing to release: the numbers are not in a file."""
+
+
+def dtype_name(dtype: Any) -> str:
+    """As torch calls it, without its own name.
+
+    Example:
+        >>> import torch
+        >>> dtype_name(torch.bfloat16)
+        'bfloat16'
+    """
+    return str(dtype).removeprefix("torch.")
 
 
 def as_array(tensor: Tensor) -> NDArray[Any] | None:

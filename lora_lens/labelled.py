@@ -31,6 +31,20 @@ def plain(value: float | Array) -> Any:
     return float(value) if np.isfinite(value) else None
 
 
+def finite(found: Any) -> Any:
+    """What JSON holds, with None for numbers that are not finite; words and whole numbers stay.
+
+    Example:
+        >>> finite({"history": [{"loss": float("nan")}], "seeds": (0, 1)})
+        {'history': [{'loss': None}], 'seeds': [0, 1]}
+    """
+    if isinstance(found, Mapping):
+        return {name: finite(value) for name, value in found.items()}
+    if isinstance(found, (list, tuple)):
+        return [finite(value) for value in found]
+    return plain(found) if isinstance(found, float) else found
+
+
 class Comparable:
     """A dataclass, equal to another of its class that holds the same: arrays number by number, and NaN is NaN.
 

@@ -29,11 +29,11 @@ def several(given: object) -> tuple[Any, ...]:
     return tuple(given)
 
 
-def modules_said(count: int) -> str:
-    """A number of modules.
+def counted(count: int, what: str) -> str:
+    """How many of what there are.
 
     Example:
-        >>> modules_said(1), modules_said(2)
-        ('1 module', '2 modules')
+        >>> counted(1, "layer"), counted(2, "layer")
+        ('1 layer', '2 layers')
     """
-    return f"{count} module{'' if count == 1 else 's'}"
+    return f"{count} {what}{'' if count == 1 else 's'}"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from jaxtyping import Float
 
-from ..arrays import Tensor
+from ..arrays import Tensor, dtype_name
 from ..core.numbers.either import is_finite
 from ..errors import BaseModelError
 
@@ -82,7 +82,7 @@ def checked(w0: Tensor, name: str, source: str) -> Tensor:
     Raises:
         BaseModelError: It is no matrix of floats, or holds NaN or infinite values.
     """
-    dtype = str(w0.dtype).removeprefix("torch.")
+    dtype = dtype_name(w0.dtype)
     if dtype not in _FLOATS or w0.ndim != 2:
         raise BaseModelError(
             f"{name} of {source} is a {w0.ndim}-dimensional {dtype} tensor; "

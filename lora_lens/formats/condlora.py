@@ -94,6 +94,6 @@ FORMAT = Format(
     title="lora-lens's CondLoRA",
     matches=_matches,
     read=_read,
-    cannot="nothing: what is trained beside θ is left out",
+    cannot="what is trained beside θ is left out",
     thetas=_thetas,
 )

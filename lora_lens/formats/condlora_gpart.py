@@ -10,14 +10,13 @@ from ..updates import Factor, FromW0
 from .adapter_files import AdapterFiles
 from .condlora import PEFT_TYPE
 from .factors.factor_pairs import pairs_by_path
-from .factors.shared_theta import check_no_use_x, numbers_in
+from .factors.shared_theta import OWN_KEYS, check_no_use_x, numbers_in
 from .format import Checkpoint, Format, Thetas
 from .peft.names import reason_left_out
 from .peft.settings import Scaling, check_plain
 
 _IN_LAYER = re.compile(r"(?P<path>.+)\.cond_lora_(?P<factor>[AB])(?:\.(?P<adapter>[^.]+))?\.weight")
 _SHARED = re.compile(r"base_model\.cond_lora_shared\.(?:.+\.)?(?P<module>[^.]+)\.[AB]\.weight")
-_OWN_KEYS = ("use_x", "lora_x_scaling")
 
 
 def _matches(files: AdapterFiles) -> bool:
@@ -56,7 +55,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
         left_out=left_out,
         trainable_parameters=numbers_in(modules.values()),
         convention="stored",
-        settings={key: value for key, value in files.config.items() if key not in _OWN_KEYS},
+        settings={key: value for key, value in files.config.items() if key not in OWN_KEYS},
     )
 
 

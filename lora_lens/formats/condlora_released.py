@@ -10,14 +10,13 @@ from ..files.names import split_layer
 from ..files.peft_names import PEFT_PREFIX
 from ..updates import FromW0
 from .adapter_files import AdapterFiles
-from .factors.shared_theta import check_no_use_x, numbers_in, thetas_named
+from .factors.shared_theta import OWN_KEYS, check_no_use_x, numbers_in, thetas_named
 from .format import Checkpoint, Format, Thetas
 from .left_out import LeftOut
 from .peft.names import reason_left_out
 from .peft.settings import Scaling, check_plain
 
 _PEFT_TYPE = "ConditionalLORA"
-_OWN_KEYS = ("use_x", "lora_x_scaling")
 _LINEAR = re.compile(r"(?P<module>.+)\.linear_for_lora_(?P<factor>[AB])")
 _X = "linear_for_lora_x"
 # The files do not name their layers' paths; transformers' base_model_prefix does.
@@ -62,7 +61,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
         left_out={name: _why(files, name) for name in others},
         trainable_parameters=numbers_in(found.values()),
         convention="stored",
-        settings={key: value for key, value in files.config.items() if key not in _OWN_KEYS},
+        settings={key: value for key, value in files.config.items() if key not in OWN_KEYS},
     )
 
 

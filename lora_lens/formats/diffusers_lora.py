@@ -14,7 +14,7 @@ from typing import Any
 
 from ..errors import AdapterError
 from ..files.json_files import json_of
-from ..several import modules_said
+from ..several import counted
 from .adapter_files import AdapterFiles
 from .format import Checkpoint, Format
 from .image.parts import by_module
@@ -102,7 +102,7 @@ def _scaled(
     if configured:
         stabilised = {bool(config.get("use_rslora")) for config in settings.values()}
         by = " or ".join({False: "α/rank", True: "α/√rank"}[one] for one in sorted(stabilised))
-        yield f"s = {by} by {METADATA} in the file's header: {modules_said(len(configured))}"
+        yield f"s = {by} by {METADATA} in the file's header: {counted(len(configured), 'module')}"
     yield from found.restricted(found.updates.keys() - configured).scales()
 
 

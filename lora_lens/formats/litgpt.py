@@ -19,6 +19,7 @@ from ..adapter import FusedRows
 from ..bases.fused import Layout
 from ..errors import AdapterError
 from ..files.mapped import version_of
+from ..printable import first_line
 from ..updates import LowRank
 from .adapter_files import AdapterFiles
 from .factors.factor_pairs import pairs_by_path
@@ -188,8 +189,7 @@ def _yaml(files: AdapterFiles, name: str) -> Mapping[str, Any]:
         files.also[path] = version_of(path)
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        reason = str(error).splitlines()[0]
-        raise AdapterError(f"{path} is not readable YAML: {reason}") from None
+        raise AdapterError(f"{path} is not readable YAML: {first_line(error)}") from None
     if not isinstance(found, dict):
         raise AdapterError(f"{path} holds a {type(found).__name__}, expected settings by name")
     return found
@@ -200,6 +200,6 @@ FORMAT = Format(
     title="LitGPT's LoRA",
     matches=is_litgpts,
     read=_read,
-    cannot="nothing but factors is saved",
+    cannot="query, key and value that LitGPT before 0.5.5 trained together are left out",
     stems=("lit_model.pth",),
 )

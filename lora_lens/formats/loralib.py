@@ -14,7 +14,7 @@ from typing import Any
 
 from ..bases.fused import Layout
 from ..errors import AdapterError
-from ..several import modules_said
+from ..several import counted
 from ..updates import Factor, LowRank
 from .adapter_files import AdapterFiles
 from .factors.factor_pairs import OF_A_TABLE, is_table, pairs_by_path
@@ -109,7 +109,7 @@ def _notes(
     if count := sum(kernel > 1 for kernel in kernels):
         yield (
             f"s = α/r, and A has r·kernel rows, as loralib's convolutions have: ΔW is the matrix out·kernel × in·kernel "
-            f"that it multiplies: {modules_said(count)}"
+            f"that it multiplies: {counted(count, 'module')}"
         )
     sizes = ((one.b.shape[1], one.b.shape[0], one.a.shape[1]) for one in updates.values())
     if "r" not in files.config and any(

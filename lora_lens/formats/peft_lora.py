@@ -10,7 +10,7 @@ from functools import partial
 from ..adapter import Placement
 from ..errors import AdapterError
 from ..files.peft_names import plain
-from ..several import modules_said
+from ..several import counted
 from ..updates import LowRank
 from .adapter_files import AdapterFiles
 from .factors.dora import with_magnitude
@@ -259,12 +259,12 @@ def _notes(files: AdapterFiles, found: _Reading, beside: _Beside) -> Iterator[st
     stacked = {named_in_peft(path, parameter) for path, parameter in beside.parameters.items()}
     named = {*beside.paths.values(), *stacked}  # what PEFT's patterns meet each module by
     if found.convolutions:
-        said = modules_said(found.convolutions)
+        said = counted(found.convolutions, "module")
         yield f"convolutions are read as matrices of out × in·height·width: {said}"
     if found.tables:
-        yield f"embeddings are read as matrices of width × tokens, W0 transposed: {modules_said(len(found.tables))}"
+        yield f"embeddings are read as matrices of width × tokens, W0 transposed: {counted(len(found.tables), 'module')}"
     if found.stacks:
-        yield f"stacked parameters are read expert by expert: {modules_said(len(found.stacks))}"
+        yield f"stacked parameters are read expert by expert: {counted(len(found.stacks), 'module')}"
     if files.config.get("layer_replication"):
         yield "layers are those of the replicated model; W0 is that of the layer that each is a copy of"
     yield from matched_otherwise(files.config)

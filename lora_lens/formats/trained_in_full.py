@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from jaxtyping import Float
 
-from ..arrays import Tensor
+from ..arrays import Tensor, dtype_name
 from ..bases.live import IN_MEMORY
 from ..bases.weights import BaseWeights
 from ..core.numbers.either import is_finite
@@ -93,7 +93,7 @@ def trained_in_full(files: AdapterFiles, found: Checkpoint) -> InFull:
     saved_in = None
     if files.whole_model and updates:
         first = files.factor(next(iter(updates.values())).tensors[0], unfolded=True)
-        saved_in = str(first.read().dtype).removeprefix("torch.")
+        saved_in = dtype_name(first.read().dtype)
     return InFull(
         updates,
         reasons,

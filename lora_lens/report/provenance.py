@@ -14,7 +14,8 @@ from ..adapter import Adapter
 from ..files.checksums import sha256
 from ..files.mapped import Version, version_in
 from ..files.revisions import with_revision
-from ..show.layout import NONE, Table, counted
+from ..several import counted
+from ..show.layout import NONE, Table
 from ..show.wording import listed, span
 from ..subspaces.device import select_device
 from .analysed import Analysed

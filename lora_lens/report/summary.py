@@ -10,8 +10,9 @@ from typing import Any
 from .. import __version__
 from ..chance.p_values import fewest_draws
 from ..chance.significance import LEVEL
+from ..several import counted
 from ..show.findings import TRACE, Finding, hedge, short, too_few, would_be_seen
-from ..show.layout import NONE, Table, beside, counted, number, p_text, p_value
+from ..show.layout import NONE, Table, beside, number, p_text, p_value
 from ..show.wording import listed
 from .analysed import Analysed, ModuleAnalysis
 from .conventions import conventions
@@ -26,7 +27,7 @@ class Strip:
     """A finding, drawn on a line.
 
     Attributes:
-        module, label: Of what.
+        module: Of what.
         finding: With its verdict.
         of: Adapters, where there are several.
     """

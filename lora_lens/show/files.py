@@ -14,11 +14,10 @@ from matplotlib.figure import Figure
 
 from ..printable import safe_stem
 from .layout import Table
-from .paper import PLAIN, Paper
+from .paper import ENDINGS, PLAIN, Paper
 from .text import as_json, as_latex, as_markdown
 
 _NO_LETTER = re.compile(r"Glyph (\d+) .* missing from")  # matplotlib's, once a letter and file
-ENDINGS = (".png", ".svg", ".pdf")
 _NO_DATE: Mapping[str, dict[str, None]] = {
     ".png": {},
     ".svg": {"Date": None},

@@ -181,10 +181,5 @@ def singular_vectors(matrix: str, side: str) -> str:
     return f"{LABELS[matrix]} ({side} singular vectors)"
 
 
-def counted(count: int, what: str) -> str:
-    """``1 layer``, ``2 layers``."""
-    return f"{count} {what}{'' if count == 1 else 's'}"
-
-
 def _is_number(value: float | None) -> bool:
     return value is not None and bool(np.isfinite(value))

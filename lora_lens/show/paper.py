@@ -14,6 +14,7 @@ from typing import Any
 
 from ..errors import SettingsError
 
+ENDINGS = (".png", ".svg", ".pdf")  # of the files of a figure
 LEAST_POINTS = 6.0  # of any letter: what journals ask for
 FONT = 7.5  # of a figure that is as wide as a page or a column: its small letters are five sixths of it
 _INCH = {

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, get_args
+from typing import NamedTuple
 
 from ..adapter import Adapter, ModuleFactors
-from ..core.conversions.conversion import ConventionChoice
-from ..errors import LensError
+from ..core.conversions.conversion import (
+    ConventionChoice,
+    check_convention,
+    convention_by_shape,
+)
 from ..updates import Convention
 
 
@@ -56,11 +59,11 @@ def convention_of_shape(asked: ConventionChoice, factors: ModuleFactors) -> Sett
         >>> convention_of_shape("consistent", adapter.modules["value"])
         SettledConvention(name='consistent', why='as asked for')
     """
-    if asked not in get_args(ConventionChoice):
-        raise LensError(f"convention is {asked!r}, expected 'auto', 'stored' or 'consistent'")
-    if asked != "auto":
-        return SettledConvention(asked, "as asked for")
+    check_convention(asked)
     rows, columns = factors.out_features, factors.in_features
-    if rows == columns:
-        return SettledConvention("stored", "as the released code has it, for W0 is square")
-    return SettledConvention("consistent", f"for W0 is {rows}x{columns}, not square")
+    name = convention_by_shape(asked, rows, columns)
+    if asked != "auto":
+        return SettledConvention(name, "as asked for")
+    if name == "stored":
+        return SettledConvention(name, "as the released code has it, for W0 is square")
+    return SettledConvention(name, f"for W0 is {rows}x{columns}, not square")

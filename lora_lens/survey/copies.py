@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from ..show.layout import counted
+from ..several import counted
 from ..show.wording import listed
 from .planning import Plan
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..errors import OutputError
 from ..files.locate import user_path
-from ..show.layout import counted
+from ..several import counted
 from .planning import PLACES
 from .questions import TABLES
 from .table import parquet, told_by

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..errors import LensError, OutputError
-from ..show.layout import counted
+from ..several import counted
 from .planning import Failed
 from .task import PlaceTask
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from ..chance.significance import LEVEL
 from ..core.many_adapters.robust import FEWEST, least_far_z
-from ..show.layout import counted, number
+from ..several import counted
+from ..show.layout import number
 from .joined_outlying import alone
 
 _SEEN = 10.0  # robust z that enough adapters are to show
@@ -17,7 +18,7 @@ _MANY = 1_000
 
 
 @dataclass(frozen=True)
-class Outlying:
+class WhoIsFar:
     """Who is far, made once for all that is said of it.
 
     Attributes:
@@ -31,9 +32,9 @@ class Outlying:
     seen: dict[str, Any]
 
 
-def outlying_of(rows: Sequence[dict[str, Any]]) -> Outlying | None:
+def outlying_of(rows: Sequence[dict[str, Any]]) -> WhoIsFar | None:
     """Of rows with p corrected over all; None of none."""
-    return Outlying(rows, _far(rows), _seen(rows)) if rows else None
+    return WhoIsFar(rows, _far(rows), _seen(rows)) if rows else None
 
 
 def _far(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -77,7 +78,7 @@ def _enough(rows: Sequence[dict[str, Any]]) -> int | None:
     return None
 
 
-def said(found: Outlying) -> Iterator[str]:
+def said(found: WhoIsFar) -> Iterator[str]:
     """A sentence of who is far, and of what would go unseen; none where nothing can be said."""
     known = found.seen
     if _adapters(found) < 2:
@@ -97,7 +98,7 @@ def said(found: Outlying) -> Iterator[str]:
     )
 
 
-def notes_on_far(found: Outlying) -> Iterator[str]:
+def notes_on_far(found: WhoIsFar) -> Iterator[str]:
     """What the level is of, who is compared by less, and how many adapters would do."""
     known = found.seen
     if _adapters(found) < 2:
@@ -117,5 +118,5 @@ def notes_on_far(found: Outlying) -> Iterator[str]:
         )
 
 
-def _adapters(found: Outlying) -> int:
+def _adapters(found: WhoIsFar) -> int:
     return len({row["adapter"] for row in found.rows})

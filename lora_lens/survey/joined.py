@@ -7,7 +7,7 @@ from typing import Any
 
 from .all_pairs.phi import FoundPairs
 from .families import Families
-from .far import Outlying
+from .far import WhoIsFar
 from .planning import Failed
 
 
@@ -29,7 +29,7 @@ class Joined:
     files: tuple[str, ...] = ()
     pairs: tuple[FoundPairs, ...] = ()
     families: tuple[Families, ...] = ()
-    outlying: Outlying | None = None
+    outlying: WhoIsFar | None = None
     subspace: tuple[dict[str, Any], ...] = ()
     merges: tuple[dict[str, Any], ...] = ()
     without: tuple[Failed, ...] = ()

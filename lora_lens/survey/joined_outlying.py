@@ -27,9 +27,7 @@ def outlying_rows(plan: Plan, tasks: Sequence[PlaceTask]) -> list[dict[str, Any]
     # A column a place and rank: robust z of few vary otherwise than of many, so a mean is beside those of its own ranks.
     of_all: dict[str, dict[tuple[int, int | None], Array]] = {}
     for at, task in enumerate(tasks):
-        own: list[dict[str, Any]] = read_rows(
-            task.folder / task.file, "outlying", _COLUMNS
-        ).to_pylist()
+        own: list[dict[str, Any]] = read_rows(task.path, "outlying", _COLUMNS).to_pylist()
         beside = Counter((row["quantity"], row["i"]) for row in own)
         for row in own:
             number, rank = task.place.pieces[row.pop("one")].adapter, row.pop("i")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..core.many_adapters.merging import cosine_sd
-from .all_pairs.phi import MATRICES, FoundPairs, Pairs
+from .all_pairs.phi import MATRICES, FoundPairs, JoinedPairs
 from .all_pairs.tiles import read_tile, tiles
 from .escaped import escaped
 from .families import families_of
@@ -45,7 +45,7 @@ def join(plan: Plan, tasks: Sequence[PlaceTask], failed: Sequence[Failed], folde
     if "pairs" in asked or "conversions" in asked:
         with TableFile(folder, "pairs") as file:
             pairs = [
-                _streamed(Pairs(plan, tasks, *which), file)
+                _streamed(JoinedPairs(plan, tasks, *which), file)
                 for which in MATRICES
                 if which[1] in asked
             ]
@@ -80,7 +80,7 @@ def _write(folder: Path, name: str, parts: Iterable[Any]) -> tuple[str, ...]:
     return file.files
 
 
-def _streamed(pairs: Pairs, file: TableFile) -> FoundPairs:
+def _streamed(pairs: JoinedPairs, file: TableFile) -> FoundPairs:
     for table in pairs.tiles():
         file.add(table)
     return pairs.found()
@@ -109,7 +109,7 @@ def _adapters(plan: Plan, tasks: Sequence[PlaceTask]) -> Any:
 def _without(plan: Plan, task: PlaceTask) -> Iterator[Failed]:
     """Adapters that have no subspace at a place."""
     place = task.place
-    for row in read_rows(task.folder / task.file, "failed", ["one", "reason"]).to_pylist():
+    for row in read_rows(task.path, "failed", ["one", "reason"]).to_pylist():
         name = plan.names[place.pieces[row["one"]].adapter]
         yield Failed(name, place.module, place.layer, row["reason"])
 
@@ -126,9 +126,8 @@ def _failed(failed: Sequence[Failed]) -> Any:
 
 
 def _rows(task: PlaceTask, question: str, columns: Sequence[str]) -> list[dict[str, Any]]:
-    path = task.folder / task.file
     found: list[dict[str, Any]] = read_rows(
-        path, question, ["module", "layer", *columns]
+        task.path, question, ["module", "layer", *columns]
     ).to_pylist()
     return found
 
@@ -141,7 +140,7 @@ def _spectrum(plan: Plan, task: PlaceTask) -> Any:
     """A row an adapter, a column a quantity."""
     import pyarrow as pa
 
-    found = read_rows(task.folder / task.file, "spectrum", ["one", "quantity", "value"])
+    found = read_rows(task.path, "spectrum", ["one", "quantity", "value"])
     numbers, values = found["one"].to_numpy(), found["value"].to_numpy()
     quantities = np.array(found["quantity"].to_pylist())
     place = task.place

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 
 from .. import __version__
 from ..chance.p_values import check_seed
+from ..core.conversions.conversion import ConventionChoice, check_convention
 from ..errors import LensError, RankError
 from ..several import several
 from ..subspaces.device import check_dtype
@@ -21,7 +22,7 @@ _LAYOUT = (
 _FEWEST_COLUMNS = 8
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """Of a survey; see `lora_lens.survey` for what each is.
 
@@ -36,13 +37,13 @@ class Settings:
         columns: Most singular vectors of a block of adapters.
     """
 
-    questions: tuple[str, ...] = WITHOUT_W0
-    rank: int | None = None
-    convention: str = "auto"
-    k: int = 32
-    draws: int = 1
-    seed: int = 0
-    dtype: str = "float64"
+    questions: tuple[str, ...]
+    rank: int | None
+    convention: ConventionChoice
+    k: int
+    draws: int
+    seed: int
+    dtype: str
     columns: int = 1024
 
     @property
@@ -67,10 +68,7 @@ def check_settings(settings: Settings) -> None:
     check_seed(settings.seed)
     if settings.columns < _FEWEST_COLUMNS:
         raise LensError(f"columns is {settings.columns}, expected at least {_FEWEST_COLUMNS}")
-    if settings.convention not in ("auto", "stored", "consistent"):
-        raise LensError(
-            f"convention is {settings.convention!r}, expected 'auto', 'stored' or 'consistent'"
-        )
+    check_convention(settings.convention)
     check_dtype(settings.dtype)
 
 

@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from ..several import counted
 from ..show.elided import elided
-from ..show.layout import NONE, Table, beside, counted, layer_number, number, p_value
+from ..show.layout import NONE, Table, beside, layer_number, number, p_value
 from ..show.many_rows import condensed
 from ..show.wording import few
+from .all_pairs.phi import FoundPairs
 from .families import Families
 from .joined import Joined
 from .planning import Failed
@@ -46,12 +48,6 @@ def tables(
     return tuple(_tables(joined, failed, "start" if start_given else "mean A", rank))
 
 
-def _among(pairs: int, by_chance: float | None) -> str:
-    if pairs < 2 or by_chance is None:
-        return f" ({counted(pairs, 'pair')})"
-    return f" ({pairs:,} pairs; unrelated, the closest has z {by_chance:+.1f})"
-
-
 def _tables(
     joined: Joined, failed: Sequence[Failed], start: str, rank: int | None
 ) -> Iterator[Table]:
@@ -60,61 +56,68 @@ def _tables(
         yield of_places(_place_table(joined.places, start))
     for pairs in joined.pairs:
         if pairs.closest:
-            rows = [
-                [one, other, number(phi), number(z, 1, plus=True)]
-                for one, other, phi, z in pairs.closest
-            ]
-            among = _among(pairs.count, pairs.by_chance)
-            title = f"Closest in {pairs.matrix}, mean over the places{among}"
-            yield Table(title, ["one", "other", "φ", "z"], rows)
+            yield _closest_table(pairs)
     if joined.families:
         yield _cluster_table(joined.families, whole=rank is None)
     if joined.subspace:
         k = None if rank is None else usual_k(joined.subspace, rank)
         yield _subspace_table(joined.subspace, start, k)
-    if joined.outlying and (outlying := joined.outlying.far):
-        head = ["adapter", "module", "layer", "what", "value", "median", "z", "p (Holm)"]
-        rows = [
-            [
-                row["adapter"], row["module"] or "all", layer_number(row["layer"]), row["quantity"],
-                number(row["value"]), number(row["expected"]), number(row["z"], 1, plus=True),
-                p_value(row["p_holm"]),
-            ]
-            for row in outlying[: _MOST if rank is not None else _ON_A_PAGE]
-        ]  # fmt: skip
-        where = "survey.md" if len(rows) == _MOST else "outlying.csv"
-        yield Table(f"Far from the others{_of(len(outlying), len(rows), where)}", head, rows)
+    if joined.outlying and joined.outlying.far:
+        yield _far_table(joined.outlying.far, _MOST if rank is not None else _ON_A_PAGE)
     if joined.merges:
-        tested = not any(wider(joined.places))
-        rows = [
-            [
-                row["module"], layer_number(row["layer"]), beside(row["cross_energy"], row["sd"]),
-                *([number(row["z"], 1, plus=True)] if tested else []),
-            ]
-            for row in joined.merges
-        ]  # fmt: skip
-        head = [
-            "module",
-            "layer",
-            "cross energy ± sd of unrelated ones",
-            *(["z"] if tested else []),
-        ]
-        yield of_places(Table("Sum of all adapters", head, rows))
+        yield of_places(_merges_table(joined.merges, tested=not any(wider(joined.places))))
     if failed:
-        rows = [
-            [
-                PurePath(one.adapter).name or NONE,
-                one.module or "all",
-                layer_number(one.layer),
-                one.reason,
-            ]
-            for one in _each_first(failed)[:_MOST]
+        yield _left_out_table(failed)
+
+
+def _closest_table(pairs: FoundPairs) -> Table:
+    rows = [
+        [one, other, number(phi), number(z, 1, plus=True)] for one, other, phi, z in pairs.closest
+    ]
+    among = _among(pairs.count, pairs.by_chance)
+    title = f"Closest in {pairs.matrix}, mean over the places{among}"
+    return Table(title, ["one", "other", "φ", "z"], rows)
+
+
+def _among(pairs: int, by_chance: float | None) -> str:
+    if pairs < 2 or by_chance is None:
+        return f" ({counted(pairs, 'pair')})"
+    return f" ({pairs:,} pairs; unrelated, the closest has z {by_chance:+.1f})"
+
+
+def _far_table(far: Sequence[dict[str, Any]], most: int) -> Table:
+    head = ["adapter", "module", "layer", "what", "value", "median", "z", "p (Holm)"]
+    rows = [
+        [
+            row["adapter"], row["module"] or "all", layer_number(row["layer"]), row["quantity"],
+            number(row["value"]), number(row["expected"]), number(row["z"], 1, plus=True),
+            p_value(row["p_holm"]),
         ]
-        yield Table(
-            f"Left out{_of(len(failed), len(rows), 'failed.csv')}",
-            ["adapter", "module", "layer", "why"],
-            rows,
-        )
+        for row in far[:most]
+    ]  # fmt: skip
+    where = "survey.md" if len(rows) == _MOST else "outlying.csv"
+    return Table(f"Far from the others{_of(len(far), len(rows), where)}", head, rows)
+
+
+def _merges_table(merges: Sequence[dict[str, Any]], *, tested: bool) -> Table:
+    head = ["module", "layer", "cross energy ± sd of unrelated ones", *["z"][:tested]]
+    rows = [
+        [
+            row["module"], layer_number(row["layer"]), beside(row["cross_energy"], row["sd"]),
+            *[number(row["z"], 1, plus=True)][:tested],
+        ]
+        for row in merges
+    ]  # fmt: skip
+    return Table("Sum of all adapters", head, rows)
+
+
+def _left_out_table(failed: Sequence[Failed]) -> Table:
+    rows = [
+        [PurePath(one.adapter).name or NONE, one.module or "all", layer_number(one.layer), one.reason]
+        for one in _each_first(failed)[:_MOST]
+    ]  # fmt: skip
+    title = f"Left out{_of(len(failed), len(rows), 'failed.csv')}"
+    return Table(title, ["adapter", "module", "layer", "why"], rows)
 
 
 def _each_first(failed: Sequence[Failed]) -> list[Failed]:

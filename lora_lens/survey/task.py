@@ -36,3 +36,8 @@ class PlaceTask:
     fan_in_fan_out: bool
     placement: Placement
     start: Piece | None
+
+    @property
+    def path(self) -> Path:
+        """Of its file, when it is whole."""
+        return self.folder / self.file

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import __version__
-from ..labelled import plain
+from ..labelled import finite
 from .joined import Joined
 from .planning import Failed, Plan
 
@@ -20,7 +20,7 @@ def told(
     notes: Sequence[str],
 ) -> dict[str, Any]:
     """Of a survey whose places are joined."""
-    return _finite({
+    return finite({
         "summary": said,
         "adapters": len(plan.adapters),
         "places": places,
@@ -86,12 +86,3 @@ def _rows(failed: Sequence[Failed]) -> list[dict[str, Any]]:
 def _made(plan: Plan) -> dict[str, Any]:
     """What every question's JSON ends with; nothing here is a verdict."""
     return {"findings": [], "seed": plan.settings.seed, "version": __version__}
-
-
-def _finite(found: Any) -> Any:
-    """The same with None for numbers that are not finite; words and whole numbers stay."""
-    if isinstance(found, dict):
-        return {name: _finite(value) for name, value in found.items()}
-    if isinstance(found, (list, tuple)):
-        return [_finite(value) for value in found]
-    return plain(found) if isinstance(found, float) else found

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ..show.layout import counted, number
+from ..several import counted
+from ..show.layout import number
 from .copies import Copies
 from .far import said as said_of_far
 from .joined import Joined

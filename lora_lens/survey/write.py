@@ -113,7 +113,8 @@ def survey(
     parquet()  # before anything is read
     asked = questions_named(questions, with_w0=base is not None)
     settings = Settings(
-        asked, whole_or_none(rank, "rank"), convention, whole(k, "k"), whole(draws, "draws"), check_seed(seed), dtype,
+        questions=asked, rank=whole_or_none(rank, "rank"), convention=convention, k=whole(k, "k"),
+        draws=whole(draws, "draws"), seed=check_seed(seed), dtype=dtype,
     )  # fmt: skip
     check_settings(settings)
     part, parts = _shard(shard)
@@ -185,13 +186,12 @@ def _absolute(path: str) -> str:
 
 def _is_there(task: PlaceTask) -> bool:
     """Whether a place's file is there and whole."""
-    path = task.folder / task.file
-    if not path.is_file():
+    if not task.path.is_file():
         return False
     try:
-        return bool(told_by(path))
+        return bool(told_by(task.path))
     except OutputError:
-        path.unlink(missing_ok=True)  # another survey may have
+        task.path.unlink(missing_ok=True)  # another survey may have
         return False
 
 

@@ -13,7 +13,7 @@ from ..files.json_files import read_json
 from ..files.peft_names import CONFIG
 from ..files.revisions import split_revision
 from ..files.run_names import RECORD
-from ..labelled import plain
+from ..labelled import finite
 from ..show.text import as_json
 from ..staging import staged
 from .as_asked import CHECKSUMS, asked_of_run, deciding, first_difference
@@ -82,15 +82,7 @@ def as_record(found: Mapping[str, Any], *, indent: int | None = 2) -> str:
         >>> as_record({"history": [{"loss": float("nan")}], "seeds": (0, 1)}, indent=None).rstrip()
         '{"history": [{"loss": null}], "seeds": [0, 1]}'
     """
-    return as_json({name: _finite(value) for name, value in found.items()}, indent=indent)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _finite(one) for name, one in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(one) for one in value]
-    return plain(value) if isinstance(value, float) else value
+    return as_json(finite(found), indent=indent)
 
 
 def versions() -> dict[str, str]:

@@ -11,9 +11,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from ..arrays import dtype_name
 from ..core.computing.waiting import wait
 
 MemoryKind = Literal["allocated in a step", "saved for backward"]
+_LEARNING_RATE = 1e-4  # AdamW's; a step takes as long by any
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,6 @@ def training_speed(
     *,
     steps: int = 20,
     warm_up: int = 3,
-    learning_rate: float = 1e-4,
 ) -> dict[str, Speed]:
     """Seconds and memory of a training step of each model, on one batch, in turns.
 
@@ -76,7 +77,6 @@ def training_speed(
         batch: Their arguments.
         steps: Rounds that are timed.
         warm_up: Rounds before those.
-        learning_rate: AdamW's.
 
     Returns:
         Each model's speed, by its name.
@@ -91,7 +91,7 @@ def training_speed(
     """
     optimizers = {
         name: torch.optim.AdamW(
-            [p for p in model.parameters() if p.requires_grad], lr=learning_rate, fused=True
+            [p for p in model.parameters() if p.requires_grad], lr=_LEARNING_RATE, fused=True
         )
         for name, model in models.items()
     }
@@ -165,5 +165,5 @@ def _device(batch: Mapping[str, Tensor]) -> torch.device:
 
 def _dtype(model: nn.Module, device: torch.device) -> str:
     if torch.is_autocast_enabled(device.type):
-        return f"autocast {torch.get_autocast_dtype(device.type)}".replace("torch.", "")
-    return str(next(model.parameters()).dtype).removeprefix("torch.")
+        return f"autocast {dtype_name(torch.get_autocast_dtype(device.type))}"
+    return dtype_name(next(model.parameters()).dtype)

@@ -27,7 +27,7 @@ from ..formats.loading import low_rank
 from ..formats.opening import open_adapter
 from ..formats.peft.names import module_of
 from ..plain_torch import in_plain_torch
-from ..several import modules_said
+from ..several import counted
 from ..staging import staged
 from ..updates import LowRank
 from .free import check_free
@@ -197,7 +197,7 @@ def _others_said(others: Collection[str]) -> Iterator[str]:
     """Which modules stay as they were."""
     if others:
         yield (
-            f"{modules_said(len(others))} stay as they were, for their ΔW is not made of two matrices of the file alone: "
+            f"{counted(len(others), 'module')} stay as they were, for their ΔW is not made of two matrices of the file alone: "
             f"{next(iter(others))}{' and others' * (len(others) > 1)}"
         )
 

@@ -7,7 +7,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 from pypdf import PdfReader
 
-from lora_lens.show.files import ENDINGS, write_figures
+from lora_lens.show.files import write_figures
+from lora_lens.show.paper import ENDINGS
 
 
 @pytest.fixture

@@ -2,16 +2,8 @@ import math
 
 import pytest
 
-from lora_lens.show.layout import (
-    Table,
-    beside,
-    called,
-    called_apart,
-    counted,
-    number,
-    signed,
-    significant,
-)
+from lora_lens.several import counted
+from lora_lens.show.layout import Table, beside, called, called_apart, number, signed, significant
 
 
 def test_significant_digits_keep_their_zeros() -> None:

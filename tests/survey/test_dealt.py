@@ -163,7 +163,10 @@ def test_shares_of_unrelated_adapters_are_rarely_beyond_chance(
     count: int, d: int, rank: int
 ) -> None:
     rng, sets = np.random.default_rng(count), 40
-    facts = Facts(Settings(k=4), count, d, d, lambda *_: pytest.fail("no bases are kept"))
+    settings = Settings(
+        questions=("subspace",), rank=None, convention="auto", k=4, draws=1, seed=0, dtype="float64"
+    )
+    facts = Facts(settings, count, d, d, lambda *_: pytest.fail("no bases are kept"))
     z: dict[str, list[np.ndarray]] = {"shared": [], "mean adapter": []}
     for _ in range(sets):
         sums = unrelated(rng, count, d, rank)

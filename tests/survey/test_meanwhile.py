@@ -102,7 +102,7 @@ def test_a_place_that_is_gone_in_the_midst_of_a_join_is_said_to_be(
     plain = write.join
 
     def join(plan: planning.Plan, tasks: list[PlaceTask], *rest: object) -> object:
-        (tasks[1].folder / tasks[1].file).unlink()
+        tasks[1].path.unlink()
         return plain(plan, tasks, *rest)
 
     monkeypatch.setattr(write, "join", join)

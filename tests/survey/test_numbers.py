@@ -68,7 +68,7 @@ def test_blocks_of_any_size_give_the_same_pairs(
     write_adapter(dozen / "wider", seed=50, rank=5)
     whole = ll.survey(dozen, tmp_path / "whole")
     plain = write.Settings
-    monkeypatch.setattr(write, "Settings", lambda *given: plain(*given, columns=columns))
+    monkeypatch.setattr(write, "Settings", lambda **given: plain(**given, columns=columns))
     blocked = ll.survey(dozen, tmp_path / "blocked")
     for name in ("pairs", "interference", "outlying", "subspace", "merges"):
         one, other = whole.table(name), blocked.table(name)

@@ -20,6 +20,7 @@ from lora_lens.training.condlora import (
     load_condlora_model,
     load_theta,
 )
+from lora_lens.training.condlora.reading import SavedAdapter
 
 BERT = KINDS["bert"]
 CLOSE = {"atol": 1e-5, "rtol": 1e-5}
@@ -33,6 +34,18 @@ def saved(folder: Path, kind: Kind = BERT, convention: str = "consistent", **set
     model = kind.wrapped(convention, **settings)
     model.save_pretrained(str(folder / "cond"))
     return model
+
+
+class Wordless(CondLoraConfig):
+    """Refuses whatever it is given, as a library may that says no word."""
+
+    def __init__(self, **_: object) -> None:
+        raise ValueError
+
+
+def test_a_refusal_without_words_is_told_by_its_kind() -> None:
+    with pytest.raises(AdapterError, match="^here has a setting that PEFT refuses: ValueError$"):
+        SavedAdapter("here", {}, {}, None, Wordless).config(is_trainable=False)
 
 
 @every_kind

@@ -33,3 +33,4 @@ def test_nothing_is_left_of_an_answer_that_was_being_made(name: str, tmp_path: P
         ends = time.monotonic() + 60
         while set(tmp_path.rglob("*")) == before and time.monotonic() < ends:
             time.sleep(0.01)
+        assert set(tmp_path.rglob("*")) != before

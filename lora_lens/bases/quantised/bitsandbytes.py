@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ...arrays import Tensor
+from ...arrays import Tensor, dtype_name
 from ...errors import BaseModelError
 from ...files.tensors import TensorStore
 from .extra import failed, library
@@ -94,7 +94,7 @@ def _check_parts(packed: Packed, parts: Mapping[str, Tensor]) -> None:
         }
     for name, (count, kinds) in sizes.items():
         one = parts.get(name)
-        held = "nothing" if one is None else str(one.dtype).removeprefix("torch.")
+        held = "nothing" if one is None else dtype_name(one.dtype)
         if one is None or held not in kinds:
             raise BaseModelError(
                 f"{packed.name}.{name} of {packed.store.source} holds {held}, expected {kinds[0]}; {packed.instead}"

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import Any
 
 from ...errors import BaseModelError
+from ...printable import first_line
 from .store import Packed
 
 _FETCHES = "kernels"
@@ -52,7 +53,6 @@ def _by_itself() -> Iterator[None]:
 
 def failed(packed: Packed, title: str, error: Exception) -> BaseModelError:
     """One line of a library's own error."""
-    reason = (str(error).splitlines() or [type(error).__name__])[0]
     return BaseModelError(
-        f"{title} cannot make {packed.name} of {packed.store.source} floats: {reason}; {packed.instead}"
+        f"{title} cannot make {packed.name} of {packed.store.source} floats: {first_line(error)}; {packed.instead}"
     )

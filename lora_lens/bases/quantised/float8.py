@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from ...arrays import Tensor
+from ...arrays import Tensor, dtype_name
 from ...errors import BaseModelError
 from ...files.tensors import TensorStore
 from .store import Packed, Scheme
@@ -64,7 +64,7 @@ def _read(packed: Packed) -> Tensor:
             f"multiplied by which is not known; {packed.instead}"
         )
     stored, scale = packed.store.get(name), packed.store.get(at)
-    kind = str(stored.dtype).removeprefix("torch.")
+    kind = dtype_name(stored.dtype)
     if not kind.startswith("float8") or stored.ndim != 2:
         raise BaseModelError(
             f"{name} of {packed.store.source} is a {stored.ndim}-dimensional {kind} tensor beside {at}, expected a "

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import FileFormatError, LensError
+from ...printable import first_line
 from .gguf_header import check_header
 
 _KEYS = (
@@ -34,8 +35,7 @@ def read_gguf(path: Path, missing: LensError) -> Any:
     try:
         return gguf.GGUFReader(path)
     except Exception as error:  # it raises whatever the broken bytes lead it to
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise FileFormatError(f"{path} is not a whole GGUF file ({reason})") from None
+        raise FileFormatError(f"{path} is not a whole GGUF file ({first_line(error)})") from None
 
 
 def content(field: Any, path: Path) -> Any:
@@ -47,8 +47,7 @@ def content(field: Any, path: Path) -> Any:
     try:
         return field.contents()
     except Exception as error:  # the bytes of a word, or a number of a type, that are none
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise FileFormatError(f"{path} is not a whole GGUF file ({reason})") from None
+        raise FileFormatError(f"{path} is not a whole GGUF file ({first_line(error)})") from None
 
 
 def said(reader: Any, path: Path) -> Mapping[str, str]:

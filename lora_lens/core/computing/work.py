@@ -78,17 +78,6 @@ class Size(NamedTuple):
         return self.rows * self.columns * min(self.rows, self.columns)
 
 
-def of_conversions(of: Size, nulls: int) -> Work:
-    """All that conversions are asked: `of_bases`, and `of_grids` of every draw.
-
-    Example:
-        >>> size = Size(2, 3, 5, 1, 10)
-        >>> of_conversions(size, 1) == of_bases(size, 1).plus(of_grids(size, 1))
-        True
-    """
-    return of_bases(of, nulls).plus(of_grids(of, nulls))
-
-
 def of_bases(of: Size, nulls: int) -> Work:
     """One factorisation a layer, right-hand sides of so many nulls' draws, and their bases.
 

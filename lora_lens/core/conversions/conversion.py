@@ -36,6 +36,26 @@ from .beside import Beside
 ConventionChoice = Literal["auto", "stored", "consistent"]
 
 
+def check_convention(asked: str) -> None:
+    """Raise LensError where there is no such convention."""
+    if asked not in get_args(ConventionChoice):
+        raise LensError(f"convention is {asked!r}, expected 'auto', 'stored' or 'consistent'")
+
+
+def convention_by_shape(asked: ConventionChoice, rows: int, columns: int) -> Convention:
+    """The convention asked for; under ``auto`` by the shape of W0.
+
+    Example:
+        >>> convention_by_shape("auto", 3, 3), convention_by_shape("auto", 3, 5)
+        ('stored', 'consistent')
+        >>> convention_by_shape("consistent", 3, 3)
+        'consistent'
+    """
+    if asked == "auto":
+        return "stored" if rows == columns else "consistent"
+    return asked
+
+
 class RankDeficientWarning(UserWarning):
     """W0 is rank-deficient, and the Moore-Penrose solution stands in for its inverse."""
 
@@ -104,11 +124,9 @@ def conversion_matrices(
     w0, a, b = stacked(W0=w0, A=a, B=b)
     weight, of_a, of_b = as_tensors(W0=w0, A=a, B=b)
     shape = (weight.shape[-2], weight.shape[-1])
-    if convention not in get_args(ConventionChoice):
-        raise LensError(f"convention is {convention!r}, expected 'auto', 'stored' or 'consistent'")
-    if convention == "auto":
-        convention = "stored" if shape[0] == shape[1] else "consistent"
-    if convention == "stored" and shape[0] != shape[1]:
+    check_convention(convention)
+    settled = convention_by_shape(convention, *shape)
+    if settled == "stored" and shape[0] != shape[1]:
         raise SingularError(
             f"W0 is {shape[0]}x{shape[1]}; 'stored' needs it square: use 'consistent'"
         )
@@ -119,8 +137,8 @@ def conversion_matrices(
     power = exponents(layers)[:, None, None]
     layers = of_order_one(layers)
     factored = factor(layers, singular_cutoff(stored, computing, shape), computing)
-    _check_full_rank(factored, convention)
-    found = convert(factored.solver, of_a.mT, of_b, convention)
+    _check_full_rank(factored, settled)
+    found = convert(factored.solver, of_a.mT, of_b, settled)
     found_a, found_b = (beside.apart(torch.ldexp(x, -power)) for x in found)
     every = found_a, found_b, condition_number(factored).reshape(weight.shape[:-2])
     return ConversionMatrices(*(x if isinstance(w0, Tensor) else x.numpy() for x in every))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...arrays import dtype_name
 from ...errors import LensError
 from .either import namespace
 
@@ -29,7 +30,7 @@ def check_range(x: Any, computing: Any, name: str) -> None:
     limits = xp.finfo(computing)
     if largest == 0 or float(limits.tiny) ** 0.4 <= largest <= float(limits.max) ** 0.4:
         return
-    dtype = str(computing).removeprefix("torch.")
+    dtype = dtype_name(computing)
     raise LensError(
         f"{name} has values up to {largest:.2g}, whose squares and products leave the range of {dtype}; "
         f"{'no wider precision is offered: scale the weights' if dtype == 'float64' else 'use the dtype float64'}"

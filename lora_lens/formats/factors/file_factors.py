@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ...arrays import Stored
+from ...arrays import Stored, dtype_name
 from ...errors import AdapterError
 from ...files.tensors import TensorStore
 from ...updates import Factor
@@ -62,18 +62,13 @@ def number_of(store: TensorStore, name: str) -> float:
         raise AdapterError(f"{name} has shape {store.shape(name)}, expected one number")
     found = store.get(name)
     if found.is_complex():
-        raise AdapterError(f"{name} holds {_kind(found)}, expected a real number")
+        raise AdapterError(f"{name} holds {dtype_name(found.dtype)}, expected a real number")
     return float(found)
 
 
 def _computable(found: Any) -> Any:
     """Numbers as they are, but for floats of eight bits, of which torch computes with none."""
-    return found.float() if _kind(found).startswith("float8") else found
-
-
-def _kind(found: Any) -> str:
-    """The type of a tensor's numbers, by torch's name."""
-    return str(found.dtype).removeprefix("torch.")
+    return found.float() if dtype_name(found.dtype).startswith("float8") else found
 
 
 def _stored(

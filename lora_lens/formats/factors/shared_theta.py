@@ -11,6 +11,8 @@ from ...updates import Factor
 from ..adapter_files import AdapterFiles
 from .factor_pairs import check_not_empty
 
+# Of the released code's configuration, and no settings of LoRA.
+OWN_KEYS = ("use_x", "lora_x_scaling")
 # "noe" is the released code's own default.
 _NO_USE_X = (None, False, "none", "noe")
 

@@ -7,7 +7,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from ...adapter import FusedRows, LayerFactors, ModuleFactors, is_numbered
-from ...arrays import Either, Stored, Tensor
+from ...arrays import Either, Stored, Tensor, dtype_name
 from ...core.numbers.either import is_finite
 from ...errors import AdapterError
 from ...plain_torch import in_plain_torch
@@ -92,7 +92,7 @@ def check_factor(what: str, factor: Factor) -> None:
         AdapterError: It is no floats, or holds NaN or infinite values.
     """
     numbers = factor.numbers()
-    kind = str(numbers.dtype).removeprefix("torch.")
+    kind = dtype_name(numbers.dtype)
     if "float" not in kind:
         raise AdapterError(f"{what} holds {kind}, expected floats")
     if not is_finite(numbers):

@@ -22,7 +22,6 @@ _PARTS = [(part, re.compile(rf"(.+?)\.(?:{spelled})")) for part, spelled in _SPE
 _LYCORIS = re.compile(
     r"(?P<path>.+?)\.(?P<part>hada_(?:w[12]_[ab]|t[12])|lokr_(?:w[12](?:_[ab])?|t2))"
 )
-_UPDATES = frozenset({"down", "up", "mid", "dora"})
 # Of text encoders; other nets call linear layers embeddings, too.
 _EMBEDDINGS = ("token_embedding", "position_embedding", "embed_tokens", "shared")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...errors import AdapterError
 from ...files.json_files import object_in, object_of
-from ...several import modules_said
+from ...several import counted
 from ..adapter_files import AdapterFiles
 from .updates import ImageUpdates
 
@@ -34,7 +34,7 @@ def unread_alpha(files: AdapterFiles, found: ImageUpdates) -> Iterator[str]:
             of = "its rank" if rank is None else f"rank {rank:g}"
             times = "α/rank" if rank is None else f"{alpha / rank:g}"
             yield (
-                f"{where} says α {alpha:g} at {of}, which loaders pass over, and so is s 1 here ({modules_said(count)}); "
+                f"{where} says α {alpha:g} at {of}, which loaders pass over, and so is s 1 here ({counted(count, 'module')}); "
                 f"where it was trained with s = α/rank, ΔW is {times} times what is shown, unless a converter has multiplied the "
                 f"factors by it and kept the words, as sd-scripts' and musubi-tuner's do"
             )

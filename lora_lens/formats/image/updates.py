@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from ...errors import AdapterError
-from ...several import modules_said
+from ...several import counted
 from ...updates import LowRank
 from ..adapter_files import AdapterFiles
 from ..factors.factor_pairs import OF_A_TABLE, check_not_empty
@@ -98,13 +98,13 @@ class ImageUpdates:
         """Which scale was applied, and why; `divisor` is what α was divided by."""
         count = Counter(one.scaled for one in self.modules.values())
         if count["alpha"]:
-            said = modules_said(count["alpha"])
+            said = counted(count["alpha"], "module")
             yield f"s = α/{divisor}, α of each module's own tensor .alpha: {said}"
         if count["whole"]:
-            said = modules_said(count["whole"])
+            said = counted(count["whole"], "module")
             yield f"s = 1 where both matrices of a LoKr are whole, as loaders take it: {said}"
         if count["none"]:
-            said = modules_said(count["none"])
+            said = counted(count["none"], "module")
             yield f"s = 1 where there is no .alpha, as loaders take it: {said}"
 
     @property
@@ -115,13 +115,13 @@ class ImageUpdates:
         found = []
         if convolutions:
             found.append(
-                f"convolutions are read as matrices of out × in·height·width: {modules_said(convolutions)}"
+                f"convolutions are read as matrices of out × in·height·width: {counted(convolutions, 'module')}"
             )
         for kind, how in (("loha", "element-wise"), ("lokr", "Kronecker")):
             if kinds[kind]:
                 found.append(
                     f"{_KINDS[kind]}'s {how} product is read exactly, as two factors, whose rank is not the one "
-                    f"it was trained at: {modules_said(kinds[kind])}"
+                    f"it was trained at: {counted(kinds[kind], 'module')}"
                 )
         return tuple(found)
 

@@ -17,7 +17,7 @@ from ...bases.live import IN_MEMORY, LiveWeights
 from ...errors import AdapterError
 from ...files.peft_names import plain
 from ...files.tensors import in_memory
-from ...several import modules_said
+from ...several import counted
 from ..adapter_files import AdapterFiles
 from ..format import Checkpoint
 from ..peft.methods import METHODS
@@ -110,7 +110,7 @@ def _begun_by_others(
         }
         if scheme and other != name and (count := len(paths & on)):
             yield (
-                f"W0 of {modules_said(count)} is what the model holds, which its adapter {other!r} changed when it was added, beginning "
+                f"W0 of {counted(count, 'module')} is what the model holds, which its adapter {other!r} changed when it was added, beginning "
                 f"by {scheme!r}: give the base model for W0 as it was"
             )
 

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from ...errors import AdapterError
-from ...several import modules_said
+from ...several import counted
 from ..adapter_files import AdapterFiles
 from .patterns import AFTER_A_DOT, LYCORIS_BEFORE_0_15, TODAY, Patterns, Rule, patterns_of
 from .settings import twice_said
@@ -95,7 +95,7 @@ def patterns_said(config: Mapping[str, Any], paths: Collection[str]) -> Iterator
     )
     if not count:
         return
-    of = f"the first entry of rank_pattern and alpha_pattern together says α of {modules_said(count)}"
+    of = f"the first entry of rank_pattern and alpha_pattern together says α of {counted(count, 'module')}"
     if _before_0_14(config):
         yield (
             f"saved by a PEFT before 0.14, where {of}: ΔW is so, as it was trained, and PEFT since 0.15, which looks into "

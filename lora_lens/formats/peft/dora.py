@@ -8,14 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from ...errors import AdapterError
 from ...files.peft_names import plain
 from ..adapter_files import AdapterFiles
+from .moved_rows import MOVED
 from .settings import changed_base
 
 _UNSAID = (
     "the configuration does not say use_dora, as torchtune's of its conversion does not: read as DoRA by its norms, of "
     "whose rows none change places in that conversion"
 )
-# Of their B torchtune's conversion puts the rows into another order, and leaves the norms where they were.
-_MOVED = ("q_proj", "k_proj")
 _MAGNITUDE = re.compile(r"(?P<path>.+)\.lora_magnitude_vector(?:\.[^.]+)?(?:\.weight)?")
 
 
@@ -38,7 +37,8 @@ def magnitudes_of(
         match = _MAGNITUDE.fullmatch(plain(name))
         if match is None:
             continue
-        moved = match["path"].rpartition(".")[2] in _MOVED
+        # Of their B torchtune's conversion puts the rows into another order, and leaves the norms where they were.
+        moved = match["path"].rpartition(".")[2] in MOVED
         if not files.config.get("use_dora", not moved and not changed_base(files.config)):
             raise AdapterError(
                 f"{name} is DoRA's, though the configuration does not say use_dora: set it there if PEFT trained it; "

@@ -14,7 +14,7 @@ from typing import Any
 
 from ...bases.experts import is_stack
 from ...errors import AdapterError
-from ...several import modules_said
+from ...several import counted
 from ..adapter_files import AdapterFiles
 
 _GROUPED, _PEFTS = "grouped_by_expert", "rank_major"
@@ -75,7 +75,7 @@ def columns_said(files: AdapterFiles, grouped: Collection[str]) -> Iterator[str]
             if _said(files) is None
             else "the configuration says"
         )
-        yield f"B of stacks is read expert by expert, as {why}, not in PEFT's order: {modules_said(len(grouped))}"
+        yield f"B of stacks is read expert by expert, as {why}, not in PEFT's order: {counted(len(grouped), 'module')}"
 
 
 def columns_unsaid(files: AdapterFiles, grouped: Collection[str]) -> Iterator[str]:

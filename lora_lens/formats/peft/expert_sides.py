@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from ...bases.experts import INPUT_FIRST, UNSAID
 from ...errors import AdapterError
-from ...several import modules_said
+from ...several import counted
 from ..adapter_files import AdapterFiles
 from .automodel import FILE, automodels
 
@@ -83,7 +83,7 @@ def sides_unsaid(files: AdapterFiles, stacks: Mapping[str, tuple[int, int]]) -> 
     found = sum(_told_by_width(files, path, *sides) is None for path, sides in stacks.items())
     if found and (taken := _taken(files)):
         yield (
-            f"which side A of a stack of experts has, nothing tells of {modules_said(found)}: it is taken as {taken}; where it was "
+            f"which side A of a stack of experts has, nothing tells of {counted(found, 'module')}: it is taken as {taken}; where it was "
             f"otherwise, ΔW of these experts is the transpose of what was trained"
         )
 

@@ -18,7 +18,7 @@ from ..adapter_files import AdapterFiles
 _SAID = frozenset({"r", "lora_alpha", "target_modules", "peft_type"})
 _BASE = "base_model_name_or_path"
 _OWN = "adapter_model.pt"
-_MOVED = ("q_proj", "k_proj")
+MOVED = ("q_proj", "k_proj")  # whose rows of B it moves
 _FAMILY = "qwen"
 
 
@@ -29,7 +29,7 @@ def moved_said(files: AdapterFiles, paths: Iterable[str]) -> Iterator[str]:
         files: Of the adapter.
         paths: Of its modules.
     """
-    moved = any(path.rpartition(".")[2] in _MOVED for path in paths)
+    moved = any(path.rpartition(".")[2] in MOVED for path in paths)
     if moved and files.config.keys() - {_BASE} == _SAID and _is_qwens(files):
         yield (
             "the configuration says what torchtune's do and no more: if torchtune made this file, its conversion put rows of B of "

@@ -10,7 +10,7 @@ from types import NoneType
 from typing import Any
 
 from ...errors import AdapterError
-from ...several import modules_said
+from ...several import counted
 from .patterns import Patterns, patterns_of
 
 # Settings under which an update is not s·B·A, whoever reads it.
@@ -166,7 +166,7 @@ def twice_said(config: Mapping[str, Any], paths: Iterable[str]) -> Iterator[str]
     """What has to be said of modules that `matched_twice` counts."""
     if twice := matched_twice(config, paths):
         yield (
-            f"two entries of alpha_pattern match {modules_said(twice)}, with different α: s is by the first, as PEFT has it; "
+            f"two entries of alpha_pattern match {counted(twice, 'module')}, with different α: s is by the first, as PEFT has it; "
             f"PEFT sorts them when it saves, and in training another may have been the first"
         )
 

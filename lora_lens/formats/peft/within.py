@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from ...files.peft_names import PEFT_PREFIX
 from .bounded_expressions import Budget, expression
 
-_TWICE = "base_model.model."  # what is left of a path that has it twice
 _INNER = "of a PeftModel that this one was made of, by the configuration's target_modules: the α of that one is in no file"
 
 
@@ -21,7 +21,7 @@ def of_inner(
         >>> [name for name, _ in of_inner(factors, {"target_modules": ["q"]})]
         ['head.A']
     """
-    twice = [path for path in factors if path.startswith(_TWICE)]
+    twice = [path for path in factors if path.startswith(PEFT_PREFIX)]  # `plain` took the other
     for path in _not_among(twice, config.get("target_modules")):
         for name in factors[path].values():
             yield name, _INNER

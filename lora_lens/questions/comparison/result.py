@@ -25,6 +25,7 @@ class LayerSeries(Brief):
     Attributes:
         matrix: ``A``, ``B`` or ``delta`` (ΔW).
         side: Right for A, left for B and ΔW (Table 3).
+        layers: Their numbers, of those that are compared.
         values: (layer,) φ.
         baselines: By null: ``gaussian`` (mean and deviation in closed form, draws for its p-values)
             and, where they were drawn, ``flipped`` and ``mismatched``; their `mean_sd` is that of the mean over

@@ -11,8 +11,9 @@ import numpy as np
 
 from ...errors import LensError
 from ...labelled import Array
+from ...several import counted
 from ...show.figure import Axis, Band, Block, HeatMap, Level, Line, Mark, Panel, Scale, Sheet, View
-from ...show.layout import counted, singular_vectors
+from ...show.layout import singular_vectors
 from ...show.whose import whose
 from ...show.wording import same_phi
 from .result import DynamicsResult, over_layers

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
+from ...several import counted
 from ...show.delta_named import ranks_of
-from ...show.layout import (
-    Table,
-    beside,
-    counted,
-    number,
-    significant,
-)
+from ...show.layout import Table, beside, number, significant
 from .result import DynamicsResult, over_layers
 
 _SPACES = {"A": "A right", "B": "B left", "delta_left": "ΔW left", "delta_right": "ΔW right"}

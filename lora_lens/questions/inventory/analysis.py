@@ -20,7 +20,7 @@ from ...formats.loading import Model, adapter_of
 from ...plain_torch import in_plain_torch
 from ...show.delta_named import product_of
 from .result import DenseSummary, Inventory, LayerSummary
-from .unchanged import unchanged_said
+from .unchanged import all_unchanged_said
 
 
 @in_plain_torch
@@ -57,7 +57,7 @@ def inspect(adapter: Adapter | str | Path | Model) -> Inventory:
         modules=tuple(sorted(summaries, key=_place)),
         left_out=adapter.left_out,
         tensors=adapter.tensors,
-        notes=(*adapter.notes, *unchanged_said(adapter)),
+        notes=(*adapter.notes, *all_unchanged_said(adapter)),
         base_commit=adapter.base_commit,
         dense=tuple(_in_full(adapter)),
     )

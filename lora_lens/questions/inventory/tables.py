@@ -5,9 +5,10 @@ from __future__ import annotations
 from ...show.delta_named import equation, ranks_of, symbol
 from ...show.layout import Table, called, layer_number, number, significant
 from ...show.many_rows import condensed
+from ...show.paper import ENDINGS
 from .result import Inventory
 
-SOMETIMES = (".png", ".svg", ".pdf")
+SOMETIMES = ENDINGS
 _MOST = 6  # tensors that are left out for one reason
 
 

@@ -9,7 +9,7 @@ from ...adapter import Adapter, LayerFactors
 from ...errors import LensError
 
 
-def unchanged_said(adapter: Adapter) -> Iterator[str]:
+def all_unchanged_said(adapter: Adapter) -> Iterator[str]:
     """That every ΔW is zero, where a model that was tuned in full has no other.
 
     The last layer's are looked at first, which nobody freezes alone; what is in no layer, and large, last. Nothing is read

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...show.layout import counted
+from ...several import counted
 from .result import Inventory
 
 _HEADS = ("classifier", "score", "pre_classifier", "classification_head", "qa_outputs")

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ...several import counted
 from ...show.elided import elided
 from ...show.figure import Axis, Block, Colour, HeatMap, Level, Panel, Scale, Sheet, Strokes, View
-from ...show.layout import counted, singular_vectors
+from ...show.layout import singular_vectors
 from ...show.wording import red_on_scale
 from .result import MatrixResult
 

@@ -8,17 +8,9 @@ import numpy as np
 
 from ...chance.p_values import fewest_discoveries
 from ...chance.significance import LEVEL
+from ...several import counted
 from ...show.elided import elided
-from ...show.layout import (
-    LABELS,
-    NONE,
-    Table,
-    beside,
-    counted,
-    number,
-    p_value,
-    signed,
-)
+from ...show.layout import LABELS, NONE, Table, beside, number, p_value, signed
 from ...show.wording import few
 from .result import MatrixResult
 from .words import clusters_told

@@ -16,8 +16,9 @@ from ...chance.p_values import fewest_discoveries, fewest_draws
 from ...chance.significance import LEVEL
 from ...chance.verdict import Trial
 from ...core.similarity.phi_by_chance import above_by_chance, least_of_mean
+from ...several import counted
 from ...show.findings import PHI, Claim, Finding, found, short, would_be_seen
-from ...show.layout import LABELS, counted
+from ...show.layout import LABELS
 from ...show.wording import ALONG_W0, ENOUGH, ONE
 from .result import MatrixResult
 
@@ -123,7 +124,7 @@ def clusters_told(result: MatrixResult) -> str:
     if result.cut == "gap":
         least = 1 - float(result.linkage[result.inside, 2].max())
         return f"{count} at the tree's largest gap ({result.by} ≥ {least:.3f})"
-    return f"{count}, as many as asked for" if result.cut == "given" else count
+    return f"{count}, as many as asked for" if result.clusters_given else count
 
 
 def _unseen(result: MatrixResult, tested: Finding | None) -> str:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -29,7 +27,6 @@ from ...errors import LensError
 from ...formats.loading import Model
 from ...labelled import Array
 from ...plain_torch import in_plain_torch
-from ...show.wording import few
 from ...subspaces.conversions import Plan, check_request
 from ...subspaces.device import select_device
 from ...subspaces.layers import collect_bases
@@ -45,12 +42,11 @@ from .explaining import (
     mean_share_p,
     pieces,
 )
+from .notes import crowd_said, notes_of
 from .result import LEVEL, Coordinate, OutliersResult
 from .source import source_of
 
 _LISTED = 10  # candidates that are shown, named or not
-_STRIKING = 3
-_MOST_NAMED = 12  # of empty ones
 
 
 @in_plain_torch
@@ -124,10 +120,8 @@ def outliers(
         raise LensError(f"draws is {draws}; expected at least 2, for this is about random factors")
     seed = check_seed(seed)
     asked = asked_of(source_of(adapter, base), module, untrained, convention, base, seed)
-    factors, rank = asked.factors, min(asked.factors.ranks)
-    plan = Plan(factors, (matrix,), rank, rank, "left", asked.convention.name, draws)
-    plan = within(plan, ("propagated",), memory, _later(plan))
-    check_request(factors, plan.matrices, rank, rank, "left", plan.convention)
+    plan = _planned(asked, matrix, draws, memory)
+    factors, rank = asked.factors, plan.width
     turned = matrix == "A" and plan.convention == "consistent"
     relative = asked.relative_norms(of_rows=turned)
     layers, d = relative.shape
@@ -194,10 +188,22 @@ def outliers(
         notes=(
             *(said_beside(asked.adapter, asked.weights) if asked.adapter else asked.weights.notes),
             *singular,
-            *_notes(asked, plan, relative, inverse, explained, what),
-            *_crowd(magnified, rescaling.named, what, inverse=inverse),
+            *notes_of(asked, plan, relative, inverse, explained, what),
+            *crowd_said(magnified, rescaling.named, what, inverse=inverse),
         ),
     )
+
+
+def _planned(asked: Asked, matrix: Literal["A", "B"], draws: int, memory: str | int | None) -> Plan:
+    """All singular vectors that every layer has, of conversions and as many draws as were asked for.
+
+    Raises as `outliers` does.
+    """
+    factors, rank = asked.factors, min(asked.factors.ranks)
+    plan = Plan(factors, (matrix,), rank, rank, "left", asked.convention.name, draws)
+    plan = within(plan, ("propagated",), memory, _later(plan))
+    check_request(factors, plan.matrices, rank, rank, "left", plan.convention)
+    return plan
 
 
 def _later(plan: Plan) -> Least:
@@ -238,52 +244,3 @@ def _candidates(
         )
         for k in [*named, *others][: max(_LISTED, len(named))]
     )
-
-
-def _crowd(magnified: Array, named: Sequence[int], what: str, *, inverse: bool) -> Iterator[str]:
-    """Of more columns than can stand apart nothing is said otherwise."""
-    most = most_outliers(len(magnified))
-    if most and np.sort(magnified)[-most - 1] > _STRIKING * np.median(magnified):
-        yield (
-            f"more than {most} of {len(magnified)} {what} of W0 are magnified over {_STRIKING} times as much as the median, "
-            f"{'nearly empty' if inverse else 'large'} as they are; of so many none{', beside those that are named,' if named else ''} is told from "
-            f"the rest by a gap"
-        )
-
-
-def _notes(
-    asked: Asked,
-    plan: Plan,
-    relative: Float[Tensor, "layer d"],
-    inverse: bool,
-    explained: Explained,
-    what: str,
-) -> Iterator[str]:
-    if not inverse:
-        yield (
-            f"W0 has more {what} than it has dimensions for: the pseudo-inverse shrinks an empty one, so "
-            f"large {what} are looked for, and scaled down"
-        )
-    empty = [k for k in explained.order if bool((relative[:, k] == 0).any())]
-    if empty:
-        many = len(empty) > 1
-        yield (
-            f"W0 is zero in coordinate{'s' * many} {few(map(str, empty), _MOST_NAMED)} of some layer, which the "
-            f"pseudo-inverse leaves out: {'they are' if many else 'it is'} named, and nothing there can be scaled"
-        )
-    if len(set(plan.factors.ranks)) > 1:
-        yield (
-            f"ranks differ between layers: the {plan.width} leading singular vectors of each conversion "
-            f"are taken, and these are what is rescaled"
-            + "; which they are depends on the gauge that training left A and B in, (A, B) or (GA, BG⁻¹)"
-            * (asked.adapter is not None)
-        )
-    if len(relative) == 1:
-        yield "there is one layer only, so no layers can be compared"
-    elif explained.order and not explained.alone:
-        yield (
-            "random factors through this W0 are no more alike than unrelated subspaces, so there is no "
-            "excess for a coordinate to explain"
-        )
-    if asked.adapter is None:
-        yield f"factors are untrained Gaussian ones of rank {plan.width}: shares are means over the draws"

@@ -139,7 +139,6 @@ class Explained:
     Attributes:
         order: Coordinates, those that explain most alone first.
         alone, together: By coordinate; together with all before it. Empty where there is no excess.
-        total: Of all of them.
     """
 
     order: tuple[int, ...]

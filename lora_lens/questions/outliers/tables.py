@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from ...show.layout import NONE, Table, beside, called, counted, number, p_value, signed
+from ...several import counted
+from ...show.layout import NONE, Table, beside, called, number, p_value, signed
 from ...show.many_rows import ENDS, MOST_LAYERS, ends
 from . import words
 from .result import LEVEL, Alike, Coordinate, OutliersResult

@@ -10,7 +10,7 @@ from ...bases.weights import BaseWeights
 from ...chance.significance import LEVEL
 from ...core.conversions.conversion import ConventionChoice
 from ...core.similarity.layers_together import AS_INDEPENDENT
-from ...show.layout import counted
+from ...several import counted
 from ...show.wording import few
 from ...subspaces.conversions import Plan
 from ...subspaces.pairing import different_bases

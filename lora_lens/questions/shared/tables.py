@@ -8,6 +8,7 @@ import numpy as np
 
 from ...chance.against_null import NullTest
 from ...chance.significance import LEVEL
+from ...several import counted
 from ...show.findings import Finding
 from ...show.layout import (
     LABELS,
@@ -15,7 +16,6 @@ from ...show.layout import (
     beside,
     called,
     called_apart,
-    counted,
     drawn,
     number,
     p_value,

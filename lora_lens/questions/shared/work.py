@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...core.computing.work import CALLS, Size, Work, of_conversions
+from ...core.computing.work import CALLS, Size, Work, of_bases, of_grids
 from ...core.shared.chebyshev import DEGREE, block_of
 from .flips import FLIPS
 from .predicted import DESCRIBING
@@ -30,7 +30,8 @@ def passes(of: Size, factors: int, *, carried: bool = False) -> tuple[Work, ...]
     directions = Work(0, of.layers * of.one_w0) if shared else Work()
     fits = _fits(of) if shared else Work()
     captured = _captured(of) if shared else Work()
-    every = (of_conversions(of, 1), captured, directions, *(fits,) * factors)
+    conversions = of_bases(of, 1).plus(of_grids(of, 1))
+    every = (conversions, captured, directions, *(fits,) * factors)
     return (*every, directions) if carried else every
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from ...chance.baseline import Baseline
 from ...chance.significance import STATISTICS, Significance, significance
 from ...labelled import Array, Brief, Row, Tidy, html_table, plain
-from ...show.layout import counted
+from ...several import counted
 from ...show.wording import ridge_words
 from ..answer import Answer
 from ..looked_up import looked_up

@@ -12,13 +12,14 @@ from ...show.layout import (
     significant,
 )
 from ...show.many_rows import MOST_ROWS, condensed
+from ...show.paper import ENDINGS
 from ...show.text import as_csv
 from .result import Spectrum
 from .suggestion_tables import suggestion_table
 from .words import named, random_of
 
 RANK_PATTERN = "-rank-pattern.txt"  # what follows the files' stem, of PEFT's patterns
-SOMETIMES = (RANK_PATTERN, *(f"-intruders{ending}" for ending in (".csv", ".png", ".svg", ".pdf")))
+SOMETIMES = (RANK_PATTERN, *(f"-intruders{ending}" for ending in (".csv", *ENDINGS)))
 
 
 def tables(result: Spectrum) -> list[Table]:

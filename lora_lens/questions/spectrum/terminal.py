@@ -5,8 +5,8 @@ from __future__ import annotations
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
+from ...several import counted
 from ...show.console import table
-from ...show.layout import counted
 from ...show.many_rows import said_of
 from ...show.whose import headed
 from .result import Spectrum

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from ...core.numbers.either import FLOAT32_EPS
+from ...several import counted
 from ...show.delta_named import symbol
-from ...show.layout import counted, significant
+from ...show.layout import significant
 from ...show.wording import span
 from .result import LayerSpectrum, Spectrum
 

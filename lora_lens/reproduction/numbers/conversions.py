@@ -10,9 +10,9 @@ import numpy as np
 from scipy import stats
 
 from .analysis_records import Analyses, answers
+from .figure1 import MATRICES
 
-_FACTORS = ("A", "B")  # on the left BA's subspace is B's
-_LEVEL, _POWER = 0.05, 0.8
+LEVEL, _POWER = 0.05, 0.8
 
 
 class Grid(NamedTuple):
@@ -66,14 +66,14 @@ class Taken:
 def taken_together(analyses: Analyses, module: str) -> list[Taken]:
     """One value a factor."""
     taken = []
-    for matrix in _FACTORS:
+    for matrix in MATRICES:
         grids = [one.grid for one in grids_of(analyses, module) if one.matrix == matrix]
         propagated = [grid["baselines"]["propagated"]["of_mean"] for grid in grids]
         gaussian = [grid["baselines"]["gaussian"]["of_mean"] for grid in grids]
         p = [one["p"] for one in propagated]
         deviation = float(np.mean([one["sd"] for one in propagated]))
         # A one-sided test of level 5 % with a normal statistic.
-        reach = float(stats.norm.isf(_LEVEL) + stats.norm.ppf(_POWER))
+        reach = float(stats.norm.isf(LEVEL) + stats.norm.ppf(_POWER))
         taken.append(
             Taken(
                 module=module,
@@ -84,10 +84,10 @@ def taken_together(analyses: Analyses, module: str) -> list[Taken]:
                 propagated=float(np.mean([one["mean"] for one in propagated])),
                 excess=float(np.mean([one["excess"] for one in propagated])),
                 detectable=reach * deviation,
-                found=sum(value <= _LEVEL for value in p),
+                found=sum(value <= LEVEL for value in p),
                 # A p of 1 has no normal quantile.
                 p=float(stats.combine_pvalues(np.clip(p, 0, 1 - 1e-3), "stouffer").pvalue),
-                found_gaussian=sum(one["p"] <= _LEVEL for one in gaussian),
+                found_gaussian=sum(one["p"] <= LEVEL for one in gaussian),
             )
         )
     return taken

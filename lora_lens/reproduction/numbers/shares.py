@@ -25,8 +25,9 @@ class Share:
         task, seed, method, module, matrix: Which.
         share: The mean predicted share over the layers.
         flipped, flipped_sd: Mean and deviation of it where each factor is flipped on its own W0's singular
-            directions, in so many draws; p is two-sided against them, `p_holm` corrected over all of
-            LoRA's rows.
+            directions.
+        draws: How many flips.
+        p, p_holm: Two-sided, against these; `p_holm` corrected over all of LoRA's rows.
         detectable: The excess over flips that is found in 80 of 100 cases at the level of as many rows; NaN
             where so many draws can find nothing.
         chance: Of a uniform factor: k/out, k/in.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from ...show.layout import NONE, counted, p_text
+from ...several import counted
+from ...show.layout import NONE, p_text
 from ..experiment.paper import NAMES, TASK_NAMES
 from ..numbers.judged import Judged, Verdict
 

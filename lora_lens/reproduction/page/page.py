@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 
+from ...several import counted
 from ...show.layout import Table
 from ..experiment.config import Config
 from ..experiment.config_file import SHIPPED
@@ -82,7 +83,7 @@ def _opening(config: Config, *, margin_given: bool) -> str:
     given = f" --margin {config.equivalence.margin:g}" if margin_given else ""
     return (
         f"{methods} on {tasks}; a learning rate {_how_found(config)}, then a run with each of "
-        f"{len(config.seeds)} seed{'s' if len(config.seeds) != 1 else ''}. Every table and sentence of this page is made from the "
+        f"{counted(len(config.seeds), 'seed')}. Every table and sentence of this page is made from the "
         "records beside it (settings, checksums, scores over time, answers, grids), without data or base model, by\n\n"
         f"    lora-lens reproduce {config.name if shipped else 'CONFIG.toml'} --out FOLDER --print{given}\n\n"
         f"where FOLDER is the one that holds this page{'' if shipped else f', and CONFIG.toml the configuration {config.name}'}. With GLUE's files, `--data glue/` and an empty folder "

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...errors import RecordError
 from ...files.json_files import read_json
-from ...show.files import ENDINGS
+from ...show.paper import ENDINGS
 from ..experiment.config import Config
 from ..numbers.analysis_records import Record
 from ..runs.collect import Found

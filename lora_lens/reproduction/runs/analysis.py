@@ -22,13 +22,14 @@ from ...show.text import as_json
 from ...staging import staged
 from ...training.record import FORMAT, read_record
 from ..experiment.config import Analysis
+from .as_configured import or_anew, refuse_other
 from .base_weights import base_checksums
 
 RECORD_NAME = "analysis.json"
 ADAPTERS_NAME = "adapters.json"  # their checksums, and the base's
 _BASE = "base"  # beside the methods; earlier records do not say it
 _FORMAT = "format"  # beside the modules; the earliest records do not say it
-_ANEW = "put that back, or remove the folder and run `reproduce` again, which makes it anew"
+_FOLDER = "the folder"
 
 
 def analyse(folders: Mapping[str, Path], base: str, wanted: Analysis, out: Path) -> None:
@@ -160,18 +161,15 @@ def check(folder: Path, wanted: Analysis) -> None:
     for module in wanted.modules:
         shares = record[module].get("shared", {}).get("lora", {})  # older records have none
         nulls = [one["predicted"]["nulls"] for one in shares.values() if "predicted" in one]
-        for name, done, asked in (
+        compared = (
             ("draws", record[module]["similarity"].get("draws"), wanted.draws),
             *(
                 ("shared_draws", one["flipped"]["draws"], wanted.shared_draws)
                 for one in nulls
                 if "flipped" in one
             ),
-        ):
-            if done not in (None, asked):
-                raise SettingsError(
-                    f"{folder} was made with {name} = {done}, the configuration says {asked}; {_ANEW}"
-                )
+        )
+        refuse_other(folder, compared, remove=_FOLDER)
 
 
 def check_modules(record: Mapping[str, Any], folder: Path, wanted: Analysis) -> None:
@@ -182,7 +180,7 @@ def check_modules(record: Mapping[str, Any], folder: Path, wanted: Analysis) -> 
     """
     if missing := [module for module in wanted.modules if module not in record]:
         raise SettingsError(
-            f"{folder} has no {missing[0]!r}, which the configuration's [analysis] names, but {', '.join(record)}; {_ANEW}"
+            f"{folder} has no {missing[0]!r}, which the configuration's [analysis] names, but {', '.join(record)}; {or_anew(_FOLDER)}"
         )
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ...errors import SettingsError
 from ...labelled import Row
 from ...training.record import read_record
 from ..experiment.config import Config
+from .as_configured import refuse_other
 
 RECORD_NAME = "speed.json"
 
@@ -41,15 +41,11 @@ def check(out: Path, config: Config) -> None:
     settings = config.settings(next(iter(config.tasks)), config.methods[0])
     done_of: Row = record.get("settings", {})
     lacking = [method for method in config.methods if method not in record["methods"]]
-    for name, done, asked in (
+    compared = (
         ("speed_steps", record.get("steps"), wanted.speed_steps),
         ("speed_length", record.get("tokens"), wanted.speed_length),
         ("batch_size", record.get("batch_size"), settings.batch_size),
         ("methods", ", ".join(record["methods"]) if lacking else None, ", ".join(config.methods)),
         *((name, done_of.get(name), asked) for name, asked in measured(config).items()),
-    ):
-        if done not in (None, asked):
-            raise SettingsError(
-                f"{out / RECORD_NAME} was made with {name} = {done}, the configuration says {asked}; put that back, or "
-                f"remove the file and run `reproduce` again, which makes it anew"
-            )
+    )
+    refuse_other(out / RECORD_NAME, compared, remove="the file")

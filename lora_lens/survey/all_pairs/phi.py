@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -71,7 +72,7 @@ class _Tile:
     moments: dict[str, tuple[Array, Array, Array]]
 
 
-class Pairs:
+class JoinedPairs:
     """φ of one matrix of all pairs, mean over the places, some adapters against all at a time."""
 
     def __init__(self, plan: Plan, tasks: Sequence[PlaceTask], matrix: str, question: str) -> None:
@@ -159,8 +160,8 @@ class Pairs:
         rows = len(tile.phi)
         found: dict[str, Any] = {
             "matrix": pa.DictionaryArray.from_arrays(np.zeros(rows, np.int32), [self._matrix]),
-            "one": self._names(tile.one),
-            "other": self._names(tile.other),
+            "one": self._named(tile.one),
+            "other": self._named(tile.other),
             "places": tile.places.astype(np.int32),
             "phi": tile.phi,
         }
@@ -174,8 +175,14 @@ class Pairs:
                 found[f"{null}_{word}"] = pa.array(numbers, mask=holes if holes.any() else None)
         return pa.table(found)
 
-    def _names(self, numbers: Any) -> Any:
+    def _named(self, numbers: Any) -> Any:
         import pyarrow as pa
 
-        names = [self._plan.names.get(k, "") for k in range(self._plan.count)]
-        return pa.DictionaryArray.from_arrays(np.asarray(numbers, np.int32), names)
+        return pa.DictionaryArray.from_arrays(np.asarray(numbers, np.int32), self._names)
+
+    @cached_property
+    def _names(self) -> Any:
+        """Of all adapters by number, made once: every tile refers to them."""
+        import pyarrow as pa
+
+        return pa.array([self._plan.names.get(k, "") for k in range(self._plan.count)])

@@ -38,8 +38,7 @@ def read_tile(
     for name, which in (("one", one), ("other", other)):
         start, stop = np.searchsorted(numbers, [which.start, which.stop])
         sides[name] = range(int(start), int(stop))
-    path = task.folder / task.file
-    found = read_rows(path, question, ["one", "other", *names], matrix=matrix, **sides)
+    found = read_rows(task.path, question, ["one", "other", *names], matrix=matrix, **sides)
     rows = numbers[found["one"].to_numpy()] - one.start
     columns = numbers[found["other"].to_numpy()] - other.start
     return rows, columns, {name: found[name].to_numpy().astype(np.float64) for name in names}

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from ...chance.given_subspace import PairMoments
-from ...core.conversions.conversion import convert
+from ...core.conversions.conversion import convention_by_shape, convert
 from ...core.factors.bases import orthonormal_basis
 from ...core.factors.rank import numerical_rank
 from ...core.numbers.either import in_float64
@@ -41,10 +40,8 @@ class Conversions(Question):
         cutoff = singular_cutoff(w0.dtype, layers.dtype, (w0.shape[0], w0.shape[1]))
         self._factored = factor(layers, cutoff)
         self._full = int(self._factored.rank[0]) == min(w0.shape)
-        self._convention: Literal["stored", "consistent"] = _convention(
-            facts.settings.convention, w0
-        )
         out, into = w0.shape
+        self._convention = convention_by_shape(facts.settings.convention, out, into)
         dtype = getattr(torch, facts.settings.dtype)
         self._d = {
             "conversion A": into if self._convention == "stored" else out,
@@ -136,9 +133,3 @@ class Conversions(Question):
             rows, columns = torch.triu_indices(_DRAWN, _DRAWN, 1)
             self._null[key] = phi_of_bases(one[rows], other[columns])
         return self._null[key]
-
-
-def _convention(asked: str, w0: Tensor) -> Literal["stored", "consistent"]:
-    if asked == "auto":
-        return "stored" if w0.shape[0] == w0.shape[1] else "consistent"
-    return "stored" if asked == "stored" else "consistent"

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ...arrays import dtype_name
 from ...subspaces.spool import Spool
 
 
@@ -13,7 +14,7 @@ class TensorSpool(Spool):
     """A spool that gives back torch's tensors."""
 
     def __init__(self, d: int, dtype: torch.dtype) -> None:
-        super().__init__(d, str(dtype).removeprefix("torch."))
+        super().__init__(d, dtype_name(dtype))
 
     def rows(self, which: range) -> Float[Tensor, "rows d"]:
         """As `Spool.rows`."""

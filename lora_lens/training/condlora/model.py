@@ -16,6 +16,7 @@ from ...errors import AdapterError
 from ...files.locate import user_path
 from ...formats.format import format_of
 from ...formats.opening import open_adapter
+from ...printable import first_line
 from .config import CondLoraConfig
 from .gate import with_orthogonality
 from .reading import read_saved
@@ -163,7 +164,7 @@ def get_condlora_model(
         targets = config.target_modules
         listed = ", ".join(sorted(targets)) if isinstance(targets, set) else targets
         raise AdapterError(
-            f"PEFT cannot adapt target_modules {listed}: {str(error).splitlines()[0]}"
+            f"PEFT cannot adapt target_modules {listed}: {first_line(error)}"
         ) from None
     try:
         tie_factors(wrapped, adapter_name)

@@ -13,8 +13,10 @@ from torch import Tensor
 from ...errors import AdapterError
 from ...files.annotated import fits
 from ...formats.adapter_files import AdapterFiles
+from ...formats.factors.shared_theta import OWN_KEYS
 from ...formats.format import format_of
 from ...formats.opening import open_adapter
+from ...printable import first_line
 from .adaptive_config import CondAdaLoraConfig
 from .config import CondLoraConfig
 
@@ -57,8 +59,9 @@ class SavedAdapter:
         except AdapterError as error:
             raise AdapterError(f"{self.source}: {error}") from None
         except (TypeError, ValueError, AttributeError) as error:
-            reason = str(error).splitlines()[0]
-            raise AdapterError(f"{self.source} has a setting that PEFT refuses: {reason}") from None
+            raise AdapterError(
+                f"{self.source} has a setting that PEFT refuses: {first_line(error)}"
+            ) from None
 
 
 def read_saved(folder: Path) -> SavedAdapter:
@@ -88,7 +91,7 @@ def read_saved(folder: Path) -> SavedAdapter:
 def _settings(files: AdapterFiles, folder: Path, kind: type[CondLoraConfig]) -> dict[str, Any]:
     config = files.config
     known = {field.name for field in fields(kind) if field.init}
-    foreign = set(config) - known - {*_NOT_SETTINGS, kind.version[0], "use_x", "lora_x_scaling"}
+    foreign = set(config) - known - {*_NOT_SETTINGS, kind.version[0], *OWN_KEYS}
     telling = sorted(key for key in foreign if config[key])
     if telling:
         raise AdapterError(

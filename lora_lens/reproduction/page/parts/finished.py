@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ....show.layout import counted
+from ....several import counted
 from ...experiment.paper import TASK_NAMES
 from ...runs.collect import Found
 from ...runs.done import Steps

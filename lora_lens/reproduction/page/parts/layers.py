@@ -11,7 +11,7 @@ from ....show.layout import Table
 from ...experiment.config import Config
 from ...experiment.paper import TABLE_3, TABLE_3_GAUSSIAN, TASK_NAMES, VALUE_MODULES
 from ...numbers.analysis_records import Analyses, answers
-from ...numbers.conversions import taken_together
+from ...numbers.conversions import LEVEL, taken_together
 from ...numbers.figure1 import profile_likeness
 from ...numbers.profile import likeness
 from ...numbers.table3 import profile
@@ -49,8 +49,8 @@ def _conversions_said(analyses: Analyses, module: str) -> str:
         said.append(
             f"**{module}, {one.matrix}**: mean φ {one.mean:.3f}, {one.mean / one.gaussian:.1f} times what unrelated "
             f"subspaces give; random factors through the same W0 give {one.propagated:.3f}. The excess over these is "
-            f"{one.excess:+.3f} on average, and p is at most 0.05 in {one.found} of {one.adapters} adapters where "
-            f"{0.05 * one.adapters:.1f} are expected by chance; of one adapter {seen_in_80(f'{one.detectable:.3f}')}. "
+            f"{one.excess:+.3f} on average, and p is at most {LEVEL} in {one.found} of {one.adapters} adapters where "
+            f"{LEVEL * one.adapters:.1f} are expected by chance; of one adapter {seen_in_80(f'{one.detectable:.3f}')}. "
             f"Over the layers the profile goes with that of random factors by "
             f"r = {alike[0]:.2f} to {alike[1]:.2f}."
         )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from ....show.layout import Table, counted, p_text
+from ....several import counted
+from ....show.layout import Table, p_text
 from ....show.wording import listed
 from ....training.data import TASKS
 from ...experiment.config import Config

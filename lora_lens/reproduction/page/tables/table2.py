@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from ....show.layout import NONE, Table, counted, p_value
+from ....several import counted
+from ....show.layout import NONE, Table, p_value
 from ....training.data.tasks import PAPER_METHODS, TASKS
 from ...experiment.paper import COMPARED, NAMES, TASK_NAMES
 from ...numbers.judged import Judged, pair_of

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ....several import counted
 from ....show.layout import NONE, Table
 from ...experiment.paper import NAMES, TABLE_4
 
@@ -26,10 +27,9 @@ def speed_table(record: Mapping[str, Any], base: str) -> Table:
         ours = record["condlora_over_lora"]
         rows.append(["CondLoRA / LoRA", "", f"{ours:.3f}", "", "", f"{paper:.3f}"])
     memory = next(iter(record["methods"].values()))["memory"]
-    threads = f"{record['threads']} thread{'' if record['threads'] == 1 else 's'}"
     return Table(
         f"{base}: trainable parameters (without the head) and training examples a second on "
-        f"{record['device']}, {threads}, {record['batch_size']} rows of "
+        f"{record['device']}, {counted(record['threads'], 'thread')}, {record['batch_size']} rows of "
         f"{record['tokens']} tokens, {record['steps']} steps of each in turn, medians, of the ratio that over the turns; MiB {memory}",
         ["method", "parameters", "examples/s", "MiB", "parameters, paper", "examples/s, paper"],
         rows,
