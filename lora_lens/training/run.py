@@ -42,7 +42,7 @@ from .data import (
     open_data,
 )
 from .data.varied import check_varied
-from .disk import Logs
+from .disk import Logs, writing
 from .encoding import encode
 from .ending import Ending
 from .models import (
@@ -153,7 +153,8 @@ def _train(
         resuming.drop_later(out, resume_from)
         trainer.add_callback(Logs(out / TENSORBOARD, after=resuming.steps_of(resume_from)))
         if keep_checkpoints and resume_from is None:
-            ready.model.save_pretrained(str(out / CHECKPOINTS / "checkpoint-0"))
+            with writing(out / CHECKPOINTS):
+                ready.model.save_pretrained(str(out / CHECKPOINTS / "checkpoint-0"))
     trainer.train_from(resume_from)
     seconds = trainer.seconds
     record = _record(settings, task, splits, ready, trainer) | {
