@@ -404,6 +404,33 @@ def test_a_storage_that_cannot_be_opened(settings: RunSettings, tmp_path: Path) 
         search(settings, tmp_path, storage="postgresql://me:secret@localhost:1/none")
 
 
+@pytest.mark.parametrize("error", [None, RuntimeError("a crash")])
+def test_a_storage_that_cannot_be_written(
+    settings: RunSettings, tmp_path: Path, error: Exception | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A trial that ends while its study is on a full disk is taken up again."""
+    resource = pytest.importorskip("resource")  # not on Windows
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def train(*_: Any, **__: Any) -> dict[str, Any]:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 10, hard))
+        if error:
+            raise error
+        return {"development_score": 0.5, "seconds": 0.1}
+
+    monkeypatch.setattr(module, "train", train)
+    try:
+        with pytest.raises(OutputError, match=r"study 'rte-condlora' cannot be written: .*disk"):
+            search(settings, tmp_path, trials=2)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    monkeypatch.setattr(ownership, "_owner_is_gone", lambda trial: trial.number == 0)
+    monkeypatch.setattr(module, "train", fake_train(iter([0.1, 0.2])))
+    rows = trial_rows(search(settings, tmp_path, trials=2))
+    assert [row["state"] for row in rows] == ["interrupted", "complete", "complete"]
+    assert rows[0]["learning_rate"] == rows[1]["learning_rate"]
+
+
 def test_several_processes_of_one_launcher(
     settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -686,6 +713,15 @@ def test_the_command_in_json(data: Path, tmp_path: Path, monkeypatch: pytest.Mon
     found = json.loads(result.stdout)
     assert found == json.loads((tmp_path / "out" / "search.json").read_text())
     assert found["best"]["trial"] == 1
+
+
+def test_a_crashed_trial_is_none_that_the_best_is_of(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "train", fake_train(iter([ZeroDivisionError("a"), 0.3])))
+    arguments = command(data, tmp_path, "--trials", "2")[3:]
+    result = CliRunner().invoke(app, arguments)
+    assert "(trials/1, the best of 1; failed: trials/0)" in result.stdout
 
 
 @pytest.mark.parametrize(
