@@ -41,7 +41,7 @@ from .data import (
     mean_loss,
     open_data,
 )
-from .data.varied import check_varied
+from .data.varied import check_varied, warn_if_zero
 from .disk import Logs, writing
 from .encoding import encode
 from .ending import Ending
@@ -149,6 +149,8 @@ def _train(
     first = trainer.is_world_process_zero()
     if first:
         _warn(settings, task, ready, trainer)
+        if test:
+            warn_if_zero(task, splits.test, "test")
         resuming.begin(out, settings, splits.checksums)
         resuming.drop_later(out, resume_from)
         trainer.add_callback(Logs(out / TENSORBOARD, after=resuming.steps_of(resume_from)))
