@@ -126,11 +126,13 @@ def run(
     if as_json:
         print_json(record)
     else:
-        best = record["best"]
-        ended = [row for row in record["trials"] if row["state"] != "interrupted"]
+        best, rows = record["best"], record["trials"]
+        scored = sum(row["state"] in {"complete", "pruned"} for row in rows)
+        failed = ", ".join(row["folder"] for row in rows if row["state"] == "fail")
         echo(
             f"best: learning rate {best['learning_rate']:.3g}, development score "
-            f"{best['development_score']:.4f} ({best['folder']}, the best of {len(ended)})"
+            f"{best['development_score']:.4f} ({best['folder']}, the best of {scored}"
+            + (f"; failed: {failed})" if failed else ")")
         )
     say(f"wrote search.json, trials.csv, history.png and history.svg to {out}")
 

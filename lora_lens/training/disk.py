@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
@@ -12,8 +14,11 @@ from transformers.integrations import TensorBoardCallback
 
 from ..errors import OutputError
 from ..files.saving import told_by_the_system
+from ..printable import first_line
 
-_TORCHS = "PytorchStreamWriter failed writing"  # of a disk that is full or fails
+# Of a disk that is full or fails; which of them comes is a matter of where in a file the disk refused.
+_TORCHS = re.compile("inline_container|PytorchStreamWriter|iostream error")
+_PROBE = 1 << 16  # bytes
 
 
 @contextmanager
@@ -29,13 +34,25 @@ def writing(out: Path) -> Iterator[None]:
     except OutputError:
         raise
     except (OSError, RuntimeError) as error:
-        if not isinstance(error, OSError) and _TORCHS not in str(error):
+        if not isinstance(error, OSError) and not _TORCHS.search(str(error)):
             raise
-        # A short write is an OSError of words alone.
-        reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+        # A short write is an OSError of words alone, and torch does not say why it failed.
+        reason = getattr(error, "strerror", None) or _why_refused(out) or first_line(error)
         raise OutputError(
             f"cannot write to {out}: {reason}; make room and go on with --resume, or choose another --out"
         ) from error
+
+
+def _why_refused(out: Path) -> str | None:
+    """What the system says to some more bytes there, beyond where the longest file ends; None where it takes them."""
+    try:
+        longest = max((file.stat().st_size for file in out.rglob("*") if file.is_file()), default=0)
+        with TemporaryFile(dir=out) as probe:
+            probe.seek(longest)
+            probe.write(bytes(_PROBE))
+    except OSError as error:
+        return error.strerror
+    return None
 
 
 class Logs(TensorBoardCallback):

@@ -29,6 +29,7 @@ from .data import (
     majority_score,
     open_data,
 )
+from .data.varied import warn_if_zero
 from .device import run_device
 from .encoding import encode
 from .lengths import checked_length
@@ -137,6 +138,7 @@ def answer(
     adapted = _load(files, adapter, classifier.model)
     device = run_device(use_cpu=use_cpu)
     examples = splits.test if part == "test" else splits.development
+    warn_if_zero(known, examples, part)
     asked, given = max_length or _trained_length(record), bool(max_length)
     length = checked_length(asked, classifier, named, pairs=known.pairs, given=given)
     predicted = _predict(adapted.to(device).eval(), examples, classifier.tokenizer, length)

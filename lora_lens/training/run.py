@@ -41,8 +41,8 @@ from .data import (
     mean_loss,
     open_data,
 )
-from .data.varied import check_varied
-from .disk import Logs
+from .data.varied import check_varied, warn_if_zero
+from .disk import Logs, writing
 from .encoding import encode
 from .ending import Ending
 from .models import (
@@ -149,11 +149,14 @@ def _train(
     first = trainer.is_world_process_zero()
     if first:
         _warn(settings, task, ready, trainer)
+        if test:
+            warn_if_zero(task, splits.test, "test")
         resuming.begin(out, settings, splits.checksums)
         resuming.drop_later(out, resume_from)
         trainer.add_callback(Logs(out / TENSORBOARD, after=resuming.steps_of(resume_from)))
         if keep_checkpoints and resume_from is None:
-            ready.model.save_pretrained(str(out / CHECKPOINTS / "checkpoint-0"))
+            with writing(out / CHECKPOINTS):
+                ready.model.save_pretrained(str(out / CHECKPOINTS / "checkpoint-0"))
     trainer.train_from(resume_from)
     seconds = trainer.seconds
     record = _record(settings, task, splits, ready, trainer) | {

@@ -11,6 +11,7 @@ from statistics import fmean
 from typing import Any
 
 import optuna
+from optuna.exceptions import StorageInternalError
 from optuna.trial import FrozenTrial, TrialState
 from transformers import TrainerCallback
 
@@ -27,6 +28,7 @@ from .ownership import ERROR, SURPLUS
 from .run import train
 from .settings import RunSettings
 from .space import Plan, Sampler, Space, checked_seeds
+from .stored import storing
 from .study import open_study, sampler_of
 
 _DONE = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
@@ -78,7 +80,7 @@ def search(
         SettingsError: A seed is none, or a trial has too few steps for AdaLoRA's form. The storage holds a study of that name with other settings or other data, or torchrun or
             accelerate has started several processes.
         DataError: The data are not there, or do not fit the task.
-        OutputError: The storage cannot be opened.
+        OutputError: The storage cannot be opened or written, or a trial's folder cannot.
     """
     refuse_several_processes()
     plan = Plan(space or Space(), checked_seeds(seeds) or (settings.seed,), sampler, prune)
@@ -92,7 +94,6 @@ def search(
     checked_length(settings.max_length, classifier, settings.base, pairs=task.pairs, given=True)
     put_adapter(each[0], classifier, steps=optimiser_steps(settings, len(splits.train)))
     study = open_study(settings, checksums, plan, out, storage=storage, name=name)
-    ownership.take_back(study)
 
     def objective(trial: optuna.Trial) -> float:
         ownership.claim(trial)
@@ -124,8 +125,10 @@ def search(
         if SURPLUS not in trial.user_attrs:
             report(trial)
 
-    while _counted(study) < trials:
-        study.optimize(objective, n_trials=1, catch=_ONE_TRIALS_OWN, callbacks=[tell])
+    with storing(study.study_name):
+        ownership.take_back(study)
+        while _counted(study) < trials:
+            study.optimize(objective, n_trials=1, catch=_ONE_TRIALS_OWN, callbacks=[tell])
     return study
 
 
@@ -215,6 +218,7 @@ def _failures_recorded(trial: optuna.Trial) -> Iterator[None]:
         KeyboardInterrupt,
         LensError,
         OSError,
+        StorageInternalError,
     ):  # data, base, output, who reads what is said: every trial would meet it
         ownership.leave(trial)
         raise

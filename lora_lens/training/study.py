@@ -23,6 +23,7 @@ from .as_asked import by_source, deciding, first_difference
 from .ownership import put_back
 from .settings import RunSettings
 from .space import Plan, Sampler
+from .stored import storing
 
 _SETTINGS = "settings"
 _RUN = "run"
@@ -90,9 +91,10 @@ def open_study(
     searched = asdict(plan.space) | {"sampler": plan.sampler, _PRUNE: plan.prune}
     if plan.seeds != (settings.seed,):  # the run's settings say that one
         searched["seeds"] = plan.seeds
-    _check_same(
-        study, {_RUN: asdict(settings), _SPACE: searched, _DATA: dict(checksums)}, elsewhere
-    )
+    with storing(study.study_name):
+        _check_same(
+            study, {_RUN: asdict(settings), _SPACE: searched, _DATA: dict(checksums)}, elsewhere
+        )
     return study
 
 

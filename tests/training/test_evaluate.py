@@ -1,10 +1,13 @@
 import json
 import shutil
+import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from glue_folder import write_rte
+from own_rows import write_own
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file
 from transformers import DebertaV2Config, DebertaV2Model
@@ -14,6 +17,7 @@ from lora_lens.cli import app
 from lora_lens.errors import AdapterError, BaseModelError, FileFormatError
 from lora_lens.files.locate import DEMO_BASE
 from lora_lens.training.data import OwnData, open_data
+from lora_lens.training.data.varied import ZeroScoreWarning
 from lora_lens.training.evaluate import evaluate
 from lora_lens.training.models import open_classifier
 from lora_lens.training.run import train
@@ -42,6 +46,23 @@ def test_a_saved_adapter_scores_as_it_did(runs: Path, method: str) -> None:
         assert found.rows == record["rows"][part]
         assert (found.metric, found.base) == ("accuracy", DEMO_BASE)
         assert (found.majority_score == record["majority_score"]) == (part == "test")
+
+
+def test_test_rows_of_one_label_are_warned_of(tmp_path: Path) -> None:
+    own = write_own(tmp_path, classes=None)
+    alike = tmp_path / "alike.csv"
+    alike.write_text("first,second,label\na,b,1.5\nc,d,1.5\n")
+    own = replace(own, test=str(alike))
+    settings = RunSettings(
+        task="mine", own=own, method="lora", base=DEMO_BASE, epochs=1, max_length=32,
+        learning_rate=1e-3,
+    )  # fmt: skip
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ZeroScoreWarning)
+        assert train(settings, tmp_path / "run", use_cpu=True)["test_score"] == 0
+        assert evaluate(tmp_path / "run", "mine", own=own, use_cpu=True).score == 0
+    said = [str(one.message) for one in caught if one.category is ZeroScoreWarning]
+    assert said == ["all 2 test rows have the label '1.5': pearson is 0 whatever is answered"] * 2
 
 
 def test_an_adapter_of_pefts_own(runs: Path, tmp_path: Path) -> None:

@@ -433,6 +433,21 @@ def test_a_disk_that_is_full_when_the_adapter_is_written(
     assert "test_score" in train(settings, tmp_path / "run", use_cpu=True, resume=True)
 
 
+def test_a_disk_that_is_full_when_the_beginning_is_kept(
+    settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    settings = replace(settings, method="lora", epochs=1)
+    with monkeypatch.context() as patched:
+        patched.setattr(peft_model, "safe_save_file", full)
+        with pytest.raises(OutputError, match=r"cannot write to .*checkpoints: No space left"):
+            train(settings, tmp_path, use_cpu=True, keep_checkpoints=True)
+    train(settings, tmp_path, use_cpu=True, keep_checkpoints=True, resume=True)
+    assert (tmp_path / "checkpoints" / "checkpoint-0" / "adapter_model.safetensors").is_file()
+
+
 @pytest.mark.parametrize("step", ["add_event", "flush", "close"])
 def test_a_disk_that_is_full_when_something_is_logged(
     settings: RunSettings, tmp_path: Path, step: str, monkeypatch: pytest.MonkeyPatch

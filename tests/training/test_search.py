@@ -28,7 +28,7 @@ from typer.testing import CliRunner
 from lora_lens.cli import app
 from lora_lens.errors import AdapterError, BaseModelError, DataError, OutputError, SettingsError
 from lora_lens.files.locate import DEMO_BASE
-from lora_lens.training import ownership
+from lora_lens.training import ownership, study
 from lora_lens.training import search as module
 from lora_lens.training.alone import BusyError
 from lora_lens.training.damage import DamagedRunError, why_unfinished
@@ -404,6 +404,36 @@ def test_a_storage_that_cannot_be_opened(settings: RunSettings, tmp_path: Path) 
         search(settings, tmp_path, storage="postgresql://me:secret@localhost:1/none")
 
 
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnhandledThreadExceptionWarning"
+)  # the heartbeat's
+@pytest.mark.parametrize("error", [None, RuntimeError("a crash")])
+def test_a_storage_that_cannot_be_written(
+    settings: RunSettings, tmp_path: Path, error: Exception | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A trial that ends when its study is locked, as on a disk that is full, is taken up again."""
+    lock = sqlite3.connect(tmp_path / "study.db", isolation_level=None)
+
+    def train(*_: Any, **__: Any) -> dict[str, Any]:
+        lock.execute("BEGIN EXCLUSIVE")
+        if error:
+            raise error
+        return {"development_score": 0.5, "seconds": 0.1}
+
+    monkeypatch.setattr(study, "_PATIENCE", 0.1)
+    monkeypatch.setattr(module, "train", train)
+    with (
+        closing(lock),
+        pytest.raises(OutputError, match="study 'rte-condlora' cannot be written: .* is locked"),
+    ):
+        search(settings, tmp_path, trials=2)
+    monkeypatch.setattr(ownership, "_owner_is_gone", lambda trial: trial.number == 0)
+    monkeypatch.setattr(module, "train", fake_train(iter([0.1, 0.2])))
+    rows = trial_rows(search(settings, tmp_path, trials=2))
+    assert [row["state"] for row in rows] == ["interrupted", "complete", "complete"]
+    assert rows[0]["learning_rate"] == rows[1]["learning_rate"]
+
+
 def test_several_processes_of_one_launcher(
     settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -686,6 +716,15 @@ def test_the_command_in_json(data: Path, tmp_path: Path, monkeypatch: pytest.Mon
     found = json.loads(result.stdout)
     assert found == json.loads((tmp_path / "out" / "search.json").read_text())
     assert found["best"]["trial"] == 1
+
+
+def test_a_crashed_trial_is_none_that_the_best_is_of(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "train", fake_train(iter([ZeroDivisionError("a"), 0.3])))
+    arguments = command(data, tmp_path, "--trials", "2")[3:]
+    result = CliRunner().invoke(app, arguments)
+    assert "(trials/1, the best of 1; failed: trials/0)" in result.stdout
 
 
 @pytest.mark.parametrize(

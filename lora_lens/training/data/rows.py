@@ -15,6 +15,7 @@ SPLIT_SEED = (
 DEVELOPMENT_SHARE = 0.1
 _FEWEST_TO_SPLIT = 10
 _LABELS_SHOWN = 10
+_LARGEST_SCORE = 1e18  # whose square, training's error, float32 holds
 
 
 class Example(NamedTuple):
@@ -70,16 +71,23 @@ def class_index(label: object, labels: Sequence[str], where: str) -> int:
 
 
 def finite_score(value: object, where: str) -> float:
-    """A regression's label: a finite number, or the text of one.
+    """A regression's label: a number of at most 1e18 either way, or the text of one.
 
     Raises:
-        DataError: It is none; the message names the row.
+        DataError: It is none, or larger; the message names the row.
     """
-    if isinstance(value, str | int | float) and not isinstance(value, bool):
+    # A bool is an int to Python, and 1_011 a number.
+    if (
+        isinstance(value, str | int | float)
+        and not isinstance(value, bool)
+        and "_" not in str(value)
+    ):
         try:
             number = float(value)
-        except ValueError:
+        except (ValueError, OverflowError):
             number = math.nan
-        if math.isfinite(number):
+        if abs(number) <= _LARGEST_SCORE:
             return number
-    raise DataError(f"{where}: the score is {value!r}, expected a number")
+    raise DataError(
+        f"{where}: the score is {value!r}, expected a number of at most {_LARGEST_SCORE:.0e} either way"
+    )

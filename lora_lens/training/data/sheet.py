@@ -88,12 +88,14 @@ def _csv_rows(path: Path, lines: Iterator[tuple[int, str]]) -> Iterator[Row]:
         try:
             cells = next(reader, None)
         except csv.Error as error:
-            advice = (
-                "write so long a text as .jsonl"
-                if "limit" in str(error)
-                else "double the quotes within a cell"
-            )
-            raise DataError(f"{path}, row {first}: {error}; {advice}") from None
+            said = str(error)
+            if said.startswith("new-line character"):
+                said, advice = r"a lone \r", r"save the file with \n line ends, or quote the cell"
+            elif "limit" in said:
+                advice = "write so long a text as .jsonl"
+            else:
+                advice = "double the quotes within a cell"
+            raise DataError(f"{path}, row {first}: {said}; {advice}") from None
         if cells is None:
             return
         yield first, cells

@@ -167,6 +167,7 @@ GOOD_CSV = "text,label\na,0\nb,1\n" + "c,1\n" * 10
         ("t.csv", "text,label\na,0\n\"b,1\nc,1\n", "t.csv, row 3: unexpected end of data; double"),
         ("t.csv", "text,label\n\"a\"b,0\n", "t.csv, row 2: .* double the quotes"),
         ("t.csv", "text,label\n" + "a" * 200_000 + ",0\n", "t.csv, row 2: field larger .* as .jsonl"),
+        ("t.csv", GOOD_CSV.replace("\n", "\r"), r"t.csv, row 1: a lone \\r; save the file with \\n line"),
         ("t.csv", GOOD_CSV + "d,2\n", None),
         ("t.csv", "text,label\n" + "a,0\n" * 20, "t.csv: every label is '0', expected two classes"),
         ("t.csv", "text,label\na,0\nb,1\n", "t.csv has 2 rows, too few to hold out 10 %; pass --dev"),
@@ -243,7 +244,7 @@ def test_numbers_that_float64_does_not_tell_apart_are_two_classes(folder: Path) 
     assert load(train)[0].labels == names
 
 
-@pytest.mark.parametrize("score", ["high", "nan", "inf"])
+@pytest.mark.parametrize("score", ["high", "nan", "inf", "1_011", "1e19"])
 def test_scores_that_are_no_numbers(folder: Path, score: str) -> None:
     rows = [("a", "1.5")] * 12 + [("b", score)]
     train = write_csv("t.csv", rows, ("text", "label"))
@@ -253,6 +254,12 @@ def test_scores_that_are_no_numbers(folder: Path, score: str) -> None:
         load(train, regression=True)
     Path("t.jsonl").write_text('{"text": "a", "label": true}\n' * 12)
     with pytest.raises(DataError, match="t.jsonl, row 1: the score is True"):
+        load("t.jsonl", regression=True)
+    Path("t.jsonl").write_text('{"text": "a", "label": 1%s}\n' % ("0" * 400))
+    with pytest.raises(
+        DataError,
+        match=r"row 1: the score is 10+.*, expected a number of at most 1e\+18 either way",
+    ):
         load("t.jsonl", regression=True)
 
 
