@@ -9,8 +9,9 @@ from dataclasses import replace
 import numpy as np
 
 from ...labelled import Array
+from ...several import counted
 from ...show.figure import Axis, Band, Block, Line, Mark, Panel, Sheet, named, positions, round_top
-from ...show.layout import LABELS, counted
+from ...show.layout import LABELS
 from ...show.wording import same_phi
 from ..experiment.paper import TABLE_3, TASK_NAMES, VALUE_MODULES
 from ..numbers.analysis_records import Analyses, answers
