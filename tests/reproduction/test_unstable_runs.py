@@ -457,7 +457,7 @@ def test_colas_rate_is_that_of_both_seeds_beginnings() -> None:
 @pytest.mark.parametrize("task", ["STS-B", "MRPC", "CoLA"])
 def test_the_scores_so_far(task: str) -> None:
     lora, condlora = (scores(method, task.lower().replace("-", "")) for method in METHODS)
-    both = [" ".join(f"{one:.1f}" for one in each) for each in (lora, condlora)]
+    both = ["&nbsp;".join(f"{one:.1f}" for one in each) for each in (lora, condlora)]
     apart = f"{fmean(condlora) - fmean(lora):+.1f}".replace("-", "−")
     assert f"| {task} | {both[0]} | {both[1]} | {apart} |" in PAGE
 
