@@ -39,7 +39,7 @@ def writing(out: Path) -> Iterator[None]:
         # A short write is an OSError of words alone, and torch does not say why it failed.
         reason = getattr(error, "strerror", None) or _why_refused(out) or first_line(error)
         raise OutputError(
-            f"cannot write to {out}: {reason}; make room and go on with --resume, or choose another --out"
+            f"cannot write to {out}: {reason}; make room and go on, a run with --resume and a search as it was begun, or choose another --out"
         ) from error
 
 

@@ -25,8 +25,14 @@ from .damage import (
     why_unfinished,
 )
 from .methods import METHODS
-from .record import FORMAT, as_record, read_record, record_of_run
+from .record import FORMAT, as_record, read_record, record_of_run, versions
 from .settings import RunSettings
+
+_VERSIONS = "versions"
+
+
+class OtherVersionsWarning(UserWarning):
+    """A run goes on under other versions than it was begun under."""
 
 
 def last_checkpoint(
@@ -134,11 +140,32 @@ def tidy(out: Path, *, keep: bool) -> None:
             end(out)
 
 
-def begin(out: Path, settings: RunSettings, checksums: Mapping[str, str]) -> None:
-    """Write down how the run is begun, for the day when it is resumed."""
+def begin(
+    out: Path, settings: RunSettings, checksums: Mapping[str, str], under: Mapping[str, str]
+) -> None:
+    """Write down how the run is begun, and under which versions, for the day when it is resumed."""
+    begun = {"format": FORMAT, _VERSIONS: dict(under)} | begun_with(settings, checksums)
     with staged(out) as folder:
-        text = as_record({"format": FORMAT} | begun_with(settings, checksums))
-        (folder / UNFINISHED).write_text(text, encoding="utf-8")
+        (folder / UNFINISHED).write_text(as_record(begun), encoding="utf-8")
+
+
+def begun_under(out: Path) -> dict[str, str]:
+    """The versions under which the unfinished run in `out` was begun; warned of where they are others now.
+
+    Those of now where it does not say, as runs from before it was written down.
+    """
+    now = versions()
+    said = read_record(out / UNFINISHED).get(_VERSIONS) if (out / UNFINISHED).exists() else None
+    if not isinstance(said, Mapping):
+        return now
+    others = [name for name in said if said[name] != now.get(name)]
+    if others and is_first_process():
+        then, today = (
+            ", ".join(f"{name} {which.get(name)}" for name in others) for which in (said, now)
+        )
+        message = f"the run in {out} was begun under {then} and goes on under {today}: what it gives is of neither alone"
+        warnings.warn(message, OtherVersionsWarning, stacklevel=4)
+    return dict(said)
 
 
 def end(out: Path) -> None:
@@ -179,7 +206,8 @@ def _check_same(out: Path, settings: RunSettings, checksums: Mapping[str, str]) 
     if not (out / UNFINISHED).exists():
         return
     begun = read_record(out / UNFINISHED)
-    begun.pop("format", None)
+    for no_setting in ("format", _VERSIONS):
+        begun.pop(no_setting, None)
     if other := first_difference(deciding(begun), asked_of_run(settings, checksums)):
         raise SettingsError(
             f"the run in {out} was begun with {other.name} = {other.made!r}, now it is {other.asked!r}; "

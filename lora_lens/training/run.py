@@ -141,6 +141,7 @@ def _train(
 ) -> dict[str, Any]:
     """As `train`, in a folder that no other run is in."""
     resume_from = resuming.last_checkpoint(out, settings, splits.checksums, resume=resume)
+    begun_under = versions() if resume_from is None else resuming.begun_under(out)
     set_seed(settings.seed)
     ready = made_ready(settings, task, splits, resume_from)
     meter = SpeedMeter()
@@ -151,7 +152,7 @@ def _train(
         _warn(settings, task, ready, trainer)
         if test:
             warn_if_zero(task, splits.test, "test")
-        resuming.begin(out, settings, splits.checksums)
+        resuming.begin(out, settings, splits.checksums, begun_under)
         resuming.drop_later(out, resume_from)
         trainer.add_callback(Logs(out / TENSORBOARD, after=resuming.steps_of(resume_from)))
         if keep_checkpoints and resume_from is None:
@@ -164,6 +165,8 @@ def _train(
         **_speed(settings, splits, meter),
         "command": command,
     }
+    if begun_under != record["versions"]:
+        record["begun_under"] = begun_under
     if test:
         encoded = encode(splits.test, ready.classifier.tokenizer, ready.length)
         record["test_score"] = trainer.predict(cast(Any, encoded)).metrics["test_score"]

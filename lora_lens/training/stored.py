@@ -22,9 +22,8 @@ def storing(study: str) -> Iterator[None]:
         yield
     except LensError:
         raise
-    except (
-        Exception
-    ) as error:  # Optuna raises an AssertionError where it cannot write how a trial ended
+    except Exception as error:
+        # Optuna raises an AssertionError over it where it cannot write how a trial ended.
         failed = _of_storage(error)
         if failed is None:
             raise

@@ -98,9 +98,9 @@ def test_what_made_a_setting_change_nothing_is_named_itself() -> None:
 def test_a_run_goes_on_with_what_changes_nothing(tmp_path: Path) -> None:
     """It was refused; what is written down is all that was asked for."""
     asked = RunSettings(task="mrpc", method="lora", base="b", data="glue", epochs=3).resolved()
-    begin(tmp_path, asked, {})
+    begin(tmp_path, asked, {}, {})
     written = json.loads((tmp_path / "unfinished.json").read_text())
-    assert written.keys() == {"format", "data_sha256"} | asdict(asked).keys() - {"data"}
+    assert written.keys() == {"format", "versions", "data_sha256"} | asdict(asked).keys() - {"data"}
     state = tmp_path / "checkpoints" / "checkpoint-1" / "trainer_state.json"
     state.parent.mkdir(parents=True)
     state.write_text("{}", encoding="utf-8")
@@ -141,7 +141,7 @@ def test_data_of_ones_own_may_lie_elsewhere_and_not_be_others(tmp_path: Path) ->
         return {f"{folder}/a{ending}": a, f"{folder}/b.csv": "a0"}
 
     made = json.loads(json.dumps(asked_of_run(of("/job-1"), sums("/job-1"))))
-    begin(tmp_path, of("/job-1"), sums("/job-1"))
+    begin(tmp_path, of("/job-1"), sums("/job-1"), {})
     resuming._check_same(tmp_path, of("/job-2"), sums("/job-2"))
     assert (
         first_difference(made, asked_of_run(of("/job-2", metric="accuracy"), sums("/job-2")))

@@ -65,12 +65,14 @@ def killed(settings: RunSettings, out: Path, step: int) -> Path:
     return out
 
 
-def went_on(settings: RunSettings, out: Path) -> str:
+def went_on(
+    settings: RunSettings, out: Path, category: type[Warning] = DamagedCheckpointWarning
+) -> str:
     """What a resumed run warned of."""
     with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", DamagedCheckpointWarning)
+        warnings.simplefilter("always", category)
         train(settings, out, use_cpu=True, resume=True)
-    (warning,) = (one for one in caught if one.category is DamagedCheckpointWarning)
+    (warning,) = (one for one in caught if one.category is category)
     return str(warning.message)
 
 
@@ -95,6 +97,32 @@ def test_the_middle_of_an_epoch(settings: RunSettings, tmp_path: Path, grouped: 
     state.write_text(json.dumps(kept))
     assert train(settings, out, use_cpu=True, resume=True)["seconds"] > 100
     assert_same(tmp_path / "whole", out)
+
+
+def test_a_run_that_goes_on_under_other_versions_says_so(
+    settings: RunSettings, tmp_path: Path
+) -> None:
+    out = killed(settings, tmp_path / "out", 12)
+    begun = json.loads((out / "unfinished.json").read_text())
+    now = begun["versions"]
+    begun["versions"] = now | {"torch": "1.0"}
+    (out / "unfinished.json").write_text(json.dumps(begun))
+    words = rf"was begun under torch 1\.0 and goes on under torch {re.escape(now['torch'])}: "
+    assert re.search(words, went_on(settings, out, resuming.OtherVersionsWarning))
+    record = json.loads((out / "run.json").read_text())
+    assert (record["begun_under"]["torch"], record["versions"]) == ("1.0", now)
+
+
+def test_a_run_from_before_versions_were_written_down_goes_on_without_a_word(
+    settings: RunSettings, tmp_path: Path
+) -> None:
+    out = killed(settings, tmp_path / "out", 12)
+    begun = json.loads((out / "unfinished.json").read_text())
+    del begun["versions"]
+    (out / "unfinished.json").write_text(json.dumps(begun))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", resuming.OtherVersionsWarning)
+        assert "begun_under" not in train(settings, out, use_cpu=True, resume=True)
 
 
 @pytest.mark.parametrize("method", ["adalora", "condadalora"])

@@ -30,9 +30,8 @@ from .result import FEWEST, Change, LayerChange, MagnitudeAndDirection
 
 DRAWS, DRAWS_OF_DEAR = 200, 20
 _THIN = 4  # times as wide as its rank, or wider, a ΔW counts as one of low rank
-_DEAR = (
-    2**25
-)  # (out + in)·k², as the two QRs of a random ΔW go, from which it is dear: a dense one's of 256², 60 ms
+# (out + in)·k², as the two QRs of a random ΔW go, from which it is dear: a dense one's of 256², 60 ms.
+_DEAR = 2**25
 _MADE = "A and B are made of W0, and so is where ΔW lies, as it is of no random one: what ΔM and ΔD have in common is not tested"
 
 
