@@ -175,6 +175,7 @@ GONE: Mapping[str, str] = {
     },
     "plots.matrix.cluster_colours": "lora_lens.show.style.colour",
     "plots.singular_values.layer_bar": "lora_lens.show.singular_values.layer_scale",
+    "tables.layout.counted": "lora_lens.several.counted",
     "plots.style.FACTORS": "lora_lens.show.layout.LABELS",
     "plots.style.layer_axis": "lora_lens.show.figure.named",
     "plots.style.log_axis": "lora_lens.show.drawing.log.log_axis",

@@ -24,6 +24,17 @@ def singular_layers(plan: Plan, factored: Factored, layers: Sequence[int]) -> li
     Raises:
         SingularError: Under ``stored``, or with a ridge where the median singular value is zero.
         RankError: Conversion matrices of one have fewer singular vectors than are asked for.
+
+    Example:
+        >>> import torch
+        >>> import lora_lens as ll
+        >>> from lora_lens.core.solving.factoring import factor
+        >>> w0 = torch.eye(384, dtype=torch.float64)[None].clone()
+        >>> w0[0, 7, 7] = 0
+        >>> factors = ll.load_adapter(ll.demo_adapter("lora")).modules["value"]
+        >>> plan = Plan(factors, ["B"], 8, 8, "left", "consistent", draws=0)
+        >>> singular_layers(plan, factor(w0, 2**-23, torch.float64), [3])
+        [Singular(layer=3, rank=383, cutoff=1.1920928955078125e-07)]
     """
     full = _full(plan)
     ranks = zip(layers, factored.rank.tolist(), strict=True)

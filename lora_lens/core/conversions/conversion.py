@@ -37,7 +37,13 @@ ConventionChoice = Literal["auto", "stored", "consistent"]
 
 
 def check_convention(asked: str) -> None:
-    """Raise LensError where there is no such convention."""
+    """Raise LensError where there is no such convention.
+
+    Example:
+        >>> check_convention("inverse")
+        Traceback (most recent call last):
+        lora_lens.errors.LensError: convention is 'inverse', expected 'auto', 'stored' or 'consistent'
+    """
     if asked not in get_args(ConventionChoice):
         raise LensError(f"convention is {asked!r}, expected 'auto', 'stored' or 'consistent'")
 

@@ -71,7 +71,7 @@ class LayerChange(Brief):
         sizes = {
             name: getattr(self, name) for name in ("module", "layer", "rank", "rows", "zero_rows")
         }
-        return sizes | {
+        return sizes | {"draws": len(self.magnitude.drawn)} | {
             key: plain(number)
             for name in ("magnitude", "direction")
             for change in [getattr(self, name)]

@@ -170,7 +170,7 @@ def test_the_end_point_itself_is_no_step_from_which_it_is_near(run: Path) -> Non
     write_lora(run, SHAPE, seed=10, config={"lora_alpha": 3})
     result = dynamics(run, "value", 2)
     assert result.twins == ("checkpoint-10",)
-    assert result.summary.endswith(said)
+    assert result.summary.endswith(said.replace("end point.", "end point and its copies."))
     twice(run / "checkpoint-40", seed=10)
     assert "A (right) from step 40 on" in dynamics(run, "value", 2).summary
 
@@ -208,6 +208,21 @@ def test_what_was_near_at_the_first_checkpoint_came_to_it_unseen(run: Path) -> N
     assert (
         ": A (right), ΔW (left) and ΔW (right) at every checkpoint kept, the first of step 2; B (left) from step 10 on."
         in some
+    )
+
+
+def test_a_copy_of_the_end_point_hides_no_beginning(run: Path) -> None:
+    """Of three alike, the run's own adapter a copy of the first, it was "from step 10 on"."""
+    write_lora(run, SHAPE, seed=2, config={"lora_alpha": 3})
+    for step in (10, 30):
+        write_lora(run / f"checkpoint-{step}", SHAPE, seed=step, config={"lora_alpha": 3})
+    result = dynamics(run, "value", 2)
+    grids = {space: np.full_like(grid, 0.9) for space, grid in result.to_end.items()}
+    twins = replace(result, to_end=grids, twins=("checkpoint-2",))
+    assert twins.summary.endswith("ΔW (right) at every checkpoint kept, the first of step 2.")
+    copies = replace(twins, twins=("checkpoint-2", "checkpoint-10", "checkpoint-30"))
+    assert copies.summary == (
+        "value: every checkpoint kept holds the end point's factors, so that nothing is seen of how they came to be."
     )
 
 
