@@ -120,9 +120,11 @@ def _lowest(result: DynamicsResult) -> float:
 def dynamics_sheet(result: DynamicsResult) -> Sheet:
     """φ to the end point and to the first checkpoint above, norms and ranks below; beside them φ by layer, of both sides of ΔW."""
     left, right = (layer_panel(result, side) for side in _SIDES)
+    above = trajectory_panel(result), trajectory_panel(result, "start")
+    below = size_panel(result), rank_panel(result)
     rows: list[list[Panel | None]] = [
-        [trajectory_panel(result), trajectory_panel(result, "start"), left],
-        [*(replace(one, legend="row") for one in (size_panel(result), rank_panel(result))), right],
+        [*(replace(one, legend="row") for one in line), heat]
+        for line, heat in ((above, left), (below, right))
     ]
     return Sheet(
         (Block(rows, scales=(Scale(_lowest(result), 1, "φ", of=(2,)),), narrow="wrap"),),
@@ -135,7 +137,6 @@ def dynamics_sheet(result: DynamicsResult) -> Sheet:
             "Lines: mean over the layers. Bands: lowest to highest layer. Grey or no mark: φ does not "
             f"exist.\n{whose({'': result.run}, result.base)}"
         ),
-        legend="below",
     )
 
 

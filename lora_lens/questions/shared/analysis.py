@@ -241,10 +241,12 @@ def _of_other(
     """The other adapter's factors, in the same layers and of the rank that is asked."""
     first, second = select_in_both(one, other, module)
     layers, _ = shared_layers(one, other, first, second)
-    if len(layers) < 2 or tuple(layers) != first.layers or tuple(layers) != second.layers:
+    same = tuple(layers) == first.layers == second.layers
+    if not same or len(layers) < 2:
+        where = "one layer alone" if same else "other layers"
         raise AdapterError(
-            f"{one.source} and {other.source} have {first.module} in other layers, or in one alone; "
-            f"carrying θ over needs the same layers in both, two at least"
+            f"{one.source} and {other.source} have {first.module} in {where}; carrying θ over needs the "
+            f"same layers in both, two at least"
         )
     try:
         check_factor_ranks(second, matrices, rank)

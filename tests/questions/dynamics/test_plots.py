@@ -75,5 +75,6 @@ def test_dynamics_figure_touches_no_global_state(run: DynamicsResult) -> None:
     figure = dynamics_figure(run)
     assert not plt.get_fignums()
     assert dict(plt.rcParams) == before
-    assert len(figure.axes) == 8  # six panels, a legend below the second row, the colour scale
-    assert not [ax for ax in figure.axes[:6] if ax.get_legend()]  # they lay on the bands
+    assert len(figure.axes) == 9  # six panels, a legend below each row, the colour scale
+    explained = [ax for ax in figure.axes if ax.get_legend()]
+    assert [len(ax.lines) for ax in explained] == [0, 0]  # on no panel, where they lay on the bands

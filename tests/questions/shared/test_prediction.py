@@ -385,3 +385,15 @@ def test_other_layers_are_an_error_before_anything_is_computed() -> None:
             lora, "query", other=short, draws=5, progress=lambda *one: begun.append(one)
         )
     assert begun == []
+    alone = replace(
+        short,
+        modules={
+            name: replace(
+                one, layers=one.layers[:1], names=one.names[:1], ranks=one.ranks[:1],
+                a=one.a[:1], b=one.b[:1], scaling=one.scaling[:1],
+            )
+            for name, one in short.modules.items()
+        },
+    )  # fmt: skip
+    with pytest.raises(ll.LensError, match="have query in one layer alone"):
+        ll.shared_subspace(alone, "query", other=alone, draws=5)
