@@ -16,7 +16,7 @@ _NULLS = {
     "propagated": "random factors through the same W0",
     "mismatched": "the adapter's factors, shuffled over the layers' W0",
     "initialisation": "A as PEFT starts it, through W0",
-    "equivalent": "the propagated one's mean by a formula, without draws; on MiniLM off by up to 3 % at r = 8, 17 % at r = 1",
+    "equivalent": "the propagated one's mean by a formula, without draws; on MiniLM off by up to 3 % between two layers at r = 8, 17 % at r = 1",
     "flipped": "the adapter's factors, turned by random signs on their own W0's singular directions",
 }
 _DESCRIBES = (
