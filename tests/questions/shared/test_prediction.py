@@ -367,33 +367,26 @@ def test_a_rank_that_the_other_has_not_is_an_error_that_names_it(tmp_path: Path)
         ll.shared_subspace(one, "value", other=other, draws=5)
 
 
+def first_layers(adapter: ll.Adapter, count: int) -> ll.Adapter:
+    """The adapter of so many layers alone."""
+    modules = {
+        name: replace(
+            one, layers=one.layers[:count], names=one.names[:count], ranks=one.ranks[:count],
+            a=one.a[:count], b=one.b[:count], scaling=one.scaling[:count],
+        )
+        for name, one in adapter.modules.items()
+    }  # fmt: skip
+    return replace(adapter, modules=modules)
+
+
 def test_other_layers_are_an_error_before_anything_is_computed() -> None:
     begun: list[tuple[int, int]] = []
     lora = ll.load_adapter(ll.demo_adapter("lora"))
-    short = replace(
-        lora,
-        modules={
-            name: replace(
-                one, layers=one.layers[:3], names=one.names[:3], ranks=one.ranks[:3],
-                a=one.a[:3], b=one.b[:3], scaling=one.scaling[:3],
-            )
-            for name, one in lora.modules.items()
-        },
-    )  # fmt: skip
+    short, alone = first_layers(lora, 3), first_layers(lora, 1)
     with pytest.raises(ll.LensError, match="the same layers in both"):
         ll.shared_subspace(
             lora, "query", other=short, draws=5, progress=lambda *one: begun.append(one)
         )
     assert begun == []
-    alone = replace(
-        short,
-        modules={
-            name: replace(
-                one, layers=one.layers[:1], names=one.names[:1], ranks=one.ranks[:1],
-                a=one.a[:1], b=one.b[:1], scaling=one.scaling[:1],
-            )
-            for name, one in short.modules.items()
-        },
-    )  # fmt: skip
     with pytest.raises(ll.LensError, match="have query in one layer alone"):
         ll.shared_subspace(alone, "query", other=alone, draws=5)
