@@ -18,6 +18,7 @@ from .joined import Joined
 from .joined_outlying import outlying_rows
 from .planning import Failed, Plan
 from .questions.spectrum import QUANTITIES
+from .singular import moore_penrose_said, without_inverse
 from .table import read_rows
 from .table_file import TableFile
 from .task import PlaceTask
@@ -37,6 +38,7 @@ def join(plan: Plan, tasks: Sequence[PlaceTask], failed: Sequence[Failed], folde
     """
     asked = plan.settings.questions
     without = [one for task in tasks for one in _without(plan, task)]
+    without += without_inverse(tasks)
     files = _write(folder, "adapters", [_adapters(plan, tasks)])
     files += _write(folder, "failed", [_failed([*failed, *without])])
     if "spectrum" in asked:
@@ -57,7 +59,7 @@ def join(plan: Plan, tasks: Sequence[PlaceTask], failed: Sequence[Failed], folde
         files += _write(folder, "interference", _interference(plan, tasks))
         merges = [row for task in tasks for row in _merges(task)]
         files += _write(folder, "merges", [_columns(merges)])
-    notes = [note for one in pairs for note in one.tree.notes]
+    notes = [*moore_penrose_said(tasks), *(note for one in pairs for note in one.tree.notes)]
     subspace: list[dict[str, Any]] = []
     if "subspace" in asked:
         subspace = [row for task in tasks for row in _subspace(task)]

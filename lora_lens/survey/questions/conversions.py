@@ -30,6 +30,7 @@ class Conversions(Question):
 
     With one W0 for all, φ of whole subspaces is not 1 for W0's sake alone, but W0⁻¹ turns all of them towards
     its small singular directions: what it makes of random factors is the null.
+    That W0 is singular is a row of its own; under ``stored``, which needs an inverse, the only one.
     """
 
     of_pairs = True
@@ -39,9 +40,10 @@ class Conversions(Question):
         layers = in_float64(of_order_one(w0)[None])
         cutoff = singular_cutoff(w0.dtype, layers.dtype, (w0.shape[0], w0.shape[1]))
         self._factored = factor(layers, cutoff)
-        self._full = int(self._factored.rank[0]) == min(w0.shape)
+        self._rank, self._full = int(self._factored.rank[0]), min(w0.shape)
         out, into = w0.shape
         self._convention = convention_by_shape(facts.settings.convention, out, into)
+        self._without = self._rank < self._full and self._convention == "stored"
         dtype = getattr(torch, facts.settings.dtype)
         self._d = {
             "conversion A": into if self._convention == "stored" else out,
@@ -53,6 +55,10 @@ class Conversions(Question):
 
     def see(self, block: Sequence[One]) -> Rows:
         """Solve with all their factors at once, and keep the bases."""
+        if self._without:
+            for name in _NAMES:
+                self.spools[name].add(torch.empty(0, self._d[name]), [0] * len(block))
+            return
         a, b = (
             [of_order_one(x).double() for x in side]
             for side in zip(*((o.a, o.b) for o in block), strict=True)
@@ -76,7 +82,7 @@ class Conversions(Question):
 
     def _basis(self, solved: Float[Tensor, "d r"], rank: int) -> Float[Tensor, "d i"]:
         asked = self.facts.settings.rank
-        if not self._full:  # W0⁺ may leave less of a factor
+        if self._rank < self._full:  # W0⁺ may leave less of a factor
             rank = min(rank, int(numerical_rank(solved, eps=self._factored.cutoff)))
         if not rank or (asked is not None and asked > rank):
             return solved[:, :0]
@@ -85,6 +91,10 @@ class Conversions(Question):
     def seen(self, spools: Mapping[str, TensorSpool]) -> Rows:
         """Draw the null: random factors in the place of the adapters'."""
         del spools
+        if self._rank < self._full:
+            cutoff = f"the cut-off {self._factored.cutoff:.1e}·σ_max"
+            reason = f"rank {self._rank} of {self._full} under {cutoff}"
+            yield "singular", {"quantity": self._convention, "reason": reason}
         most = max((max(spool.widths, default=0) for spool in self.spools.values()), default=0)
         if most:
             generator = torch.Generator().manual_seed(self._seed)
@@ -98,7 +108,6 @@ class Conversions(Question):
             found = self._solved(a.flatten(0, 1), b.flatten(0, 1).mT)
             for name, columns in zip(_NAMES, found, strict=True):
                 self._null[name] = columns.unflatten(-1, shape).movedim(-2, 0)
-        yield from ()
 
     def pair(self, block: PairBlock) -> Rows:
         """Their φ, and its moments for random factors."""
