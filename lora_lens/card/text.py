@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
@@ -17,8 +19,30 @@ from ..show.wording import listed
 from ..training.data.tasks import TASKS
 from ..training.methods import METHODS
 
-# By this a card is known as one that may be replaced.
-MARK = "<!-- A model card by lora-lens. Without this line it is yours, and is not written over. -->"
+_MARK = "<!-- A model card by lora-lens, {}. With a word changed, or without this line, it is yours, and is not written over. -->"
+_DIGEST = re.compile(_MARK.replace("{}", "([0-9a-f]{16})"))
+
+
+def is_untouched(text: str) -> bool:
+    """Whether a card is as lora-lens wrote it, so that it may be replaced.
+
+    Example:
+        >>> text = _marked("--- tags: [] ---", "# A card")
+        >>> is_untouched(text), is_untouched(text + "Mine."), is_untouched("# Mine")
+        (True, False, False)
+    """
+    mark = _DIGEST.search(text)
+    return mark is not None and _digest(text.replace(mark[0], "")) == mark[1]
+
+
+def _marked(front: str, body: str) -> str:
+    """The card, with a mark that has the checksum of all the rest."""
+    around = f"{front}\n\n", f"\n\n{body}\n"
+    return _MARK.format(_digest("".join(around))).join(around)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def card_text(
@@ -39,8 +63,6 @@ def card_text(
     settings = record["settings"]
     title = METHODS[settings["method"]].long_title
     parts = [
-        _front_matter(metadata(record)),
-        MARK,
         f"# {settings['task']}: {title} on {_named(settings['base'])}",
         _sentence(record, title),
         f"## Scores\n\n{_tables(_scores(record))}",
@@ -49,7 +71,8 @@ def card_text(
         f"## Spectra\n\n{_spectra(spectrum, why, figure)}",
         f"## Use\n\n{_use(record)}",
     ]
-    return "\n\n".join(part.strip() for part in parts) + "\n"
+    body = "\n\n".join(part.strip() for part in parts)
+    return _marked(_front_matter(metadata(record)).strip(), body)
 
 
 def metadata(record: Mapping[str, Any]) -> dict[str, Any]:

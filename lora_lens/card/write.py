@@ -12,7 +12,7 @@ from ..questions.spectrum.analysis import spectrum
 from ..questions.spectrum.result import Spectrum
 from ..show.files import write_figures
 from ..staging import staged
-from .text import MARK, card_text
+from .text import card_text, is_untouched
 
 CARD, PICTURE = "README.md", "spectrum"
 
@@ -20,7 +20,7 @@ CARD, PICTURE = "README.md", "spectrum"
 def write_card(folder: Path, record: Mapping[str, Any]) -> bool:
     """Write ``README.md`` and ``spectrum.png`` into an adapter's folder; whether it was.
 
-    A card that lora-lens did not write stays as it is. Spectra that cannot be had are said to be
+    A card that lora-lens did not write, or that somebody has changed since, stays as it is. Spectra that cannot be had are said to be
     missing, with the reason.
 
     Args:
@@ -43,9 +43,9 @@ def write_card(folder: Path, record: Mapping[str, Any]) -> bool:
 
 
 def may_write(folder: Path) -> bool:
-    """Whether there is no card, or one that lora-lens wrote, and nobody took the mark out of."""
+    """Whether there is no card, or one that lora-lens wrote and nobody has changed."""
     try:
-        return MARK in (folder / CARD).read_text(encoding="utf-8")
+        return is_untouched((folder / CARD).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return True
     except (OSError, UnicodeDecodeError):

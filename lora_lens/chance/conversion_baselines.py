@@ -17,6 +17,7 @@ from .baseline import Baseline, Samples
 from .conversion_draws import NullBases
 from .draws import (
     FEWEST_LAYERS,
+    TOO_FEW_LAYERS,
     mismatched_cells,
     mismatched_grids,
     null_grids,
@@ -124,7 +125,7 @@ class Baselines:
         if null == "flipped":
             return "a flip leaves the right singular vectors of a conversion as they are"
         if len(self.plan.factors.layers) < FEWEST_LAYERS:
-            return f"it takes at least {FEWEST_LAYERS} layers to mismatch"
+            return TOO_FEW_LAYERS
         return "a W0 is rank-deficient, and may leave nothing of another layer's factor"
 
 

@@ -23,6 +23,7 @@ from ..core.similarity.phi_of_bases import phi_of_all_pairs, phi_of_bases
 
 ENTRIES = 1 << 22  # numbers at once in a product of bases
 FEWEST_LAYERS = 3  # of which factors can be mismatched in more than one way
+TOO_FEW_LAYERS = f"it takes at least {FEWEST_LAYERS} layers to mismatch"
 _MOST_ENUMERATED = 7  # layers: 5040 orders
 
 

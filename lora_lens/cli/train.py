@@ -59,7 +59,7 @@ def run(
     Nine tenths of GLUE's train set are trained on, one tenth decides which checkpoint is kept, and
     GLUE's development set is the test set, as in the paper; the defaults are the paper's. Writes
     the adapter, TensorBoard's logs, run.json with settings, versions, data checksums and scores, and a
-    model card with the scores and spectra (README.md; one that is there already stays).
+    model card with the scores and spectra (README.md; your own, or one that you have changed, stays).
     After Ctrl-C, go on with --resume. --json prints what run.json holds, and the commit of a push.
 
     Several cards: accelerate launch --num_processes 4 -m lora_lens train …, or torchrun.
@@ -94,7 +94,10 @@ def run(
     say(f"wrote {out}")
     try:
         if not write_card(out, record):
-            echo(f"{out / 'README.md'} is not lora-lens's, and stays as it is", err=True)
+            echo(
+                f"{out / 'README.md'} is not lora-lens's, or was changed since, and stays as it is",
+                err=True,
+            )
         if push_to_hub is not None:
             record["commit"] = push(out, push_to_hub, private=private)
             say(f"pushed to {record['commit']}")

@@ -21,8 +21,7 @@ _MERGED = frozenset({
 })  # fmt: skip
 _OF_PEFT = dict.fromkeys(
     _MERGED,
-    "merge it in PEFT (merge_and_unload) and extract a LoRA of what that changed, for which LyCORIS and sd-scripts "
-    "have tools",
+    "merge it in PEFT (merge_and_unload) and read the saved model with --base, as one tuned in full",
 )
 _PROMPTS = (
     "PROMPT_TUNING", "MULTITASK_PROMPT_TUNING", "P_TUNING", "PREFIX_TUNING", "CPT", "ADAPTION_PROMPT", "CARTRIDGE",

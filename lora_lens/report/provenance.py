@@ -141,6 +141,7 @@ def adapters_told(analysed: Analysed) -> list[dict[str, Any]]:
                 "name": analysed.names[k],
                 "method": adapter.method,
                 "base": base.source if base else None,
+                "base_commit": base.commit if base else None,
                 "convention": ", ".join(convention_of(analysed, k)) or None,
                 "training": told and told._asdict(),
             }
@@ -156,10 +157,9 @@ def choices(analysed: Analysed, command: str | None, made: str) -> list[tuple[st
         rows.append((kind(adapter), f"{adapter.source} ({method(adapter)})"))
         if told := analysed.trained[k]:
             rows.append(("Trained on", f"{told.words}, says its {told.file}"))
-        base = f"{base_named(analysed, k)}{'' if analysed.bases[k] else ' (not on this machine)'}"
         modules = "; ".join(map(_module_line, analysed.sizes_of(k)))
         rows += [
-            ("Base model", base),
+            ("Base model", _base_line(analysed, k)),
             ("Modules", modules),
             ("Trainable parameters", f"{adapter.trainable_parameters:,} in {_part(adapter)}"),
         ]
@@ -194,6 +194,13 @@ def base_named(analysed: Analysed, k: int) -> str | None:
     """An adapter's base model, with its revision where one is asked for."""
     adapter, base = analysed.adapters[k], analysed.bases[k]
     return base.source if base else with_revision(adapter.base_model, adapter.revision)
+
+
+def _base_line(analysed: Analysed, k: int) -> str:
+    base, named = analysed.bases[k], base_named(analysed, k)
+    if base is None:
+        return f"{named} (not on this machine)"
+    return f"{named}, commit {base.commit}" if base.commit else str(named)
 
 
 def _ridge_lines(ridge: float) -> list[tuple[str, str]]:

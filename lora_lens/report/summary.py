@@ -201,6 +201,7 @@ def told(analysed: Analysed) -> dict[str, Any]:
         "other": sources[1] if len(sources) > 1 else None,
         "adapters": adapters_told(analysed),
         "base": analysed.bases[0].source if analysed.bases[0] else None,
+        "base_commit": analysed.bases[0].commit if analysed.bases[0] else None,
         "convention": conventions(analysed) or None,
         "ridge": analysed.request.ridge,
         "draws": analysed.request.draws,

@@ -158,6 +158,7 @@ class Finding:
             "sd": plain(trial.sd),
             "null": self.claim.null,
             "family": self.verdict.family,
+            "words": self.words,
         } | ({} if self.verdict.below is None else {"detectable_below": self.verdict.below})
 
 

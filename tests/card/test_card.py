@@ -13,7 +13,7 @@ from checkpoints import BertLike, write_base, write_lora
 from huggingface_hub import ModelCard
 
 import lora_lens as ll
-from lora_lens.card.text import MARK, card_text, metadata
+from lora_lens.card.text import card_text, metadata
 from lora_lens.card.write import write_card
 from lora_lens.files.locate import DEMO_BASE
 
@@ -70,7 +70,10 @@ def test_a_card_of_ours_is_written_again_and_another_is_not(adapter: Path) -> No
     first = card.read_bytes()
     assert write_card(adapter, run_of(adapter.name))
     assert card.read_bytes() == first
-    for theirs in ("# Mine\n", first.decode().replace(MARK, "")):
+    text = first.decode()
+    mark = next(line for line in text.splitlines() if line.startswith("<!--"))
+    changed = (text + "And mine.\n", text.replace("---\n", "---\nlicense: mit\n", 1))
+    for theirs in ("# Mine\n", text.replace(mark, ""), text.replace(mark, mark[:30]), *changed):
         card.write_text(theirs, encoding="utf-8")
         (adapter / "spectrum.png").unlink(missing_ok=True)
         assert not write_card(adapter, run_of(adapter.name))

@@ -76,7 +76,9 @@ def test_a_card_that_was_there_stays(command: list[str], tmp_path: Path) -> None
     (tmp_path / "out" / "README.md").write_text("# Mine\n")
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 0
-    assert "README.md is not lora-lens's, and stays as it is" in " ".join(result.stderr.split())
+    assert "README.md is not lora-lens's, or was changed since, and stays as it is" in " ".join(
+        result.stderr.split()
+    )
     assert (tmp_path / "out" / "README.md").read_text() == "# Mine\n"
 
 

@@ -210,7 +210,7 @@ def test_strict_is_exit_3_where_anything_is_left_out(tmp_path: Path) -> None:
     assert done.exit_code == 3
     assert "1 of 4 tensors is left out" in done.stdout
     assert "change of a bias" in done.stdout
-    assert "--strict allows none" in done.stderr
+    assert "lora-lens: 1 tensor left out, and --strict allows none" in done.stderr
     assert run.invoke(app, ["inspect", str(part)]).exit_code == 0
 
 

@@ -124,6 +124,13 @@ def test_why_a_tensor_is_left_out(name: str, why: str | LeftOut) -> None:
     assert reason_left_out(f"base_model.model.{name}", settings) == as_left_out(why)
 
 
+def test_a_bias_outside_numbered_layers_is_one_where_all_were_trained() -> None:
+    name = "base_model.model.bert.pooler.dense.bias"
+    assert reason_left_out(name, {"bias": "none"}) == UNKNOWN
+    assert reason_left_out(name, {"bias": "all"}).why.startswith("bias trained beside the factors")
+    assert reason_left_out(name, {"bias": "all", "modules_to_save": ["pooler"]}) == IN_FULL
+
+
 def test_a_magnitude_of_what_is_no_dora_is_refused() -> None:
     with pytest.raises(AdapterError, match="is DoRA's"):
         reason_left_out("base_model.model.layers.0.q_proj.lora_magnitude_vector", {})
@@ -350,6 +357,8 @@ def test_no_method_of_this_peft_is_one_that_nobody_knows(bert: BertLike, tmp_pat
         ({"init_lora_weights": "lora_ga"}, "lora_ga_init"),
         ({"init_lora_weights": "lora-ga"}, "lora_ga_init"),
         ({"init_lora_weights": "milora"}, "'milora', which is none of PEFT's"),
+        ({"init_lora_weights": ["pissa"]}, "pissa.*, which is none of PEFT's"),
+        ({"init_lora_weights": 5}, "'5', which is none of PEFT's"),
         ({"enable_lora": [True, False, True]}, "PEFT before 0.3"),
         ({"use_qalora": True}, "QA-LoRA.*set use_qalora to false"),
         ({"use_qa_lora": True}, "ms-swift's QA-LoRA.*A is narrower"),

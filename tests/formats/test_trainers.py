@@ -153,7 +153,7 @@ def test_several_adapters_in_one_file_are_refused(tmp_path: Path) -> None:
         load_adapter(tmp_path / "lora")
 
 
-@pytest.mark.parametrize("key", ["use_rslora", "use_dora"])
+@pytest.mark.parametrize("key", ["use_rslora", "use_dora", "fan_in_fan_out"])
 def test_a_word_is_no_switch(tmp_path: Path, key: str) -> None:
     """PEFT takes any word for true, "false" too."""
     write_lora(tmp_path / "lora", BertLike(), config={key: "false"})

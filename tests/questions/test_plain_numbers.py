@@ -39,6 +39,7 @@ def test_json_takes_what_was_asked_by_numpys_numbers(case: str, home: Path) -> N
     name = case.partition(",")[0]
     made = answered(name, given(name, home), **OPTIONS[case])
     found = json.loads(json.dumps(made.to_dict(), allow_nan=False))
+    assert found == made.to_dict()
     assert found["seed"] in (1, None)
     assert type(made.seed) in (int, type(None))
 

@@ -1,10 +1,12 @@
 """Factors that are made of W0 are of one commit of it, and every result says which, opened for W0 or not."""
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from shutil import copytree
 
 import pytest
+from commands import run
 
 import lora_lens as ll
 from lora_lens.files.locate import DEMO_BASE
@@ -31,6 +33,14 @@ def test_a_run_says_its_base(tmp_path: Path) -> None:
         copytree(CONDLORA, tmp_path / f"checkpoint-{step}")
     told = ll.dynamics(tmp_path).to_dict()
     assert (told["base"], told["base_commit"]) == (DEMO_BASE, DEMO_REVISION)
+
+
+def test_a_report_says_the_commit(tmp_path: Path) -> None:
+    page = tmp_path / "r.html"
+    told = json.loads(run("report", LORA, "-o", page, "--draws", 2, "--json").stdout)
+    for one in (told, *told["adapters"]):
+        assert (one["base"], one["base_commit"]) == (DEMO_BASE, DEMO_REVISION)
+    assert f"{DEMO_BASE}, commit {DEMO_REVISION}" in page.read_text(encoding="utf-8")
 
 
 def test_factors_of_their_own_are_of_no_commit() -> None:

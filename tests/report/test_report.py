@@ -126,7 +126,7 @@ def test_the_pages_json_is_its_words(words: Words, pair: tuple[Path, Path]) -> N
     for one, (module, question, finding) in zip(told["findings"], analysed.findings, strict=True):
         assert (one["module"], one["question"]) == (module.module, question.question.name)
         assert one["adapters"] == [str(pair[k]) for k in module.of]
-        assert one["verdict"] == finding.word
+        assert (one["verdict"], one["words"]) == (finding.word, finding.words)
         assert one["family"] == len(analysed.findings)
         assert one["about"] in words.text
     for one in told["summaries"]:
@@ -708,6 +708,7 @@ def test_the_command_writes_the_file_and_says_itself(
     told = json.loads(run(*pair, "-o", tmp_path / "again.html", *again).stdout)
     assert result.stdout.strip() == told["summary"]
     assert {one["verdict"] for one in told["findings"]} == {"not seen"}
+    assert {one["words"] for one in told["findings"]} == {"too few draws to tell"}
     assert [file.name for file in out.parent.iterdir()] == ["r.html"]
     text = read(out).text
     assert (

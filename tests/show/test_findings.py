@@ -60,6 +60,7 @@ def test_json_has_the_contracts_keys() -> None:
     row = one.to_dict()
     assert list(row)[:5] == ["about", "verdict", "p", "size", "detectable"]
     assert (row["verdict"], row["p"], row["family"]) == ("more", 0.005, 1)
+    assert row["words"] == "more than chance"
     endless = (1.959964 + 0.841621) * 0.002  # by draws without number
     assert endless < row["detectable"] < 1.03 * endless
     assert row["detectable"] == pytest.approx(detectable_deviations(0.05, 199) * 0.002)

@@ -110,7 +110,8 @@ def _of_another(name: str, config: Mapping[str, Any]) -> str | None:
     if by_part := next((why for part, why in _BY_PART.items() if part in name), None):
         too = name.endswith(".base_layer.weight") and said_in_full(name, config)
         return _BASE_TOO if too else by_part
-    if name.endswith(".bias") and "modules_to_save" not in name and _in_layer(name):
+    every = config.get("bias") == "all" and not said_in_full(name, config)
+    if name.endswith(".bias") and "modules_to_save" not in name and (_in_layer(name) or every):
         return "bias trained beside the factors, no part of B·A"
     return None
 

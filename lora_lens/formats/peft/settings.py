@@ -37,7 +37,7 @@ ZERO = (
     "α is 0 in adapter_config.json for {of}, and so is their s·B·A, as where PEFT loads it: with that nothing is trained, and "
     "verl's merger, for one, writes a lora_alpha of 0 where it does not know α. Where it was trained with another, put that there"
 )
-_SWITCHES = ("use_rslora", "use_dora")
+_SWITCHES = ("use_rslora", "use_dora", "fan_in_fan_out")
 _CHANGED_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")
 # What leaves W0 as it is, by PEFT's names and those of words that configurations have for its own.
 _PLAIN_STARTS = frozenset(
@@ -85,9 +85,10 @@ def check_readable(config: Mapping[str, Any], source: str) -> None:
                 f"{key} of {source} is {str(config[key])[:60]!r}, expected true or false in adapter_config.json"
             )
     init = config.get("init_lora_weights")
-    if isinstance(init, str) and init.lower() not in _PLAIN_STARTS and not changed_base(config):
+    plain = isinstance(init, (bool, NoneType)) or str(init).lower() in _PLAIN_STARTS
+    if not plain and not changed_base(config):
         raise AdapterError(
-            f"{source} says init_lora_weights {init[:60]!r}, which is none of PEFT's: if it took a part of W0 into the first "
+            f"{source} says init_lora_weights {str(init)[:60]!r}, which is none of PEFT's: if it took a part of W0 into the first "
             f"B·A, as PiSSA does, ΔW is no s·B·A; if W0 stayed as it was, set it to true in adapter_config.json"
         )
 

@@ -10,7 +10,7 @@ from ...bases.along import along_said_each
 from ...bases.of_adapter import open_if_here
 from ...bases.weights import BaseWeights
 from ...chance.baseline import Baseline
-from ...chance.draws import FEWEST_LAYERS
+from ...chance.draws import FEWEST_LAYERS, TOO_FEW_LAYERS
 from ...chance.p_values import check_draws, check_seed
 from ...core.computing.progress import Progress, untold
 from ...core.numbers.sides import Side
@@ -164,6 +164,8 @@ def compare(
         notes = (*notes, gauge_note(f"i = {i} or j = {j} is below an adapter's rank in some layer"))
     if not (one.from_w0 or other.from_w0):
         notes = (*notes, _SEEDS if "A" in sides else _HEADS)
+    if draws and len(layers) < FEWEST_LAYERS:
+        notes = (*notes, f"the null mismatched is left out: {TOO_FEW_LAYERS}")
     return ComparisonResult(
         one.source, other.source, first.module, i, j, tuple(layers), series, notes, seed,
         base=weights.source if weights else base_of_both(one, other),

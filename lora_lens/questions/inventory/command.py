@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ...several import counted
 from ...terminal.options import (
     AdapterFolder,
     Base,
@@ -45,7 +46,7 @@ def run(
     found = report(make, QUESTION, as_json=as_json, out=out, explain=explain)
     if strict and found.left_out:
         echo(
-            f"lora-lens: {len(found.left_out)} tensors are left out, and --strict allows none",
+            f"lora-lens: {counted(len(found.left_out), 'tensor')} left out, and --strict allows none",
             err=True,
         )
         raise typer.Exit(3)

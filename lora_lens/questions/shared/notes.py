@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from ...adapter import Adapter
 from ...bases.along import said_beside
 from ...bases.weights import BaseWeights
+from ...chance.draws import FEWEST_LAYERS, TOO_FEW_LAYERS
 from ...chance.significance import LEVEL
 from ...core.conversions.conversion import ConventionChoice
 from ...core.similarity.layers_together import AS_INDEPENDENT
@@ -111,6 +112,10 @@ def _notes(
     if len(plan.factors.layers) == 1:
         yield "there is one layer only, so nothing is shared and no layer can be left out"
         return
+    if len(plan.factors.layers) < FEWEST_LAYERS and any(
+        one.predicted is not None and one.predicted.nulls for one in subspaces.values()
+    ):
+        yield f"the null mismatched is left out: {TOO_FEW_LAYERS}"
     if not ridge:
         yield from _narrow(plan.factors.module, subspaces)
     yield from _seen_alone(subspaces)

@@ -40,8 +40,8 @@ _RANKS = {
     "rank_95": ("rank for 95 % of energy", 3, "none", "diamond"),
 }
 _NORMS = {
-    "relative_frobenius_norm": ("‖ΔW‖_F / ‖W0‖_F", "solid", "circle"),
-    "relative_spectral_norm": ("‖ΔW‖_2 / ‖W0‖_2", "dash", "square"),
+    "relative_frobenius_norm": ("Frobenius norms", "solid", "circle"),
+    "relative_spectral_norm": ("spectral norms", "dash", "square"),
 }
 
 
@@ -75,7 +75,7 @@ def norm_panel(layers: Sequence[LayerSpectrum]) -> Panel:
         for k, (key, (label, dash, marker)) in enumerate(_NORMS.items())
     ]
     axis = named("layer", [layer_number(one.layer) for one in layers])
-    return Panel("", axis, Axis("ΔW relative to W0", low=0), tuple(marks), legend="right")
+    return Panel("", axis, Axis("‖ΔW‖ / ‖W0‖", low=0), tuple(marks), legend="right")
 
 
 def singular_heat(layers: Sequence[LayerSpectrum]) -> HeatMap:

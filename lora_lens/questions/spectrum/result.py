@@ -99,7 +99,7 @@ class LayerSpectrum(Brief):
         beside = vars(self.beside_w0) if self.beside_w0 else {}
         own = {key: value for key, value in vars(self).items() if key != "beside_w0"}
         listed = own | beside
-        return {key: list(v) if isinstance(v, tuple) else v for key, v in listed.items()}
+        return {key: _as_list(value) for key, value in listed.items()}
 
     @property
     def _said(self) -> str:
@@ -224,6 +224,11 @@ class Spectrum(Answer):
             "intruders": self.intruders(),
             "suggestion": self.suggestion.to_dict(),
         }
+
+
+def _as_list(value: Any) -> Any:
+    """Tuples as JSON has them, whatever lies in them."""
+    return [_as_list(one) for one in value] if isinstance(value, tuple) else value
 
 
 def _below(cosines: Sequence[float], epsilon: float) -> int:

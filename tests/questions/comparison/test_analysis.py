@@ -268,5 +268,6 @@ def test_two_layers_cannot_be_shuffled(tmp_path: Path) -> None:
     adapter = load_adapter(tmp_path / "short")
     result = compare(adapter, adapter, "value", draws=5)
     assert list(result["A"].baselines) == ["gaussian"]
+    assert "the null mismatched is left out: it takes at least 3 layers to mismatch" in result.notes
     with pytest.raises(LensError, match="draws is 1; expected 0 for no sampled nulls"):
         compare(adapter, adapter, "value", draws=1)

@@ -210,6 +210,9 @@ def test_two_layers_leave_out_what_similarity_says(tmp_path: Path) -> None:
     adapter = load_adapter(tmp_path / "lora")
     shared = shared_subspace(adapter, "value", draws=30, seed=3)
     similar = conversion_similarity(adapter, "value", draws=30, seed=3)
+    too_few = "the null mismatched is left out: it takes at least 3 layers to mismatch"
+    assert too_few in shared.notes
+    assert too_few not in shared_subspace(adapter, "value", draws=0).notes
     for matrix in ("A", "B"):
         phi = similar[matrix].values[0, 1]
         np.testing.assert_allclose(shared[matrix].left_out, phi, atol=1e-12)
