@@ -14,6 +14,9 @@ ONE = 1 - 1e-5  # what is above it is 1 but for rounding
 # subspaces and shuffled layers give .021, in every pair.
 ENOUGH = "it is enough that both lie along the same W0's leading singular directions"
 ALONG_W0 = f"for this {ENOUGH}"
+APART_ON_W0 = (
+    "to be less alike it is enough that they lie along different singular directions of the same W0"
+)
 
 
 def same_phi(one: Array, other: Array) -> bool:

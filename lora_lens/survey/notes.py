@@ -46,17 +46,26 @@ def _of_adapters(plan: Plan) -> Iterator[str]:
     for one, count in every.items():
         here = "; ΔW is s·B·A here" if one in dora else ""
         yield f"{one} ({count} of {len(plan.adapters)} adapters){here}"
-    rank = plan.settings.rank
-    if rank is not None and any(
-        rank < piece.rank for task in plan.tasks for piece in task.place.pieces
-    ):
-        yield gauge_note(f"rank {rank} is below that of some adapters")
+    if factors := _of_gauge(plan):
+        yield gauge_note(f"rank {plan.settings.rank} is below that of some adapters", factors)
     known = plan.adapters.values()
     yield from notes_of_many(
         (one.base for one in known),
         sum(one.from_w0 for one in known),
         named=plan.base is not None,
     )
+
+
+def _of_gauge(plan: Plan) -> tuple[str, ...]:
+    """What is asked below an adapter's rank, and hangs on its gauge there."""
+    rank, asked = plan.settings.rank, {*plan.settings.questions}
+    ranks = (piece.rank for task in plan.tasks for piece in task.place.pieces)
+    if rank is None or all(own <= rank for own in ranks):
+        return ()
+    of_factors = ("A", "B") if asked & {"pairs", "outlying"} else ()
+    if "conversions" not in asked:
+        return of_factors
+    return (*of_factors, "their conversions") if of_factors else ("conversions of A", "those of B")
 
 
 def _alike_in_layers(plan: Plan) -> Iterator[str]:

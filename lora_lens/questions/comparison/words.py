@@ -13,7 +13,7 @@ from ...chance.verdict import Trial
 from ...core.similarity.phi_by_chance import least_beside
 from ...show.findings import PHI, Claim, Finding, told
 from ...show.layout import LABELS
-from ...show.wording import ALONG_W0, ONE, listed, same_phi
+from ...show.wording import ALONG_W0, APART_ON_W0, ONE, listed, same_phi
 from ...subspaces.pairing import SAME_W0
 from .result import ComparisonResult, LayerSeries
 
@@ -107,9 +107,8 @@ def summary(result: ComparisonResult, findings: Sequence[Finding]) -> str:
             for null, pattern in _PATTERNS.items()
         ]
         parts.append(told(*kinds))
-        parts += [ALONG_W0] * any(
-            one.word == "more" and one.claim.null in _WITHOUT_W0 for one in tested
-        )
+        words = {one.word for one in tested if one.claim.null in _WITHOUT_W0}
+        parts += [ALONG_W0] * ("more" in words) + [APART_ON_W0] * ("less" in words)
     rest = [one for m, one in distinct(result).items() if LABELS[m] not in equal]
     if SAME_W0 in result.notes and rest:
         parts.insert(
@@ -117,10 +116,17 @@ def summary(result: ComparisonResult, findings: Sequence[Finding]) -> str:
             f"{_means(rest)}, which no null here can tell from what the same W0 makes of any two θ",
         )
     elif not parts:
-        parts.append(f"{_means(rest)}, and nothing was tested")
+        still = ", for the draws of chance do not vary" if all(map(_still, rest)) else ""
+        parts.append(f"{_means(rest)}, and nothing was tested{still}")
     elif untested := [one for one in rest if one.together]:
         parts.append(f"{_means(untested)}, which was not tested, for layers go together")
     return f"{result.module}: {'; '.join(parts)}."
+
+
+def _still(series: LayerSeries) -> bool:
+    """Whether flips leave φ as it is, as of factors that lie on few of W0's own directions exactly."""
+    test = series.tests.get("flipped")
+    return test is not None and not np.isfinite(test.of_mean.z)
 
 
 def _named(result: ComparisonResult) -> list[tuple[str, LayerSeries]]:

@@ -80,7 +80,8 @@ def legend(result: RankGrids) -> list[str]:
     """What chance is, and in how many layers the largest subspaces are above it."""
     lines = [
         "by chance: unrelated subspaces, max(i, j)/d; z: deviations above it; p: share of draws as far "
-        f"from their middle as φ(r1, r2), {_P}"
+        f"from their middle as φ(r1, r2), {_P}. Where ΔW lies along few of W0's singular directions, or on few coordinates, φ of "
+        "what is unrelated scatters further to both sides, and more is called more or less than the level says"
     ]
     tests = {sided(*kind): one for kind, one in result.significance.items()}
     found = [

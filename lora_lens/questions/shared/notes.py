@@ -120,6 +120,8 @@ def _notes(
         yield from _narrow(plan.factors.module, subspaces)
     yield from _seen_alone(subspaces)
     yield from _together(subspaces)
+    if not adapter.from_w0:
+        yield from _alike(subspaces)
     for matrix, shared in subspaces.items():
         if shared.gap < _GAP:
             yield (
@@ -158,6 +160,17 @@ def _seen_alone(subspaces: dict[str, SharedSubspace]) -> Iterator[str]:
             f"of the {total} dimensions of {matrix}'s θ that W0 of all layers see, up to {most} are seen by one layer alone ({few(layers, 6)}): of what "
             f"its factor has there the others predict nothing, so that even one shared layer may have a share below 1"
         )
+
+
+def _alike(subspaces: dict[str, SharedSubspace]) -> Iterator[str]:
+    """Of which factors layers need no θ to be alike."""
+    for matrix, shared in subspaces.items():
+        one = shared.predicted
+        if one is not None and one.nulls and one.alike > AS_INDEPENDENT:
+            yield (
+                f"{matrix} itself lies alike in its layers, as where it is frozen at, or began with, one value in all: where W0 of layers are alike, too, "
+                f"as in models with copied layers, one θ predicts it whatever was learnt"
+            )
 
 
 def _together(subspaces: dict[str, SharedSubspace]) -> Iterator[str]:

@@ -57,6 +57,8 @@ class Predicted(Brief):
         carried: Whether θ is of one adapter and the factors of another.
         scatter: Where it is, how many times as far the mean scatters, were they unrelated, as that of independent layers; above 1.1 `nulls` and `detectable` are of
             so few independent groups of layers that theirs scatters as far.
+        alike: How many times as far the mean φ of two adapters with layers like these would scatter as that of independent layers: 1 where their factors
+            are unrelated, √L where all have one subspace, as where A is frozen at one value in all layers.
         detectable: The excess over `flipped`'s mean that is found in 80 of 100 cases at the level corrected
             for all factors that are tested.
         drawn: (draw,) means of the flipped null's draws.
@@ -81,6 +83,7 @@ class Predicted(Brief):
     whole: bool = False
     carried: bool = False
     scatter: float = 1.0
+    alike: float = 1.0
     detectable: float | None = None
     drawn: Array | None = field(default=None, repr=False)
 

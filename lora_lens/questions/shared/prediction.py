@@ -43,6 +43,7 @@ def predict(of: Asked, matrix: Factor, terms: Terms, progress: Progress = untold
     rank, width, draws, seed, _, ridge = terms
     given = of.w0_and_bases(matrix, rank)
     own = of.own(given.q, matrix)
+    together = LayersTogether.of(list(given.q))
     trivial = not ridge and _trivial(given, width)
     whole = _whole(given, rank, width)
     drawn = draws and not (trivial or whole)
@@ -70,6 +71,7 @@ def predict(of: Asked, matrix: Factor, terms: Terms, progress: Progress = untold
         flips_of_mean=by_null.get("flipped"),
         trivial=trivial,
         whole=whole,
+        alike=float(scatter_of_mean(together, [together])[0]),
     )  # fmt: skip
 
 
@@ -146,6 +148,7 @@ def _predicted(
     whole: bool,
     carried: bool = False,
     scatter: float = 1.0,
+    alike: float = 1.0,
 ) -> Predicted:
     """What `predict` and `carry_over` have found of the factors of one adapter, by θ that were fitted to it or to another."""
     return Predicted(
@@ -168,6 +171,7 @@ def _predicted(
         whole=whole,
         carried=carried,
         scatter=scatter,
+        alike=alike,
         detectable=detectable(flips_of_mean, terms.tests),
         drawn=flips_of_mean,
     )

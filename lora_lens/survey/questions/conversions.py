@@ -8,20 +8,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ...chance.given_subspace import PairMoments
 from ...core.conversions.conversion import convention_by_shape, convert
 from ...core.factors.bases import orthonormal_basis
 from ...core.factors.rank import numerical_rank
 from ...core.numbers.either import in_float64
 from ...core.numbers.precision import singular_cutoff
 from ...core.numbers.scaled import of_order_one
-from ...core.similarity.phi_of_bases import phi_of_bases
 from ...core.solving.factoring import factor
+from .conversions_by_chance import DRAWN, ConversionsByChance
 from .pair_block import PairBlock
 from .question import Facts, One, Question, Rows
 from .spool import TensorSpool
 
-_DRAWN = 48  # random factors, whose every pair is a draw of the null
 _NAMES = ("conversion A", "conversion B")
 
 
@@ -51,13 +49,14 @@ class Conversions(Question):
         }
         self.spools = {name: facts.open_spool(self._d[name], dtype) for name in _NAMES}
         self._seed = seed
-        self._null: dict[str, Tensor] = {}
+        self._by_chance = {name: ConversionsByChance() for name in _NAMES}
 
     def see(self, block: Sequence[One]) -> Rows:
         """Solve with all their factors at once, and keep the bases."""
         if self._without:
             for name in _NAMES:
                 self.spools[name].add(torch.empty(0, self._d[name]), [0] * len(block))
+                self._by_chance[name].add_none(len(block))
             return
         a, b = (
             [of_order_one(x).double() for x in side]
@@ -69,9 +68,12 @@ class Conversions(Question):
             "conversion A": [len(one.delta.own_right) for one in block],
             "conversion B": [len(one.delta.own_left) for one in block],
         }
-        for name, columns in zip(_NAMES, found, strict=True):
-            for solved, rank in zip(columns.split(own, dim=-1), ranks[name], strict=True):
-                self.spools[name].add(self._basis(solved, rank).mT)
+        for name, columns, factors in zip(_NAMES, found, ([x.mT for x in a], b), strict=True):
+            each = zip(factors, columns.split(own, dim=-1), ranks[name], strict=True)
+            for of, solved, rank in each:
+                basis = self._basis(solved, rank)
+                self.spools[name].add(basis.mT)
+                self._by_chance[name].add(of, rank, basis.shape[-1])
         yield from ()
 
     def _solved(
@@ -95,10 +97,10 @@ class Conversions(Question):
             cutoff = f"the cut-off {self._factored.cutoff:.1e}·σ_max"
             reason = f"rank {self._rank} of {self._full} under {cutoff}"
             yield "singular", {"quantity": self._convention, "reason": reason}
-        most = max((max(spool.widths, default=0) for spool in self.spools.values()), default=0)
+        most = max(one.columns for one in self._by_chance.values())
         if most:
             generator = torch.Generator().manual_seed(self._seed)
-            shape = (_DRAWN, most)
+            shape = (DRAWN, most)
             a = torch.randn(
                 *shape, self.facts.in_features, generator=generator, dtype=torch.float64
             )
@@ -106,14 +108,15 @@ class Conversions(Question):
                 *shape, self.facts.out_features, generator=generator, dtype=torch.float64
             )
             found = self._solved(a.flatten(0, 1), b.flatten(0, 1).mT)
-            for name, columns in zip(_NAMES, found, strict=True):
-                self._null[name] = columns.unflatten(-1, shape).movedim(-2, 0)
+            for name, columns, rows in zip(_NAMES, found, (a, b), strict=True):
+                solved = columns.unflatten(-1, shape).movedim(-2, 0)
+                self._by_chance[name].draw(rows, solved)
 
     def pair(self, block: PairBlock) -> Rows:
         """Their φ, and its moments for random factors."""
         for name in _NAMES:
             r, c, told = block.found(name)
-            null = self._moments(name, *block.widths(name))
+            null = self._by_chance[name].moments(block.one, block.other)
             yield (
                 "conversions",
                 {
@@ -123,22 +126,3 @@ class Conversions(Question):
                     "propagated_sd": null.sd[r, c].float().numpy(),
                 },
             )
-
-    def _moments(self, name: str, i: Tensor, j: Tensor) -> PairMoments:
-        mean, sd = (torch.full((len(i), len(j)), torch.nan, dtype=torch.float64) for _ in range(2))
-        for m in sorted({*i.tolist()} - {0}):
-            for n in sorted({*j.tolist()} - {0}):
-                drawn = self._drawn(name, min(m, n), max(m, n))
-                at = (i == m)[:, None] & (j == n)
-                mean[at], sd[at] = drawn.mean(), drawn.std()
-        return PairMoments(mean, sd)
-
-    def _drawn(self, name: str, i: int, j: int) -> Tensor:
-        """φ of every two random factors of i and j columns."""
-        key = f"{name} {i} {j}"
-        if key not in self._null:
-            # The first columns of a Gaussian factor are a Gaussian factor.
-            one, other = (torch.linalg.qr(self._null[name][:, :, :k]).Q for k in (i, j))
-            rows, columns = torch.triu_indices(_DRAWN, _DRAWN, 1)
-            self._null[key] = phi_of_bases(one[rows], other[columns])
-        return self._null[key]

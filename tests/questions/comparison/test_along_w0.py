@@ -1,10 +1,13 @@
 """Two adapters along the same W0's leading directions are alike with nothing learnt in common: no verdict comes of it."""
 
 from functools import cache
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from noise import Kind, noise_adapters
+from planted import plant
 
 import lora_lens as ll
 from lora_lens.chance.flips import Directions, directions
@@ -81,3 +84,24 @@ def test_the_base_is_asked_for_where_it_is_wanted() -> None:
         ll.compare(*lost, "value", beside_w0=True)
     with pytest.raises(ll.LensError, match="do not name one base model; pass --base"):
         ll.compare(one, lost[1], "value", beside_w0=True)
+
+
+def test_apart_on_w0_is_said_to_be_enough_to_be_less_alike(tmp_path: Path) -> None:
+    """One within W0's leading half, one within the other: W0 gone, the sentence says that this is enough; W0 here, flips leave φ as it is."""
+    rng, d, rank = np.random.default_rng(0), 24, 2
+    w0 = [rng.standard_normal((d, d)) for _ in range(6)]
+    svds = [np.linalg.svd(w) for w in w0]
+
+    def within(name: str, some: slice) -> ll.Adapter:
+        factors = [
+            (u[:, some] @ rng.standard_normal((d // 2, rank)), rng.standard_normal((rank, d // 2)) @ vh[some])
+            for u, _, vh in svds
+        ]  # fmt: skip
+        return plant(tmp_path / name, w0, factors)
+
+    one, other = within("one", slice(d // 2)), within("other", slice(d // 2, d))
+    apart = "; to be less alike it is enough that they lie along different singular directions of the same W0."
+    assert ll.compare(one, other, draws=199, beside_w0=False).summary.endswith(apart)
+    beside = ll.compare(one, other, draws=199, base=tmp_path / "one" / "base")
+    assert not beside.findings
+    assert beside.summary.endswith("and nothing was tested, for the draws of chance do not vary.")

@@ -32,6 +32,7 @@ def test_what_p_is_stands_in_its_table(bert: BertLike, tmp_path: Path) -> None:
     assert what in corner_table(result).title
     assert what in tables(result)[0].title
     assert "one layer, two-sided, uncorrected" in legend(result)[0]
+    assert "few of W0's singular directions, or on few coordinates" in legend(result)[0]
     layer = result.of("delta", "left")[1]
     drawn = result.baselines["delta", "left"].drawn
     assert drawn is not None

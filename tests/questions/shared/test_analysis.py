@@ -203,6 +203,20 @@ def test_no_number_depends_on_the_gauge(
             )
 
 
+def test_one_frozen_a_is_told_where_copied_layers_make_it_predictable(tmp_path: Path) -> None:
+    rng, d, rank = np.random.default_rng(0), 24, 2
+    pairs = [rng.standard_normal((d, d)) for _ in range(3)]
+    w0 = [w for w in pairs for _ in range(2)]
+    a = rng.standard_normal((rank, d))
+    frozen = plant(tmp_path / "frozen", w0, [(rng.standard_normal((d, rank)), a) for _ in w0])
+    found = shared_subspace(frozen, draws=60)
+    (said,) = [note for note in found.notes if "whatever was learnt" in note]
+    assert said.startswith("A itself lies alike in its layers")
+    factors = [(rng.standard_normal((d, rank)), rng.standard_normal((rank, d))) for _ in w0]
+    drawn = shared_subspace(plant(tmp_path / "drawn", w0, factors), draws=60)
+    assert not [note for note in drawn.notes if "whatever was learnt" in note]
+
+
 def test_two_layers_leave_out_what_similarity_says(tmp_path: Path) -> None:
     shape = BertLike(layers=2, modules=("value",))
     write_base(tmp_path / "base", shape)
