@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ...adapter import Adapter, ModuleFactors
 from ...bases.along import along_said_each
-from ...bases.of_adapter import open_if_here
+from ...bases.of_adapter import open_base_of, open_if_here
 from ...bases.weights import BaseWeights
 from ...chance.baseline import Baseline
 from ...chance.draws import FEWEST_LAYERS, TOO_FEW_LAYERS
@@ -119,8 +119,12 @@ def compare(
     where = select_device(device, dtype)
     weights, unknown = _base(one, other, beside_w0, base)
     cut = [
-        compared_delta(factors, k, where) if dense else compared(factors, k, where, weights)
-        for factors, k, dense in zip((first, second), (i, j), in_full, strict=True)
+        compared_delta(factors, k, where)
+        if dense
+        else compared(factors, k, where, _of_own(each, factors, weights, base))
+        for each, factors, k, dense in zip(
+            (one, other), (first, second), (i, j), in_full, strict=True
+        )
     ]
     bases = [{matrix: each.bases[matrix] for matrix in sides} for each in cut]
     flipped: dict[str, Baseline] = {}
@@ -204,6 +208,18 @@ def _base(
             )
         return None, []
     return open_if_here(one, wanted, base, without=_NO_W0)
+
+
+def _of_own(
+    adapter: Adapter,
+    factors: ModuleFactors,
+    weights: BaseWeights | None,
+    base: BaseWeights | str | Path | None,
+) -> BaseWeights | None:
+    """The W0 that an adapter's ΔW is made with, where it is: that of both, or else its own."""
+    if factors.magnitude is None or weights is not None:
+        return weights
+    return open_base_of(adapter, base)
 
 
 def _of_sides(ties: Mapping[str, Array], sides: Mapping[str, Side]) -> Mapping[str, Array]:

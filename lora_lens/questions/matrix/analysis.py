@@ -80,7 +80,7 @@ def adapter_matrix(
         per_layer: Keep φ of every layer too; by default where that takes at most 32 MiB.
         draws: Draws of unrelated subspaces, for p-values of the mean φ; 0 for none.
         seed: Of those draws.
-        base: As in `load_adapter`; only CondLoRA needs it.
+        base: As in `load_adapter`; needed by CondLoRA, by ΔW of DoRA, and by what was tuned in full.
         device: Where torch multiplies pairs, ``cuda``; with ``auto`` and ``cpu`` NumPy does.
         dtype: Of the kept bases and the products; subspaces are found in float64.
         columns: Most singular vectors in a block; bounds the memory of a product.

@@ -32,7 +32,8 @@ def common_layers(
     more = [one.name for one, own in zip(read, each, strict=True) if own != set(layers)]
     span = ", ".join(map(str, layers))
     have = "has" if len(more) == 1 else "have"
-    said = f"only layers {span} are compared; {few(more, MOST_NAMED)} {have} more"
+    what = f"layer {span} is" if len(layers) == 1 else f"layers {span} are"
+    said = f"only {what} compared; {few(more, MOST_NAMED)} {have} more"
     return layers, [said] if more else []
 
 

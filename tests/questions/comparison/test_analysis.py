@@ -1,11 +1,12 @@
 import itertools
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from checkpoints import BertLike, write_lora
+from checkpoints import BertLike, random, write_base, write_lora
 from planted import plant
 from safetensors.torch import load_file, save_file
 from slow_routes import slow_phi
@@ -13,12 +14,13 @@ from slow_routes import slow_phi
 from lora_lens import (
     LensError,
     RankError,
+    adapter_matrix,
     compare,
     gaussian_baseline,
     load_adapter,
 )
 from lora_lens.adapter import ModuleFactors
-from lora_lens.errors import AdapterError, ModuleLookupError
+from lora_lens.errors import AdapterError, BaseModelError, ModuleLookupError
 from lora_lens.questions.comparison.compared import compared
 from lora_lens.subspaces.device import select_device
 from lora_lens.subspaces.factors import factor_spaces
@@ -271,3 +273,28 @@ def test_two_layers_cannot_be_shuffled(tmp_path: Path) -> None:
     assert "the null mismatched is left out: it takes at least 3 layers to mismatch" in result.notes
     with pytest.raises(LensError, match="draws is 1; expected 0 for no sampled nulls"):
         compare(adapter, adapter, "value", draws=1)
+
+
+def test_doras_on_two_bases_are_each_made_with_their_own(tmp_path: Path) -> None:
+    """As `matrix` has it; where none is at hand, what is missing is named."""
+    shape = BertLike(modules=("value",))
+    names = [f"base_model.model.bert.{shape.path(k, 'value')}" for k in range(3)]
+    magnitude = {f"{name}.lora_magnitude_vector.weight": torch.linspace(1, 3, 24) for name in names}
+    for k, name in enumerate(("one", "other")):
+        weights = {
+            f"{shape.path(layer, 'value')}.weight": random(24, 24, seed=7 * k + layer)
+            for layer in range(3)
+        }
+        base = write_base(tmp_path / f"base-{name}", shape, weights)
+        write_lora(
+            tmp_path / name, shape, base=str(base), seed=k, config={"use_dora": True}, extra=magnitude
+        )  # fmt: skip
+    both = tmp_path / "one", tmp_path / "other"
+    for beside_w0 in (None, False):
+        found = compare(*both, draws=0, rank=4, beside_w0=beside_w0)
+        assert list(found["delta"].baselines) == ["gaussian"]
+        pair = adapter_matrix(both, draws=0, rank=4)
+        assert found["delta"].mean == pytest.approx(pair.values[0, 1], abs=1e-12)
+    shutil.rmtree(tmp_path / "base-other")
+    with pytest.raises(BaseModelError, match="base-other"):
+        compare(*both, draws=0, rank=4)
