@@ -174,6 +174,7 @@ def test_gradient_is_zero_where_one_subspace_is_all_of_space() -> None:
 # Errors
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit:FutureWarning")  # jacfwd's own, from torch 2.15 on
 def test_a_matrix_of_pairs_goes_through_torch_func() -> None:
     generator = torch.Generator().manual_seed(0)
     x, y = (torch.randn(2, 6, 3, generator=generator, dtype=torch.float64) for _ in range(2))
