@@ -10,6 +10,7 @@ import numpy as np
 from ...chance.p_values import fewest_draws
 from ...chance.significance import LEVEL
 from ...chance.verdict import Trial
+from ...core.similarity.layers_together import AS_INDEPENDENT
 from ...core.similarity.phi_by_chance import least_beside
 from ...show.findings import PHI, Claim, Finding, told
 from ...show.layout import LABELS
@@ -119,8 +120,18 @@ def summary(result: ComparisonResult, findings: Sequence[Finding]) -> str:
     elif not parts:
         parts.append(f"{_means(rest)}, and nothing was tested")
     elif untested := [one for one in rest if one.together]:
-        parts.append(f"{_means(untested)}, which was not tested, for layers go together")
+        parts.append(f"{_means(untested)}, which was not tested, for {_why(untested)}")
     return f"{result.module}: {'; '.join(parts)}."
+
+
+def _why(untested: Sequence[LayerSeries]) -> str:
+    reasons = {
+        "layers go together": any(
+            one.scatter > one.on_coordinates * AS_INDEPENDENT for one in untested
+        ),
+        "a few coordinates outweigh the rest": any(one.on_coordinates > 1 for one in untested),
+    }
+    return " and ".join(reason for reason, holds in reasons.items() if holds)
 
 
 def _named(result: ComparisonResult) -> list[tuple[str, LayerSeries]]:
