@@ -245,7 +245,7 @@ def _together(series: Mapping[str, LayerSeries]) -> Iterator[str]:
             if one.on_coordinates > 1:
                 yield (
                     f"a few coordinates outweigh the rest in {name} of both adapters: the mean φ of unrelated adapters would scatter "
-                    f"{one.on_coordinates:.1f} times as far as where all coordinates count alike, as the nulls take them, so that {what}"
+                    f"{one.on_coordinates:.1f} times as far as where all coordinates count alike, as the nulls take them, so that nothing is claimed of it"
                 )
             if one.scatter / one.on_coordinates <= AS_INDEPENDENT:
                 continue

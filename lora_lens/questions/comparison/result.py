@@ -53,11 +53,13 @@ class LayerSeries(Brief):
         """Whether layers go together, or few coordinates outweigh the rest, so far that a test would claim too much.
 
         Against flips by the correlation of φ in two layers that makes that scatter: directions that W0's layers have in
-        common make some too, which a null that keeps W0's directions knows of.
+        common make some too, which a null that keeps W0's directions knows of. Of coordinates it knows nothing, unless W0's
+        directions lie along them: that part counts beside either null.
         """
         layers = len(self.layers)
-        correlated = (self.scatter**2 - 1) / max(1, layers - 1) > _CORRELATED
-        return correlated or (self.alike and "flipped" not in self.baselines)
+        correlated = layers > 1 and (self.scatter**2 - 1) / (layers - 1) > _CORRELATED
+        uneven = self.on_coordinates > 1
+        return correlated or uneven or (self.alike and "flipped" not in self.baselines)
 
     @property
     def alike(self) -> bool:
