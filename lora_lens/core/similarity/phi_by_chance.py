@@ -115,6 +115,37 @@ def closest_by_chance(mean: Array, sd: Array, count: Array, least: Array) -> flo
     return min(float(brentq(surplus, -_FARTHEST, _FARTHEST)), float(((1 - mean) / sd).max()))
 
 
+def as_rare_where_narrower(
+    value: Array, mean: Array, sd: Array, times: Array, least: Array
+) -> Array:
+    """The φ that is as rare as `value`, where the null's deviation is `sd` and not `times` as much.
+
+    By the gamma distributions of `above_by_chance`: draws of the narrower null then tell how rare `value` is under the wider one.
+
+    Args:
+        value: φ; arrays of one shape, as the others.
+        mean, sd: Of the narrower null.
+        times: How many times as far the wider one scatters; where that is 1, `value` is returned as it is.
+        least: `in_common` of each.
+
+    Example:
+        What lines in R^100 exceed once in twenty under the one, they exceed once in twenty under the other.
+
+        >>> mean, sd, none = np.array([0.01]), np.array([0.01 * 2**0.5]), np.zeros(1)
+        >>> wide, narrow = (above_by_chance(mean, times * sd, 0.05) for times in (2, 1))
+        >>> wide.round(4), narrow.round(4)
+        (array([0.0568]), array([0.0384]))
+        >>> as_rare_where_narrower(wide, mean, sd, np.array([2.0]), none).round(4)
+        array([0.0384])
+    """
+    wide, wide_scale = _gamma(mean, sd * times, least)
+    shape, scale = _gamma(mean, sd, least)
+    with np.errstate(invalid="ignore"):
+        tail = gammaincc(wide, (value - least).clip(min=0) / wide_scale)
+        found = least + scale * gammainccinv(shape, tail)
+    return np.where((times > 1) & (shape > 0), found, value)
+
+
 def _gamma(mean: Array, sd: Array, least: Array) -> tuple[Array, Array]:
     """Shape and scale of what φ has beyond its least; a shape of 0 where nothing varies."""
     free = mean - least

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from ...adapter import Adapter, ModuleFactors
 from ...bases.along import along_said_each
 from ...bases.of_adapter import open_base_of, open_if_here
@@ -14,7 +16,8 @@ from ...chance.draws import FEWEST_LAYERS, TOO_FEW_LAYERS
 from ...chance.p_values import check_draws, check_seed
 from ...core.computing.progress import Progress, untold
 from ...core.numbers.sides import Side
-from ...core.similarity.layers_together import LayersTogether, scatter_of_mean
+from ...core.similarity.layers_together import AS_INDEPENDENT, LayersTogether, scatter_of_mean
+from ...core.similarity.on_coordinates import scatter_on_coordinates, unevenness
 from ...core.similarity.phi_of_bases import phi_of_all_pairs
 from ...errors import BaseModelError, RankError
 from ...formats.base_in_use import check_base_used
@@ -156,7 +159,12 @@ def compare(
         values = pairs.diagonal().numpy()
         together = [LayersTogether.of(tuple(each)) for each in (u, v)]
         scatter = float(scatter_of_mean(together[0], together[1:])[0])
-        series[matrix] = LayerSeries(matrix, side, tuple(layers), values, baselines, scatter)
+        uneven = np.stack([unevenness(each.double().cpu()) for each in (u, v)])
+        widths = np.array([one.widths for one in together])
+        times = float(scatter_on_coordinates(u.shape[-2], widths, uneven)[0, 1])
+        series[matrix] = LayerSeries(
+            matrix, side, tuple(layers), values, baselines, scatter * times, times
+        )
     ties = (
         note
         for of, each, k in zip((one, other), cut, (i, j), strict=True)
@@ -243,15 +251,22 @@ def _singular(factors: ModuleFactors, ranks: Sequence[int]) -> Iterator[str]:
 
 
 def _together(series: Mapping[str, LayerSeries]) -> Iterator[str]:
-    """Of which matrices no claim is made, or one too many may be, for their layers go together."""
+    """Of which matrices no claim is made, or one too many may be, for their layers go together or few coordinates outweigh the rest."""
     for matrix, one in series.items():
         if one.alike:
             name = "ΔW" if matrix == "delta" else matrix
             what = (
                 "nothing is claimed of it" if one.together else "a claim may be W0's, or too many"
             )
+            if one.on_coordinates > 1:
+                yield (
+                    f"a few coordinates outweigh the rest in {name} of both adapters: the mean φ of unrelated adapters would scatter "
+                    f"{one.on_coordinates:.1f} times as far as where all coordinates count alike, as the nulls take them, so that nothing is claimed of it"
+                )
+            if one.scatter / one.on_coordinates <= AS_INDEPENDENT:
+                continue
             yield (
                 f"{name} of either adapter lies alike in its layers, as where one matrix serves all or W0's layers have much in common: "
-                f"the mean φ of unrelated adapters would scatter {one.scatter:.1f} times as far as that of independent layers, which the "
+                f"the mean φ of unrelated adapters would scatter {one.scatter / one.on_coordinates:.1f} times as far as that of independent layers, which the "
                 f"nulls are of, so that {what}"
             )

@@ -31,7 +31,8 @@ class LayerSeries(Brief):
             and, where they were drawn, ``flipped`` and ``mismatched``; their `mean_sd` is that of the mean over
             the layers.
         scatter: How many times as far the mean φ of two such adapters scatters, were they unrelated, as that of independent
-            layers, which tests are of.
+            layers that lie evenly on the coordinates, which tests are of.
+        on_coordinates: The part of that which comes of a few coordinates that outweigh the rest in both; 1 up to 1.1.
     """
 
     matrix: str
@@ -40,6 +41,7 @@ class LayerSeries(Brief):
     values: Array
     baselines: Mapping[str, Baseline]
     scatter: float = 1.0
+    on_coordinates: float = 1.0
 
     @property
     def baseline(self) -> Baseline:
@@ -48,18 +50,20 @@ class LayerSeries(Brief):
 
     @property
     def together(self) -> bool:
-        """Whether layers go together so far that a test by independent ones would claim too much.
+        """Whether layers go together, or few coordinates outweigh the rest, so far that a test would claim too much.
 
         Against flips by the correlation of φ in two layers that makes that scatter: directions that W0's layers have in
-        common make some too, which a null that keeps W0's directions knows of.
+        common make some too, which a null that keeps W0's directions knows of. Of coordinates it knows nothing, unless W0's
+        directions lie along them: that part counts beside either null.
         """
         layers = len(self.layers)
         correlated = layers > 1 and (self.scatter**2 - 1) / (layers - 1) > _CORRELATED
-        return correlated or (self.alike and "flipped" not in self.baselines)
+        uneven = self.on_coordinates > 1
+        return correlated or uneven or (self.alike and "flipped" not in self.baselines)
 
     @property
     def alike(self) -> bool:
-        """Whether they go together at all, by W0's doing or by the adapters'."""
+        """Whether φ scatters farther at all, by W0's doing or by the adapters'."""
         return self.scatter > AS_INDEPENDENT
 
     @property

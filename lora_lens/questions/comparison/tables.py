@@ -21,9 +21,9 @@ NULLS = {
 _INDEPENDENT = (
     "Nulls take the layers of an adapter as independent of each other, but for W0: of two adapters that each have a shared layer of "
     "their own, as CondLoRA's exported to plain LoRA, too many are called more or less alike (11 of 50 null pairs on MiniLM's value). "
-    "The level is of factors that lie evenly on the axes, as Gaussian ones do, or trained ones along W0's directions: of those of which a few "
-    "coordinates outweigh the rest more are called alike, or less alike (17 of 100 null pairs whose entries have the tails of Student's t with "
-    "1.5 degrees of freedom). So are many or all of those whose rows have the same unequal norms in both, as W0's rows or a dense ΔW's may (measured once, of 40 pairs of noise "
+    "The level is of factors that lie evenly on the axes, as Gaussian ones do, or trained ones along W0's directions: where a few "
+    "coordinates outweigh the rest in both, φ scatters farther, and nothing is claimed where it does so by a tenth or more (17 of 100 null pairs whose entries "
+    "have the tails of Student's t with 1.5 degrees of freedom would be called alike, or less alike). Too many or all are called alike of those whose rows have the same unequal norms in both, as W0's rows or a dense ΔW's may (measured once, of 40 pairs of noise "
     "whose rows' norms, W0's too, vary by a factor of 1.3: 40 of two models that were tuned in full, 26 of such a model and a LoRA, 6 of two LoRA)."
 )
 

@@ -10,6 +10,7 @@ import numpy as np
 from ...chance.p_values import fewest_draws
 from ...chance.significance import LEVEL
 from ...chance.verdict import Trial
+from ...core.similarity.layers_together import AS_INDEPENDENT
 from ...core.similarity.phi_by_chance import least_beside
 from ...show.findings import PHI, Claim, Finding, told
 from ...show.layout import LABELS
@@ -119,7 +120,7 @@ def summary(result: ComparisonResult, findings: Sequence[Finding]) -> str:
         still = ", for the draws of chance do not vary" if all(map(_still, rest)) else ""
         parts.append(f"{_means(rest)}, and nothing was tested{still}")
     elif untested := [one for one in rest if one.together]:
-        parts.append(f"{_means(untested)}, which was not tested, for layers go together")
+        parts.append(f"{_means(untested)}, which was not tested, for {_why(untested)}")
     return f"{result.module}: {'; '.join(parts)}."
 
 
@@ -127,6 +128,16 @@ def _still(series: LayerSeries) -> bool:
     """Whether flips leave φ as it is, as of factors that lie on few of W0's own directions exactly."""
     test = series.tests.get("flipped")
     return test is not None and not np.isfinite(test.of_mean.z)
+
+
+def _why(untested: Sequence[LayerSeries]) -> str:
+    reasons = {
+        "layers go together": any(
+            one.scatter > one.on_coordinates * AS_INDEPENDENT for one in untested
+        ),
+        "a few coordinates outweigh the rest": any(one.on_coordinates > 1 for one in untested),
+    }
+    return " and ".join(reason for reason, holds in reasons.items() if holds)
 
 
 def _named(result: ComparisonResult) -> list[tuple[str, LayerSeries]]:

@@ -19,12 +19,15 @@ from ...core.numbers.either import swapped
 from ...core.numbers.sides import Side
 from ...core.numbers.whole import whole_or_none
 from ...core.similarity.layers_together import AS_INDEPENDENT
+from ...core.similarity.on_coordinates import scatter_on_coordinates, unevenness
 from ...core.similarity.pairwise import block_pairs, phi_of_every_pair
-from ...core.similarity.phi_by_chance import least_of_mean
+from ...core.similarity.phi_by_chance import as_rare_where_narrower, least_of_mean
 from ...errors import LensError
 from ...formats.loading import Model
 from ...labelled import Array
 from ...plain_torch import in_plain_torch
+from ...several import counted
+from ...show.layout import LABELS
 from ...show.wording import few
 from ...subspaces.device import asked_device
 from ...subspaces.pairing import SAME_A, notes_of_many
@@ -124,6 +127,7 @@ def adapter_matrix(
         steps.total += sum(1 for widths in ranks.T for _ in block_pairs(widths.tolist(), columns))
         keep = len(layers) * len(read) ** 2 <= _MOST_KEPT if per_layer is None else per_layer
         values = np.zeros((len(read), len(read)))
+        uneven: list[Array] = []
         by_layer: list[Array] = []
         for layer in layers:
             bases = spools[layer].every()
@@ -134,13 +138,17 @@ def adapter_matrix(
                 advance=steps.advance,
             )
             values += grid / len(layers)
+            uneven.append(np.array([unevenness(rows.T) for rows in bases]))
             if keep:
                 by_layer.append(grid)
     d = read[0].d
-    scatter = scatter_of_pairs([one.together_in(layers) for one in read])
+    together = scatter_of_pairs([one.together_in(layers) for one in read])
+    on_coordinates = scatter_on_coordinates(d, ranks, np.stack(uneven, axis=1))
     mean, sd = unrelated(d, ranks)
-    sd = sd * scatter
-    tree = cluster(values, mean, sd, clusters, least_of_mean(d, ranks))
+    sd, least = sd * together, least_of_mean(d, ranks)
+    tree = cluster(values, mean, sd * on_coordinates, clusters, least)
+    # As rare beside the draws, which are rotations, as it is beside permutations.
+    rare = as_rare_where_narrower(values.clip(0, 1), mean, sd, on_coordinates, least)
     return MatrixResult(
         names=tuple(one.name for one in read),
         sources=tuple(one.source for one in read),
@@ -155,10 +163,10 @@ def adapter_matrix(
         values=values.clip(0, 1),
         by_layer=np.stack(by_layer) if keep else None,
         gaussian_mean=mean,
-        gaussian_sd=sd,
-        scatter=scatter,
+        gaussian_sd=sd * on_coordinates,
+        scatter=together * on_coordinates,
         draws=draws,
-        p=p_values(values.clip(0, 1), d, ranks, scatter, draws=draws, seed=seed),
+        p=p_values(rare, d, ranks, together, draws=draws, seed=seed),
         linkage=tree.linkage,
         order=tree.order,
         clusters=tree.clusters,
@@ -167,7 +175,8 @@ def adapter_matrix(
             *notes,
             *_ties(read, matrix, rank, layers),
             *_gauge(read, matrix, rank),
-            *_together(scatter, [one.name for one in read]),
+            *_together(together, [one.name for one in read]),
+            *_uneven(on_coordinates, matrix, [one.name for one in read]),
             *_notes(read, ranks, space.side, keep=keep, asked=per_layer),
         ),
         seed=seed,
@@ -200,14 +209,30 @@ def _together(scatter: Array, names: Sequence[str]) -> Iterator[str]:
     """Of which adapters the layers count as fewer than they are."""
     fewer = scatter > AS_INDEPENDENT
     if fewer.any():
-        which = [names[k] for k in np.flatnonzero(fewer.any(axis=0)).tolist()]
-        pairs = int(fewer.sum()) // 2
+        which, pairs = _of_pairs(fewer, names)
         yield (
-            f"layers lie alike in {few(which, MOST_NAMED)}, as where one matrix serves all: the mean φ of "
-            f"{pairs} pair{'' if pairs == 1 else 's'} would scatter up to {scatter.max():.1f} times as far as that of independent layers if "
+            f"layers lie alike in {which}, as where one matrix serves all: the mean φ of "
+            f"{pairs} would scatter up to {scatter.max():.1f} times as far as that of independent layers if "
             f"they were unrelated, which sd, z, p and clusters allow for; where only a few of their directions are common to many layers, "
             f"the farthest pairs by chance lie farther than that"
         )
+
+
+def _uneven(scatter: Array, matrix: str, names: Sequence[str]) -> Iterator[str]:
+    """Of which adapters few coordinates outweigh the rest, and how much is allowed for."""
+    wider = scatter > 1
+    if wider.any():
+        which, pairs = _of_pairs(wider, names)
+        yield (
+            f"a few coordinates outweigh the rest in {LABELS[matrix]} of {which}: if they were unrelated, the mean φ of {pairs} would "
+            f"scatter up to {scatter.max():.1f} times as far as where all coordinates count alike, which sd, z, p and clusters allow for"
+        )
+
+
+def _of_pairs(found: NDArray[np.bool_], names: Sequence[str]) -> tuple[str, str]:
+    """Which adapters are in them, and how many pairs there are."""
+    which = [names[k] for k in np.flatnonzero(found.any(axis=0)).tolist()]
+    return few(which, MOST_NAMED), counted(int(found.sum()) // 2, "pair")
 
 
 def _notes(

@@ -38,10 +38,12 @@ class MatrixResult(Answer):
         gaussian_mean, gaussian_sd: (adapter, adapter) mean and deviation of that mean for unrelated
             subspaces, in closed form, with `scatter`.
         scatter: (adapter, adapter) how many times as far that mean scatters as that of independent layers, for those of both
-            adapters lie alike: up to √layers, where one matrix serves all; 1 where it is 1.02 or less.
+            adapters lie alike: up to √layers, where one matrix serves all; 1 where it is 1.02 or less. Times what a few coordinates
+            that outweigh the rest in both make of it (`core.similarity.on_coordinates`), where that is above 1.1.
         draws: Of unrelated subspaces, for p.
         p: (adapter, adapter) Monte-Carlo p-value (b+1)/(n+1) of that mean among n draws of unrelated
-            subspaces, of as many independent layers as scatter so far, or fewer; NaN on the diagonal, and everywhere without draws.
+            subspaces, of as many independent layers as scatter so far, or fewer; where few coordinates outweigh the rest, of the φ
+            that is as rare among them by a gamma distribution; NaN on the diagonal, and everywhere without draws.
         linkage: scipy's, by average linkage of 1 − φ, or of 1 − excess (`by`): (adapter − 1, 4).
         order: The adapters from one end of the tree to the other.
         clusters: Each adapter's cluster, from 1 in that order.

@@ -124,7 +124,7 @@ def legend(result: MatrixResult) -> list[str]:
         )
         if (fewest := fewest_discoveries(pairs, result.draws, LEVEL)) > 1:
             nulls += f" With {result.draws} draws fewer than {fewest:,} at once cannot be found."
-    nulls += " Where layers of both adapters lie alike, as A of VeRA does, they count as fewer: sd, z and p allow for it from 1.02 times the scatter of independent ones on, as of layers alike in all of their directions; where a few directions are common to many layers and the rest are not, or where a few coordinates outweigh the rest, more pairs are above chance than the level says."
+    nulls += " Where layers of both adapters lie alike, as A of VeRA does, they count as fewer: sd, z and p allow for it from 1.02 times the scatter of independent ones on, as of layers alike in all of their directions; where a few directions are common to many layers and the rest are not, more pairs are above chance than the level says. Where a few coordinates outweigh the rest in both adapters, as in sparse factors, φ scatters as under permutations of coordinates: sd, z, p and clusters allow for it from 1.1 times the scatter on."
     if len(result) == 2:
         return [nulls]
     return [

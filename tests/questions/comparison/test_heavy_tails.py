@@ -38,11 +38,38 @@ def claimed_of(tmp_path: Path, degrees: float, *, uneven: float = 0.0, pairs: in
     return count
 
 
-def test_gaussian_factors_keep_the_level_and_heavy_tailed_ones_do_not(tmp_path: Path) -> None:
+def test_the_level_is_kept_or_nothing_is_claimed(tmp_path: Path) -> None:
+    """Were all of them tested, 17 of 100 would be claimed of those with 1.5 degrees of freedom."""
     assert claimed_of(tmp_path / "gaussian", 1e6) <= 11
-    assert 10 <= claimed_of(tmp_path / "heavy", 1.5) <= 30
+    assert claimed_of(tmp_path / "heavy", 1.5) <= 11
+
+
+def test_why_nothing_is_claimed(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    w0 = [rng.standard_normal((WIDTH, WIDTH)) for _ in range(LAYERS)]
+
+    def factors() -> tuple[np.ndarray, np.ndarray]:
+        b = rng.standard_normal((WIDTH, RANK))
+        b[rng.permutation(WIDTH)[4:]] = 0
+        return b, rng.standard_normal((RANK, WIDTH))
+
+    one, other = (plant(tmp_path / name, w0, [factors() for _ in w0]) for name in ("one", "other"))
+    for beside_w0 in (True, False):
+        result = ll.compare(
+            one, other, draws=199, base=tmp_path / "one" / "base" if beside_w0 else None
+        )
+        assert ("flipped" in result["B"].baselines) is beside_w0
+        assert {each.label for each in result.findings} == {"A"}
+        times = result["B"].on_coordinates
+        assert result["B"].scatter > times / 1.1 > 1.5
+        assert result["A"].on_coordinates == 1
+        for matrix in ("B", "ΔW"):
+            (note,) = (each for each in result.notes if f"outweigh the rest in {matrix} " in each)
+            assert f"scatter {times:.1f} times as far" in note
+            assert note.endswith("so that nothing is claimed of it")
+        assert "which was not tested, for a few coordinates outweigh the rest" in result.summary
 
 
 def test_rows_of_the_same_uneven_norms_are_alike_beyond_flips(tmp_path: Path) -> None:
-    assert claimed_of(tmp_path, 1e6, uneven=1.0, pairs=10) >= 8
+    assert claimed_of(tmp_path, 1e6, uneven=0.5, pairs=20) >= 12
     assert "rows have the same unequal norms in both" in _INDEPENDENT

@@ -48,3 +48,11 @@ def test_flips_know_what_w0s_layers_have_in_common(
     given: Any = {"gaussian": None, null: None}
     one = LayerSeries("A", "right", tuple(range(12)), np.zeros(12), given, scatter)
     assert one.together is together
+
+
+def test_flips_do_not_know_of_coordinates() -> None:
+    """Twenty-four layers with one huge row each, R⁴⁸, rank 4: 14 of 40 unrelated pairs were claimed at 1.5."""
+    given: Any = {"gaussian": None, "flipped": None}
+    layers = tuple(range(24))
+    assert LayerSeries("A", "right", layers, np.zeros(24), given, 1.5, 1.5).together
+    assert not LayerSeries("A", "right", layers, np.zeros(24), given, 1.5).together
