@@ -161,7 +161,7 @@ def test_compare_takes_the_true_delta_with_w0(folder: Path, alone: Path) -> None
     assert found["delta"].values[0] == pytest.approx(float((u.T @ v).square().sum()) / 3, rel=1e-6)
     assert found["delta"].values[0] < 0.999
     assert any(SAID in note for note in found.notes)
-    with pytest.raises(AdapterError, match="made with W0: pass --base"):
+    with pytest.raises(BaseModelError, match="made with W0: base model .*; pass --base"):
         ll.compare(alone, alone, "value", draws=0)
 
 

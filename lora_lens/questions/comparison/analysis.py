@@ -227,7 +227,12 @@ def _of_own(
     """The W0 that an adapter's ΔW is made with, where it is: that of both, or else its own."""
     if factors.magnitude is None or weights is not None:
         return weights
-    return open_base_of(adapter, base)
+    try:
+        return open_base_of(adapter, base)
+    except BaseModelError as error:
+        raise BaseModelError(
+            f"ΔW of {factors.module} of {adapter.source} is DoRA's, which is made with W0: {error}"
+        ) from None
 
 
 def _of_sides(ties: Mapping[str, Array], sides: Mapping[str, Side]) -> Mapping[str, Array]:
@@ -260,7 +265,7 @@ def _together(series: Mapping[str, LayerSeries]) -> Iterator[str]:
             )
             if one.on_coordinates > 1:
                 yield (
-                    f"a few coordinates outweigh the rest in {name} of both adapters: the mean φ of unrelated adapters would scatter "
+                    f"{name} of the two adapters lie unevenly on the coordinates, one or both on few of them: the mean φ of unrelated adapters would scatter "
                     f"{one.on_coordinates:.1f} times as far as where all coordinates count alike, as the nulls take them, so that nothing is claimed of it"
                 )
             if one.scatter / one.on_coordinates <= AS_INDEPENDENT:

@@ -117,11 +117,16 @@ def summary(result: ComparisonResult, findings: Sequence[Finding]) -> str:
             f"{_means(rest)}, which no null here can tell from what the same W0 makes of any two θ",
         )
     elif not parts:
-        still = ", for the draws of chance do not vary" if all(map(_still, rest)) else ""
-        parts.append(f"{_means(rest)}, and nothing was tested{still}")
+        parts.append(f"{_means(rest)}, and nothing was tested{_why_nothing(rest)}")
     elif untested := [one for one in rest if one.together]:
         parts.append(f"{_means(untested)}, which was not tested, for {_why(untested)}")
     return f"{result.module}: {'; '.join(parts)}."
+
+
+def _why_nothing(series: Sequence[LayerSeries]) -> str:
+    if series and all(one.together for one in series):
+        return f", for {_why(series)}"
+    return ", for the draws of chance do not vary" if all(map(_still, series)) else ""
 
 
 def _still(series: LayerSeries) -> bool:
@@ -135,7 +140,7 @@ def _why(untested: Sequence[LayerSeries]) -> str:
         "layers go together": any(
             one.scatter > one.on_coordinates * AS_INDEPENDENT for one in untested
         ),
-        "a few coordinates outweigh the rest": any(one.on_coordinates > 1 for one in untested),
+        "the two lie unevenly on the coordinates": any(one.on_coordinates > 1 for one in untested),
     }
     return " and ".join(reason for reason, holds in reasons.items() if holds)
 

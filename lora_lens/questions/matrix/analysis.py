@@ -224,7 +224,7 @@ def _uneven(scatter: Array, matrix: str, names: Sequence[str]) -> Iterator[str]:
     if wider.any():
         which, pairs = _of_pairs(wider, names)
         yield (
-            f"a few coordinates outweigh the rest in {LABELS[matrix]} of {which}: if they were unrelated, the mean φ of {pairs} would "
+            f"{LABELS[matrix]} of {which} lie unevenly on the coordinates, some of them on few: if they were unrelated, the mean φ of {pairs} would "
             f"scatter up to {scatter.max():.1f} times as far as where all coordinates count alike, which sd, z, p and clusters allow for"
         )
 

@@ -55,7 +55,9 @@ class Conversions(Question):
         """Solve with all their factors at once, and keep the bases."""
         if self._without:
             for name in _NAMES:
-                self.spools[name].add(torch.empty(0, self._d[name]), [0] * len(block))
+                self.spools[name].add(
+                    torch.empty(0, self._d[name], dtype=torch.float64), [0] * len(block)
+                )
                 self._by_chance[name].add_none(len(block))
             return
         a, b = (

@@ -18,6 +18,7 @@ from ...core.factors.triangle import triangle
 from ...core.similarity.phi_of_bases import phi_of_bases
 
 DRAWN = 48  # random factors, whose every pair is a draw of the null
+_WHOLE = 1 - 1e-9  # φ of two that span all there is
 _PROFILES = 8  # kinds of singular values of one rank
 
 
@@ -83,7 +84,8 @@ class ConversionsByChance:
                     continue
                 drawn = self._drawn(min(m, n), max(m, n))
                 at = _is(kinds[0], m)[:, None] & _is(kinds[1], n)
-                mean[at], sd[at] = drawn.mean(), drawn.std()
+                whole = bool(drawn.min() > _WHOLE)  # whose deviation is rounding
+                mean[at], sd[at] = (1.0, 0.0) if whole else (drawn.mean(), drawn.std())
         return PairMoments(mean, sd)
 
     @cached_property
@@ -140,4 +142,4 @@ class ConversionsByChance:
 
 
 def _is(kinds: Sequence[_Kind], one: _Kind) -> Tensor:
-    return torch.tensor([kind == one for kind in kinds])
+    return torch.tensor([kind == one for kind in kinds], dtype=torch.bool)

@@ -165,5 +165,5 @@ def test_the_scale_of_layers_stands_at_its_panels_and_a_legend_serves_a_whole_ro
     ]
     assert said[-2:] == [
         ["rank r", "effective rank (s)", "effective rank (s²)", "stable rank", "rank for 95 % of energy"],
-        ["‖ΔW‖$_F$ / ‖W0‖$_F$", "‖ΔW‖$_2$ / ‖W0‖$_2$"],
+        ["Frobenius norms", "spectral norms"],
     ]  # fmt: skip
