@@ -96,3 +96,14 @@ def test_kinds_do_not_hang_on_the_adapters_order() -> None:
 
     turned = list(reversed(range(20)))
     assert torch.equal(mean(turned), mean(list(range(20)))[turned][:, turned])
+
+
+def test_two_that_span_all_there_is_do_not_vary() -> None:
+    chance = ConversionsByChance()
+    for _ in range(2):
+        chance.add(torch.eye(6, dtype=torch.float64), 6, 6)
+    rows = torch.randn(DRAWN, 6, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    chance.draw(rows, rows.mT)
+    mean, sd = chance.moments(range(2), range(2))
+    assert (mean == 1).all()
+    assert (sd == 0).all()
