@@ -89,22 +89,21 @@ class ConversionsByChance:
         return PairMoments(mean, sd)
 
     @cached_property
-    def _profiles(self) -> dict[int, list[tuple[float, ...]]]:
-        """By rank the different spectra, in an order that is none of the adapters'."""
-        found: dict[int, set[tuple[float, ...]]] = {}
-        for s in self._spectra:
-            found.setdefault(len(s), set()).add(s)
-        return {rank: sorted(some) for rank, some in found.items()}
+    def _profiles(self) -> dict[tuple[float, ...], int]:
+        """Of each spectrum among those of its rank, sorted, which is no order of the adapters'."""
+        by_rank: dict[int, list[tuple[float, ...]]] = {}
+        for s in sorted({*self._spectra}):
+            by_rank.setdefault(len(s), []).append(s)
+        return {
+            s: place * min(_PROFILES, len(some)) // len(some)
+            for some in by_rank.values()
+            for place, s in enumerate(some)
+        }
 
     @cached_property
     def _kinds(self) -> list[_Kind]:
-        places = {
-            s: place * min(_PROFILES, len(some)) // len(some)
-            for some in self._profiles.values()
-            for place, s in enumerate(some)
-        }
         return [
-            _Kind(width, len(s), places[s]) if s else _Kind(width, width, -1)
+            _Kind(width, len(s), self._profiles[s]) if s else _Kind(width, width, -1)
             for width, s in zip(self._widths, self._spectra, strict=True)
         ]
 
@@ -127,9 +126,8 @@ class ConversionsByChance:
         solved = self._solved[:, :, : kind.rank]
         if kind.profile < 0:
             return torch.linalg.qr(solved).Q
-        every = self._profiles[kind.rank]
-        kinds = min(_PROFILES, len(every))
-        own = [s for place, s in enumerate(every) if place * kinds // len(every) == kind.profile]
+        alike = (kind.rank, kind.profile)
+        own = [s for s, profile in self._profiles.items() if (len(s), profile) == alike]
         turned = torch.cat(
             [
                 reshaping(
