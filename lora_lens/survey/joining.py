@@ -10,6 +10,7 @@ import numpy as np
 
 from ..core.many_adapters.merging import cosine_sd
 from .all_pairs.phi import MATRICES, FoundPairs, JoinedPairs
+from .all_pairs.named import Named
 from .all_pairs.tiles import read_tile, tiles
 from .escaped import escaped
 from .families import families_of
@@ -184,7 +185,7 @@ def _interference(plan: Plan, tasks: Sequence[PlaceTask]) -> Iterator[Any]:
     """⟨ΔW_i, ΔW_j⟩/(‖ΔW_i‖‖ΔW_j‖) of all pairs, mean over the places."""
     import pyarrow as pa
 
-    names = pa.array([plan.names.get(k, "") for k in range(plan.count)])
+    named = Named(plan.names)
     for one, other in tiles(plan.count):
         count, total, variance = (np.zeros((len(one), len(other))) for _ in range(3))
         for task in tasks:
@@ -196,10 +197,7 @@ def _interference(plan: Plan, tasks: Sequence[PlaceTask]) -> Iterator[Any]:
         rows, columns = np.nonzero(count)
         n = count[rows, columns]
         mean, sd = total[rows, columns] / n, np.sqrt(variance[rows, columns]) / n
-        first, second = (
-            pa.DictionaryArray.from_arrays(np.asarray(numbers, np.int32), names)
-            for numbers in (rows + one.start, columns + other.start)
-        )
+        first, second = named.column(rows + one.start), named.column(columns + other.start)
         columns = {"places": n.astype(np.int32), "cosine": mean, "sd": sd, "z": mean / sd}
         yield pa.table({"one": first, "other": second, **columns})
 

@@ -195,6 +195,20 @@ def test_a_bad_adapter_is_recorded_and_changes_nothing_else(
     assert everything(tmp_path / "out")["pairs.csv"] == serial["pairs.csv"]
 
 
+def test_tables_of_pairs_hold_nothing_of_adapters_that_could_not_be_read(
+    dozen: Path, tmp_path: Path, serial: dict[str, bytes]
+) -> None:
+    """Not as many empty names, either: pyarrow would write what lay in memory behind those that are told apart."""
+    for k in range(3):
+        (dozen / f"a-{k}").mkdir()
+        (dozen / f"a-{k}" / "adapter_config.json").write_text("{")
+    result = ll.survey(dozen, tmp_path / "out")
+    assert len(result.table("failed")) == 3
+    after = everything(tmp_path / "out")
+    for name in ("pairs.parquet", "interference.parquet"):
+        assert after[name] == serial[name]
+
+
 def test_untrained_adapters_and_lower_ranks_are_said_and_left_out_where_they_have_nothing(
     dozen: Path, tmp_path: Path
 ) -> None:

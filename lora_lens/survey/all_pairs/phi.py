@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from ..planning import Plan
 from ..task import PlaceTask
 from .closest import Closest
 from .kinds import Kinds
+from .named import Named
 from .of_place import OfPlace
 from .tiles import read_tile, tiles
 from .tree import Clustered, Tree
@@ -84,6 +84,7 @@ class JoinedPairs:
         self._closest = Closest()
         self._kinds = Kinds() if question == "pairs" else None
         self._tree = Tree(plan.count, matrix)
+        self._named = Named(plan.names)
 
     def tiles(self) -> Iterator[Any]:
         """Tables of pairs, to be taken to the last."""
@@ -160,8 +161,8 @@ class JoinedPairs:
         rows = len(tile.phi)
         found: dict[str, Any] = {
             "matrix": pa.DictionaryArray.from_arrays(np.zeros(rows, np.int32), [self._matrix]),
-            "one": self._named(tile.one),
-            "other": self._named(tile.other),
+            "one": self._named.column(tile.one),
+            "other": self._named.column(tile.other),
             "places": tile.places.astype(np.int32),
             "phi": tile.phi,
         }
@@ -174,15 +175,3 @@ class JoinedPairs:
                 holes = ~np.isfinite(numbers)
                 found[f"{null}_{word}"] = pa.array(numbers, mask=holes if holes.any() else None)
         return pa.table(found)
-
-    def _named(self, numbers: Any) -> Any:
-        import pyarrow as pa
-
-        return pa.DictionaryArray.from_arrays(np.asarray(numbers, np.int32), self._names)
-
-    @cached_property
-    def _names(self) -> Any:
-        """Of all adapters by number, made once: every tile refers to them."""
-        import pyarrow as pa
-
-        return pa.array([self._plan.names.get(k, "") for k in range(self._plan.count)])
