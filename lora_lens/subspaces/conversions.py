@@ -13,15 +13,16 @@ from torch import Tensor
 
 from ..adapter import ModuleFactors
 from ..core.computing.work import Size
-from ..core.conversions.conversion import convert
+from ..core.conversions.conversion import convert, within_span
 from ..core.factors.bases import orthonormal_basis
 from ..core.factors.product_svd import svd_of_product
+from ..core.factors.rank import rank_of, stored_eps
 from ..core.factors.triangle import spectral_norm
 from ..core.numbers.sides import Side
 from ..core.solving.factoring import Factored
 from ..errors import LensError, RankError, SingularError
 from ..updates import Convention
-from .dimensions import check_factor_ranks, check_not_rounding
+from .dimensions import check_above_rounding, check_factor_ranks, check_not_rounding
 from .memory import UNBOUNDED, Budget
 
 Matrix = Literal["A", "B", "BA"]
@@ -162,12 +163,20 @@ def _check_ranks(
     rows, columns = plan.factors.out_features, plan.factors.in_features
     if rows == columns and bool((factored.rank == rows).all()):
         return
+    stored = {"A": plan.factors.a, "B": plan.factors.b}
     for name, (factor, converted) in pairs.items():
-        if any(name in matrix for matrix in plan.matrices):
-            s = torch.linalg.svdvals(converted)
-            scale = factored.inverse_norm * spectral_norm(factor)
-            label = f"the conversion matrix of {name} of {plan.factors.module}"
-            check_not_rounding(s, plan.width, scale, max(rows, columns), label)
+        if not any(name in matrix for matrix in plan.matrices):
+            continue
+        s, norm = torch.linalg.svdvals(converted), spectral_norm(factor)
+        label = f"the conversion matrix of {name} of {plan.factors.module}"
+        scale = factored.inverse_norm * norm
+        check_not_rounding(s, plan.width, scale, max(rows, columns), label)
+        if plan.ridge:  # what it leaves of W0⁺ does not tell what W0 spans
+            continue
+        turned = name == "A" and plan.convention == "consistent"
+        within = torch.linalg.svdvals(within_span(factored.w0, converted, transposed=turned))
+        rank = rank_of(within, (factor.shape[-2], factor.shape[-1]), stored_eps(stored[name]), norm)
+        check_above_rounding(int(rank.min()), plan.width, label)
 
 
 def basis(plan: Plan, x: Tensor) -> Tensor:

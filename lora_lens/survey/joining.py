@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..core.many_adapters.merging import cosine_sd
-from .all_pairs.phi import MATRICES, FoundPairs, JoinedPairs
 from .all_pairs.named import Named
+from .all_pairs.phi import MATRICES, FoundPairs, JoinedPairs
 from .all_pairs.tiles import read_tile, tiles
 from .escaped import escaped
 from .families import families_of

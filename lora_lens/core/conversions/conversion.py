@@ -187,3 +187,24 @@ def convert(
         return solver.solve_transposed(a.mT), solver.solve(b)
     x, y = solver.solve(torch.cat([a.mT, b], dim=-1)).tensor_split([a.shape[-2]], dim=-1)
     return x, y
+
+
+def within_span(
+    w0: Float[Tensor, "*batch out in"], converted: Float[Tensor, "*batch d r"], *, transposed: bool
+) -> Float[Tensor, "*batch m r"]:
+    """What lies of a factor in the span of W0: W0·W0⁺B, of a conversion matrix W0⁺B.
+
+    W0⁺ magnifies rounding as it does anything else, so that what it makes of a factor outside that span looks like a matrix of full rank.
+
+    Args:
+        w0: As it was solved with.
+        converted: The conversion matrix, with no ridge.
+        transposed: Whether W0ᵀ was solved with.
+
+    Example:
+        >>> w0 = torch.tensor([[2.0], [0.0]])
+        >>> within_span(w0, torch.linalg.pinv(w0) @ torch.tensor([[3.0], [4.0]]), transposed=False)
+        tensor([[3.],
+                [0.]])
+    """
+    return (w0.mT if transposed else w0).to(converted) @ converted

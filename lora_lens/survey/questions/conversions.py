@@ -8,9 +8,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ...core.conversions.conversion import convention_by_shape, convert
+from ...core.conversions.conversion import convention_by_shape, convert, within_span
 from ...core.factors.bases import orthonormal_basis
-from ...core.factors.rank import numerical_rank
+from ...core.factors.rank import rank_of, stored_eps, wide_singular_values
+from ...core.factors.triangle import spectral_norm
 from ...core.numbers.either import in_float64
 from ...core.numbers.precision import singular_cutoff
 from ...core.numbers.scaled import of_order_one
@@ -70,10 +71,15 @@ class Conversions(Question):
             "conversion A": [len(one.delta.own_right) for one in block],
             "conversion B": [len(one.delta.own_left) for one in block],
         }
+        stored = {
+            "conversion A": [one.a for one in block],
+            "conversion B": [one.b for one in block],
+        }
         for name, columns, factors in zip(_NAMES, found, ([x.mT for x in a], b), strict=True):
-            each = zip(factors, columns.split(own, dim=-1), ranks[name], strict=True)
-            for of, solved, rank in each:
-                basis = self._basis(solved, rank)
+            solved = columns.split(own, dim=-1)
+            most = self._most(name, columns, factors, stored[name])
+            for of, one, rank, few in zip(factors, solved, ranks[name], most, strict=True):
+                basis = self._basis(one, min(rank, few))
                 self.spools[name].add(basis.mT)
                 self._by_chance[name].add(of, rank, basis.shape[-1])
         yield from ()
@@ -84,10 +90,33 @@ class Conversions(Question):
         x, y = convert(self._factored.solver, a[None], b[None], self._convention)
         return x[0], y[0]
 
+    def _most(
+        self,
+        name: str,
+        solved: Float[Tensor, "d columns"],
+        factors: Sequence[Tensor],
+        stored: Sequence[Tensor],
+    ) -> list[int]:
+        """How many directions W0⁺ finds of each factor: those outside W0's span are nothing to it but rounding."""
+        own = [of.shape[-1] for of in factors]
+        turned = name == "conversion A" and self._convention == "consistent"
+        if self._rank == (self.facts.in_features if turned else self.facts.out_features):
+            return own
+        within = within_span(self._factored.w0[0], solved, transposed=turned).split(own, dim=-1)
+        return [
+            int(
+                rank_of(
+                    wide_singular_values(part),
+                    (of.shape[0], of.shape[1]),
+                    stored_eps(x),
+                    spectral_norm(of),
+                )
+            )
+            for part, of, x in zip(within, factors, stored, strict=True)
+        ]
+
     def _basis(self, solved: Float[Tensor, "d r"], rank: int) -> Float[Tensor, "d i"]:
         asked = self.facts.settings.rank
-        if self._rank < self._full:  # W0⁺ may leave less of a factor
-            rank = min(rank, int(numerical_rank(solved, eps=self._factored.cutoff)))
         if not rank or (asked is not None and asked > rank):
             return solved[:, :0]
         return orthonormal_basis(solved, asked or rank, ordered=True)
