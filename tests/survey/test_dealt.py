@@ -182,6 +182,15 @@ def test_a_pair_is_beside_what_neither_helped_to_make() -> None:
     spools.close()
 
 
+def test_an_a_of_zeros_is_no_part_of_a_mean_a() -> None:
+    sums = WholeSums(Dealt([0], [1]), 24, 24, 2, most=4, energies=False)
+    a, b = torch.zeros(2, 24), torch.ones(24, 2)
+    (delta,) = balanced(a[None].double(), b[None].double(), torch.ones(1, dtype=torch.float64))
+    sums.see([One(0, 2, 1.0, a, b, delta)])
+    assert not sums.a.any()
+    assert not sums.has_start([0])
+
+
 def unrelated(rng: np.random.Generator, count: int, d: int, rank: int) -> Sums:
     """Sums of adapters of Gaussian factors, dealt as any are."""
     sums = WholeSums(

@@ -20,7 +20,7 @@ from lora_lens.errors import ModuleLookupError
 from lora_lens.questions.magnitude import analysis
 from lora_lens.questions.magnitude.result import ChangesTogether, MagnitudeAndDirection
 from lora_lens.questions.magnitude.tables import legend
-from lora_lens.questions.magnitude.words import alike
+from lora_lens.questions.magnitude.words import _can_be_tested, alike
 from lora_lens.subspaces.delta import rescaled_delta
 
 Array = NDArray[np.float64]
@@ -345,6 +345,8 @@ def test_between_which_95_of_100_are() -> None:
     one = ChangesTogether(("value",), 3, 0.1, drawn)
     assert one.middle == pytest.approx((-0.475, 0.475))
     assert (one.mean, one.sd) == pytest.approx((0.0, drawn.std(ddof=1)))
+    assert _can_be_tested(one)
+    assert not _can_be_tested(replace(one, drawn=np.full(41, 0.5)))  # which says how far by nothing
 
 
 def test_no_module_is_none() -> None:
