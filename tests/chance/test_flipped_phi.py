@@ -54,6 +54,11 @@ def test_moments_and_law_are_those_of_dense_rotations(shape: str, outputs: bool)
     assert abs(drawn.mean() - mean) < 4 * drawn.std() / 4000**0.5
     assert abs(dense.mean() - mean) < 4 * dense.std() / 1500**0.5
     assert stats.ks_2samp(drawn.numpy(), dense).pvalue > 0.001
+    swapped, drawn = flipped_phi(
+        of if outputs else of.transposed, Pair(other, one, outputs), 4000, torch.Generator()
+    )
+    assert swapped == pytest.approx(mean, rel=1e-12)
+    assert stats.ks_2samp(drawn.numpy(), dense).pvalue > 0.001
 
 
 @pytest.mark.parametrize("outputs", [True, False])

@@ -91,6 +91,10 @@ def test_below_a_level_each_has_the_p_of_its_own_gap() -> None:
     assert found.p[:2] == pytest.approx([1.1 / 20001] * 2)
     assert found.p[2] > 0.1
     assert set(found.p[386 // 20 :]) == {1.0}
+    many = np.append(np.random.default_rng(0).standard_normal(1600), 1e6)  # drawn in several goes
+    least = standing_apart(many, level=0).p[0]
+    assert least == pytest.approx(1.1 / 20001)
+    assert standing_apart(many, level=least).at(least) == (1600,)
 
 
 def test_p_is_that_of_exponential_gaps() -> None:
@@ -108,6 +112,19 @@ def test_p_is_that_of_exponential_gaps() -> None:
     alone = np.prod([1 / (1 + times / (17 - j)) for j in range(9)])
     values = np.append((normalised / np.arange(1, 80))[::-1].cumsum()[::-1], 0)
     assert standing_apart(values, level=0.1).p[:14] == pytest.approx([121 * alone] * 13 + [1.0])
+
+
+@pytest.mark.parametrize(("count", "first"), [(400, 20), (100, 8)])
+def test_the_first_gaps_are_a_twentieth_or_eight(count: int, first: int) -> None:
+    """A wide one parts all that is above it, if it is the last of these and not the next."""
+    for wide, least in ((first - 1, 1e-3), (first, 1.0)):
+        normalised = np.ones(count - 1)
+        normalised[wide] = 50
+        values = np.append((normalised / np.arange(1, count))[::-1].cumsum()[::-1], 0)
+        p = np.array(standing_apart(values, level=0).p)
+        assert (p[:first] <= least).all()
+        assert p[0] > 0.9 * (least == 1)
+        assert set(p[first:]) == {1.0}
 
 
 @pytest.mark.parametrize(

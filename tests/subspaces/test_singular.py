@@ -10,15 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from checkpoints import BertLike, write_base, write_lora
 from commands import run
 
 import lora_lens as ll
 from lora_lens import RankDeficientWarning
-from lora_lens.errors import SingularError
+from lora_lens.core.solving.factoring import factor
+from lora_lens.errors import LensError, SingularError
 from lora_lens.report.analysis import analyse
 from lora_lens.report.request import Request
 from lora_lens.report.write import make_report
+from lora_lens.subspaces.conversions import Plan
+from lora_lens.subspaces.singular import singular_layers
 
 LAYERS = 5  # of which three are at hand at a time
 SAID = (
@@ -77,6 +81,27 @@ def test_an_error_names_no_layer_as_the_last(folder: Path, tmp_path: Path) -> No
     write_lora(tmp_path / "lora", shape, base=str(tmp_path / "base"))
     with pytest.raises(SingularError, match=r"layer 0 \(rank 1 of 24\) .*σ_max; it has no"):
         ll.conversion_similarity(tmp_path / "lora", "value", convention="stored")
+
+
+@pytest.mark.parametrize(
+    ("ridge", "rank", "error"),
+    [
+        (0.0, 5, "its conversion matrices have no 8 singular vectors"), (0.0, 8, None),
+        (0.1, 191, "over half of its singular values are zero"), (0.1, 192, None),
+    ],
+)  # fmt: skip
+def test_the_layer_of_the_lowest_rank_decides(ridge: float, rank: int, error: str | None) -> None:
+    w0 = torch.eye(384, dtype=torch.float64).repeat(2, 1, 1)
+    w0[0, 7, 7], w0[1, rank:] = 0, 0
+    factors = ll.load_adapter(ll.demo_adapter("lora")).modules["value"]
+    plan = Plan(factors, ["B"], 8, 8, "left", "consistent", draws=0, ridge=ridge)
+    factored = factor(w0, 2**-23, torch.float64)
+    if error is None:
+        found = singular_layers(plan, factored, [0, 1])
+        assert [one.rank for one in found] == ([] if ridge else [383, rank])
+        return
+    with pytest.raises(LensError, match=error):
+        singular_layers(plan, factored, [0, 1])
 
 
 @pytest.mark.parametrize("options", [(), ("--json",)])

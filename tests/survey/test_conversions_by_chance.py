@@ -82,20 +82,21 @@ def test_steep_factors_are_held_against_steep_ones() -> None:
     assert bool(found.mean.isnan()[3].all())
 
 
-def test_kinds_do_not_hang_on_the_adapters_order() -> None:
+def test_kinds_hang_on_neither_the_adapters_order_nor_their_norms() -> None:
     rng = np.random.default_rng(2)
     factors = [rng.standard_normal((12, 3)) * [1, 0.1 * (1 + m % 5), 0.01] for m in range(20)]
     rows = torch.randn(DRAWN, 3, 12, dtype=torch.float64)
 
-    def mean(order: list[int]) -> torch.Tensor:
+    def mean(order: list[int], times: float = 1.0) -> torch.Tensor:
         chance = ConversionsByChance()
         for m in order:
-            chance.add(torch.from_numpy(factors[m]), 3, 1)
+            chance.add(torch.from_numpy(factors[m] * times**m), 3, 1)
         chance.draw(rows, rows.mT)
         return chance.moments(range(20), range(20)).mean
 
     turned = list(reversed(range(20)))
     assert torch.equal(mean(turned), mean(list(range(20)))[turned][:, turned])
+    assert torch.equal(mean(turned, 4.0), mean(turned))  # powers of 2, which round nothing
 
 
 def test_two_that_span_all_there_is_do_not_vary() -> None:

@@ -1,5 +1,8 @@
 """How adapters are dealt into halves: by their numbers alone, with little scatter left, and a level that is kept."""
 
+from collections.abc import Sequence
+from contextlib import ExitStack
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +14,10 @@ from pandas.testing import assert_frame_equal
 import lora_lens as ll
 from lora_lens.core.factors.balanced import balanced
 from lora_lens.survey.questions.folds import FOLDS, HALVINGS, Dealt, even_halvings, fold_of, met
+from lora_lens.survey.questions.pair_block import PairBlock
+from lora_lens.survey.questions.pairs import Given, Thetas
 from lora_lens.survey.questions.question import Facts, One
+from lora_lens.survey.questions.spool import TensorSpool
 from lora_lens.survey.questions.subspace import Subspace
 from lora_lens.survey.questions.sums import Sums
 from lora_lens.survey.questions.whole_sums import WholeSums
@@ -20,6 +26,9 @@ from lora_lens.survey.settings import Settings
 
 ASKED = ["pairs", "subspace"]
 KEYS = ["module", "layer", "side", "directions", "k"]
+SETTINGS = Settings(
+    questions=("subspace",), rank=None, convention="auto", k=4, draws=1, seed=0, dtype="float64"
+)
 
 
 def test_any_two_folds_are_apart_in_four_of_seven_halvings() -> None:
@@ -142,6 +151,46 @@ def test_copies_make_nothing_surer(tmp_path: Path) -> None:
         np.testing.assert_allclose(thrice[column], one[column], rtol=1e-6, err_msg=column)
 
 
+def test_a_pair_is_beside_what_neither_helped_to_make() -> None:
+    """Second route: for each pair one known span, that of the folds which neither is in."""
+    own, d, spools = [0, 3, 1, 3, 7, 0], 12, ExitStack()
+    facts = Facts(SETTINGS, len(own), d, d, lambda *of: spools.enter_context(TensorSpool(*of)))
+    bases = np.linalg.qr(np.random.default_rng(0).standard_normal((len(own), d, 2)))[0]
+    rows = torch.from_numpy(bases).mT
+
+    def span(folds: Sequence[int]) -> torch.Tensor:
+        found = np.linalg.qr(np.random.default_rng(folds).standard_normal((d, 3)))[0]
+        return torch.from_numpy(found)
+
+    def given(theta: Thetas, folds: int, own: list[int]) -> Given:
+        made = Given(facts, "A", theta, folds, own)
+        made.fill(lambda which: rows[which.start : which.stop].flatten(0, 1), [2] * len(own))
+        return made
+
+    every = range(len(own))
+    dealt = given(span, FOLDS, own)
+    found = dealt.moments(PairBlock(every, every, {}))
+    apart = dealt.moments(PairBlock(every[:2], every[2:], {}))
+    for m, n in combinations(every, 2):
+        known = span([fold for fold in range(FOLDS) if fold not in (own[m], own[n])])
+        fixed = given(lambda _, known=known: known, 1, [0] * len(own))  # type: ignore[misc]
+        for one, other in zip(found, fixed.moments(PairBlock(every, every, {})), strict=True):
+            assert one[[m, n], [n, m]].tolist() == pytest.approx([float(other[m, n])] * 2)
+        if m < 2 <= n:
+            for one, other in zip(apart, found, strict=True):
+                assert float(one[m, n - 2]) == pytest.approx(float(other[m, n]))
+    spools.close()
+
+
+def test_an_a_of_zeros_is_no_part_of_a_mean_a() -> None:
+    sums = WholeSums(Dealt([0], [1]), 24, 24, 2, most=4, energies=False)
+    a, b = torch.zeros(2, 24), torch.ones(24, 2)
+    (delta,) = balanced(a[None].double(), b[None].double(), torch.ones(1, dtype=torch.float64))
+    sums.see([One(0, 2, 1.0, a, b, delta)])
+    assert not sums.a.any()
+    assert not sums.has_start([0])
+
+
 def unrelated(rng: np.random.Generator, count: int, d: int, rank: int) -> Sums:
     """Sums of adapters of Gaussian factors, dealt as any are."""
     sums = WholeSums(
@@ -163,10 +212,7 @@ def test_shares_of_unrelated_adapters_are_rarely_beyond_chance(
     count: int, d: int, rank: int
 ) -> None:
     rng, sets = np.random.default_rng(count), 40
-    settings = Settings(
-        questions=("subspace",), rank=None, convention="auto", k=4, draws=1, seed=0, dtype="float64"
-    )
-    facts = Facts(settings, count, d, d, lambda *_: pytest.fail("no bases are kept"))
+    facts = Facts(SETTINGS, count, d, d, lambda *_: pytest.fail("no bases are kept"))
     z: dict[str, list[np.ndarray]] = {"shared": [], "mean adapter": []}
     for _ in range(sets):
         sums = unrelated(rng, count, d, rank)

@@ -13,7 +13,8 @@ from made_runs import WIDTH, path_of, write_adapter
 from safetensors.numpy import load_file, save_file
 
 import lora_lens as ll
-from lora_lens.survey.questions import folds
+from lora_lens.core.many_adapters.robust import robust_distances
+from lora_lens.survey.questions import folds, outlying
 
 MEAN_A = "mean A"
 PAIRS = ("pairs",)
@@ -143,3 +144,8 @@ def test_eight_that_were_dealt_to_few_folds_are_no_copies(
         "subspace is left out at all places, where nearly all adapters were dealt to a few of eight folds, so that too few are left to "
         "judge them by; another --seed deals anew"
     ]
+
+
+def test_of_a_quantity_that_nobody_has_nothing_is_told() -> None:
+    none = np.full(6, np.nan)
+    assert not list(outlying._told("log10 norm", none, robust_distances(none)))

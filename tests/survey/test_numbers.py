@@ -8,6 +8,7 @@ import pytest
 import torch
 from checkpoints import BertLike, write_base, write_config, write_lora, write_tensors
 from made_runs import LAYERS, MODULES, RANK, WIDTH, path_of, write_adapter
+from pandas.testing import assert_frame_equal
 from planted import orthogonal
 
 import lora_lens as ll
@@ -105,6 +106,20 @@ def test_cosines_and_the_merge_are_those_of_dense_updates(dozen: Path, tmp_path:
         assert row["cross_energy"] == pytest.approx(
             np.square(sum(parts)).sum() / energy - 1, rel=1e-9
         )
+
+
+def test_one_that_changes_nothing_has_no_cosine_and_adds_nothing(tmp_path: Path) -> None:
+    found = []
+    for folder in (tmp_path / "4", tmp_path / "5"):
+        for k in range(4):
+            write_adapter(folder / f"{k}", seed=k)
+        if found:
+            none = np.ones((RANK, WIDTH)), np.zeros((WIDTH, RANK))
+            write_adapter(folder / "none", lambda *_, made=none: made)
+        found.append(ll.survey(folder, folder / "out", questions=["interference"]))
+    for name in ("interference", "merges"):
+        one, other = (result.table(name) for result in found)
+        assert_frame_equal(one, other, check_categorical=False)
 
 
 def test_conversions_are_those_of_solving_with_w0(tmp_path: Path) -> None:

@@ -104,7 +104,9 @@ def projected_square_moments(
     second = alpha_o * (alpha_i * t**2 + 2 * beta_i * fourth) + 2 * beta_o * (
         (alpha_i + beta_i) * fourth + beta_i * t**2
     )
-    return SquareMoments(mean, math.sqrt(max(0.0, second - mean**2)))
+    # Whole spaces leave W0's own norm, whatever they are turned to: the difference would be rounding.
+    varies = not rank == rows == columns
+    return SquareMoments(mean, math.sqrt(max(0.0, second - mean**2)) if varies else 0.0)
 
 
 def _projector(d: int, rank: int) -> tuple[float, float]:

@@ -118,6 +118,12 @@ def test_beside_the_mean_of_one_adapter_in_float32s_gauges_there_is_nothing() ->
     assert len(left_out_by_shared(*beside, RANK)) == 0
 
 
+def test_rounding_of_each_of_many_adapters_is_nothing_of_all() -> None:
+    for energy, k in ((0.9e-12, 0), (1.1e-12, D)):
+        of_all = ScatterMatrix(300 * energy * torch.eye(D, dtype=torch.float64) / D, 300)
+        assert len(fitted_by_shared(of_all, D)) == k
+
+
 def test_centring_is_the_dense_one() -> None:
     rng = np.random.default_rng(3)
     deltas = [rng.standard_normal((OUT, D)) for _ in range(5)]

@@ -22,6 +22,7 @@ def test_factors_are_told_where_w0_has_something(tmp_path: Path, zero: int) -> N
     result = amplification(plant(tmp_path, w0, [(unit(6, 0), unit(6, 0).T)] * 2), "value")
     assert ("factors of 1.000 to ∞" in result.summary) == (zero == 1)
     assert ("W0 has nothing in ΔW's top directions" in result.summary) == (zero == 2)
+    assert result.to_dict()["layers"][0]["z"] is None  # of a W0 of zeros
     assert result.plot().axes
 
 
@@ -33,6 +34,16 @@ def test_the_legend_says_which_mean_of_random_directions_it_is(tmp_path: Path) -
         (w0**2).mean()
     )  # u_i v_j are 1/36 in the mean square
     assert "root mean square" in legend(result)[0]
+
+
+@pytest.mark.parametrize(("along", "said"), [([0], "6.000 times"), ([0, 1, 0, 1], "4.243 times")])
+def test_what_w0_has_there_is_told_in_multiples_of_random_directions(
+    tmp_path: Path, along: list[int], said: str
+) -> None:
+    """Of one entry, 3, random lines of R^6 have 3/6; over the layers 6, 0, 6 and 0 times that."""
+    w0 = [3 * unit(6, 0) @ unit(6, 0).T for _ in along]
+    factors = [(unit(6, k), unit(6, k).T) for k in along]
+    assert said in amplification(plant(tmp_path, w0, factors), "value").summary
 
 
 def test_random_directions_are_told_as_such(tmp_path: Path) -> None:

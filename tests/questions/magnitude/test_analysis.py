@@ -18,9 +18,9 @@ from lora_lens import LensError, RankError, demo_adapter, load_adapter, magnitud
 from lora_lens.adapter import ModuleFactors
 from lora_lens.errors import ModuleLookupError
 from lora_lens.questions.magnitude import analysis
-from lora_lens.questions.magnitude.result import MagnitudeAndDirection
+from lora_lens.questions.magnitude.result import ChangesTogether, MagnitudeAndDirection
 from lora_lens.questions.magnitude.tables import legend
-from lora_lens.questions.magnitude.words import alike
+from lora_lens.questions.magnitude.words import _can_be_tested, alike
 from lora_lens.subspaces.delta import rescaled_delta
 
 Array = NDArray[np.float64]
@@ -124,6 +124,12 @@ def test_unequal_norms_alone_make_the_papers_positive_correlation(tmp_path: Path
     assert finding.word == "not seen"
     assert "ΔM and ΔD are no more correlated than those of random ΔW" in result.summary
     assert "r outside " in result.summary
+    m, d = (
+        np.median([change.value / change.mean for change in changes])
+        for changes in zip(*((one.magnitude, one.direction) for one in result.layers), strict=True)
+    )
+    said = f"ΔM is {m:.2f} and ΔD {d:.2f} times that of random ΔW with the same singular values in the median"
+    assert said in result.summary
 
 
 def test_correlations_have_the_same_digits_throughout_a_sentence() -> None:
@@ -332,6 +338,15 @@ def test_what_is_a_multiple_of_w0_has_no_correlation(tmp_path: Path) -> None:
     result = magnitude_and_direction(plant(tmp_path, [b @ a for b, a in factors], factors))
     assert values(result)[:, 1].tolist() == [0] * 4
     assert not result.findings
+
+
+def test_between_which_95_of_100_are() -> None:
+    drawn = np.random.default_rng(0).permutation(np.linspace(-0.5, 0.5, 41))
+    one = ChangesTogether(("value",), 3, 0.1, drawn)
+    assert one.middle == pytest.approx((-0.475, 0.475))
+    assert (one.mean, one.sd) == pytest.approx((0.0, drawn.std(ddof=1)))
+    assert _can_be_tested(one)
+    assert not _can_be_tested(replace(one, drawn=np.full(41, 0.5)))  # which says how far by nothing
 
 
 def test_no_module_is_none() -> None:

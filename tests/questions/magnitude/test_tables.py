@@ -27,7 +27,15 @@ def test_without_draws_there_are_dashes(bert: BertLike, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("r", "text"), [(-0.0001, "0.00"), (0.99, "0.990"), (-0.99951, "-0.99951"), (-1.0, "-1")]
+    ("r", "text"),
+    [
+        (-0.0001, "0.00"),
+        (0.99, "0.990"),
+        (-0.99951, "-0.99951"),
+        (-1.0, "-1"),
+        (0.9999951, "0.9999951"),
+        (0.9999991, "1"),
+    ],
 )
 def test_a_correlation_near_one_is_told_from_it(r: float, text: str) -> None:
     assert written(r) == text
