@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from checkpoints import BertLike, write_base, write_lora
 from safetensors.numpy import load_file
 from slow_routes import slow_phi
@@ -82,3 +83,32 @@ def test_whole_w0_are_not_spoken_of(tmp_path: Path) -> None:
         result = surveyed(tmp_path, convention)
         assert not result.failed
         assert not [note for note in result.notes if "singular" in note]
+
+
+def test_what_lies_outside_w0s_rows_has_no_conversion(tmp_path: Path) -> None:
+    """Of a file's float32 a little is inside them all the same, of which W0⁺ would make directions that are all one."""
+    rng = np.random.default_rng(0)
+    w0 = rng.standard_normal((24, 40))
+    outside = np.linalg.svd(w0).Vh[24:28]  # a wide W0 leaves sixteen directions out
+    shape = BertLike(layers=1, width=40, modules=("value",))
+    path = shape.path(0, "value")
+    write_base(tmp_path / "base", shape, {f"{path}.weight": torch.from_numpy(w0).float()})
+    for k in range(4):
+        a = rng.standard_normal((4, 40)) if k < 2 else outside
+        if k == 3:
+            a = np.concatenate([outside[:3], rng.standard_normal((1, 40))])
+        name = f"base_model.model.{path}.lora"
+        factors = {
+            f"{name}_A.weight": torch.from_numpy(np.ascontiguousarray(a)).float(),
+            f"{name}_B.weight": torch.from_numpy(rng.standard_normal((24, 4))).float(),
+        }
+        write_lora(tmp_path / "runs" / f"{k}", BertLike(layers=0), extra=factors)
+    result = surveyed(tmp_path, "auto")
+    pairs = result.table("pairs")
+    found = {
+        matrix: [(row.one, row.other) for row in pairs[pairs.matrix == matrix].itertuples()]
+        for matrix in ("conversion A", "conversion B")
+    }
+    assert len(found["conversion B"]) == 6
+    assert found["conversion A"] == [("0", "1"), ("0", "3"), ("1", "3")]
+    assert pairs[pairs.matrix == "conversion A"].phi.max() < 0.9

@@ -1,3 +1,4 @@
+import functools
 import pickle
 from pathlib import Path
 
@@ -339,6 +340,39 @@ def test_a_pseudo_inverse_that_leaves_nothing_of_b_is_an_error(tmp_path: Path) -
         pytest.raises(RankError, match="zero but for rounding"),
     ):
         conversion_similarity(adapter, "value", convention="consistent")
+
+
+@pytest.mark.parametrize(("inside", "said"), [(0, "zero but for rounding"), (1, "at most 1")])
+@pytest.mark.parametrize("width", [40, 24])
+def test_a_factor_outside_w0s_span_has_no_conversion(
+    tmp_path: Path, width: int, inside: int, said: str
+) -> None:
+    """In a file's float32 a little of A is in W0's rows all the same, and W0⁺ makes a matrix of full rank of it."""
+    shape = BertLike(modules=("value",), width=width)
+    rng = np.random.default_rng(0)
+    w0 = {}
+    for layer in range(3):
+        path = f"{shape.path(layer, 'value')}"
+        dense = rng.standard_normal((24, width))
+        dense[20:] = 0
+        u, _, vh = np.linalg.svd(dense)
+        a = np.concatenate([vh[:inside], vh[20 : 24 - inside]])  # W0 has no row there
+        w0[f"{path}.weight"] = torch.from_numpy(dense).float()
+        shape.adapter[f"base_model.model.{path}.lora_A.weight"] = torch.from_numpy(a).float()
+        shape.adapter[f"base_model.model.{path}.lora_B.weight"] = torch.from_numpy(
+            np.ascontiguousarray(u[:, :4])
+        ).float()
+    write_base(tmp_path / "base", shape, w0)
+    none = BertLike(layers=0, width=width)
+    write_lora(tmp_path / "lora", none, base=str(tmp_path / "base"), extra=shape.adapter)
+    adapter = load_adapter(tmp_path / "lora")
+    asked = functools.partial(
+        conversion_similarity, adapter, "value", convention="consistent", draws=0
+    )
+    with pytest.warns(RankDeficientWarning):
+        assert "B" in asked(matrices=["B"])
+    with pytest.warns(RankDeficientWarning), pytest.raises(RankError, match=said):
+        asked(matrices=["A"])
 
 
 def test_factors_that_cancel_have_no_product_to_compare(tmp_path: Path) -> None:
