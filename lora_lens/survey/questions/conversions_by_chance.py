@@ -15,9 +15,9 @@ from ...chance.given_subspace import PairMoments
 from ...core.factors.bases import orthonormal_basis
 from ...core.factors.decompositions import singular_values
 from ...core.factors.triangle import triangle
-from ...core.similarity.phi_of_bases import phi_of_bases
+from ...core.similarity.phi_of_bases import phi_of_all_pairs
 
-DRAWN = 48  # random factors, whose every pair is a draw of the null
+DRAWN = 128  # random factors, whose every pair is a draw of the null
 _WHOLE = 1 - 1e-9  # φ of two that span all there is
 _PROFILES = 8  # kinds of singular values of one rank
 
@@ -110,10 +110,8 @@ class ConversionsByChance:
     def _drawn(self, one: _Kind, other: _Kind) -> Float[Tensor, " pair"]:
         """φ of every two random factors of two kinds."""
         if (one, other) not in self._phi:
-            rows, columns = torch.triu_indices(DRAWN, DRAWN, 1)
-            self._phi[one, other] = phi_of_bases(
-                self._basis(one)[rows], self._basis(other)[columns]
-            )
+            found = phi_of_all_pairs(self._basis(one), self._basis(other))
+            self._phi[one, other] = found[~torch.eye(DRAWN, dtype=torch.bool)]
         return self._phi[one, other]
 
     def _basis(self, kind: _Kind) -> Float[Tensor, "draw d i"]:
