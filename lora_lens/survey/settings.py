@@ -17,7 +17,7 @@ from .table import COLUMNS
 
 WITHOUT_W0 = tuple(name for name in QUESTIONS if name != "conversions")
 _LAYOUT = (
-    8  # what the numbers of a place's file mean; another makes every file anew, as other columns do
+    9  # what the numbers of a place's file mean; another makes every file anew, as other columns do
 )
 _FEWEST_COLUMNS = 8
 

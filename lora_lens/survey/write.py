@@ -37,7 +37,6 @@ from .tables import tables
 from .task import PlaceTask
 from .told import told, told_of_shard
 from .unguarded import refuse_while_starting
-from .wider import wider
 from .words import sentences
 
 
@@ -259,8 +258,6 @@ def _joined(
         ]
         if joined.outlying:
             notes += notes_on_far(joined.outlying)
-        if joined.merges:
-            notes += wider(joined.places)
         said = sentences(plan, joined, failed, len(there), copies)
         shown, whole = (
             tables(joined, failed, start_given=plan.start_given, rank=rank)
