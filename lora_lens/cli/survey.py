@@ -14,6 +14,7 @@ from ..terminal.options import Base, ConventionChoice, Dtype, DtypeName, Explain
 
 NAME = "survey"
 _WORDS = "what the words mean: --explain"
+_PROSE = ("members", "why")  # what is last in a table of words
 _FAILED = ("failed.csv", "failed.parquet")  # the second alone where there are very many rows
 
 
@@ -149,7 +150,7 @@ def run(
 
         said = [Text(one, style="bold") for one in result.sentences]
         told = (Text(""), *notes(result.notes)) if result.notes else ()
-        shown = [table(one, wide="members" in one.head) for one in result.tables]
+        shown = [table(one, wide=one.head[-1] in _PROSE) for one in result.tables]
         words = _legend(result.numbers) if explain else [_WORDS]
         below = [Text(line, style="dim") for line in words] if shown or explain else []
         if below and not told:

@@ -14,7 +14,7 @@ from .plain_names import plainly
 
 _GAPS = (2, 1)  # cells between columns; the narrower where all columns then fit
 _LEAST_NAME = 8  # cells of a name that is folded for its row's numbers to have room
-_WORDS = ("null", "why")  # columns of them stand at the left, as a first one does
+_WORDS = ("null",)  # columns of them stand at the left, as a first one does
 
 
 class FittedTable:

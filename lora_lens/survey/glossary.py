@@ -45,8 +45,8 @@ _WORDS = {
         "p (Holm): corrected over all adapters, places and quantities.",
     ),
     "interference": (
-        "cross energy: (‖ΣΔW‖² − Σ‖ΔW‖²)/Σ‖ΔW‖² of the sum of all. 0: no one meets another; negative: they cancel. sd and z are of unrelated "
-        "adapters; no z stands where these are more alike than that.",
+        "cross energy: (‖ΣΔW‖² − Σ‖ΔW‖²)/Σ‖ΔW‖² of the sum of all. 0: no one meets another; negative: they cancel. sd and z are of unrelated B, "
+        "whatever these A have in common.",
     ),
 }  # fmt: skip
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from ..core.many_adapters.merging import cosine_sd
 from .all_pairs.named import Named
 from .all_pairs.phi import MATRICES, FoundPairs, JoinedPairs
 from .all_pairs.tiles import read_tile, tiles
@@ -189,16 +188,18 @@ def _interference(plan: Plan, tasks: Sequence[PlaceTask]) -> Iterator[Any]:
     for one, other in tiles(plan.count):
         count, total, variance = (np.zeros((len(one), len(other))) for _ in range(3))
         for task in tasks:
-            rows, columns, found = read_tile(task, "interference", ["cosine"], one, other)
+            wanted = ["cosine", "cosine_sd"]
+            rows, columns, found = read_tile(task, "interference", wanted, one, other)
             count[rows, columns] += 1
             total[rows, columns] += found["cosine"]
-            shape = (task.place.out_features, task.place.in_features)
-            variance[rows, columns] += cosine_sd(*shape) ** 2
+            variance[rows, columns] += found["cosine_sd"] ** 2
         rows, columns = np.nonzero(count)
         n = count[rows, columns]
         mean, sd = total[rows, columns] / n, np.sqrt(variance[rows, columns]) / n
         first, second = named.column(rows + one.start), named.column(columns + other.start)
-        columns = {"places": n.astype(np.int32), "cosine": mean, "sd": sd, "z": mean / sd}
+        varies = sd > 0
+        z = pa.array(mean / np.where(varies, sd, 1.0), mask=None if varies.all() else ~varies)
+        columns = {"places": n.astype(np.int32), "cosine": mean, "sd": sd, "z": z}
         yield pa.table({"one": first, "other": second, **columns})
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
+from multiprocessing.synchronize import Semaphore
 from types import FrameType
 from typing import Any
 
@@ -24,6 +25,7 @@ from ..bases.renaming import said as renamings
 from ..errors import LensError, MissingExtraError
 from ..staging import ENDING
 from .escaped import escaped_line
+from .unguarded import check_begun
 
 _PATIENCE = 10.0  # seconds that a process has to clean up
 _ended = False  # of a process of a pool
@@ -60,6 +62,9 @@ class Runner:
 
         Names that are said of a base (`lora_lens.renaming`) go along to whoever does the work. Closed before its
         end, it leaves nothing running.
+
+        Raises:
+            LensError: Processes of this machine ended as they started, before any of them took a task.
         """
         if names := renamings():
             function = partial(_saying, names, function)
@@ -135,22 +140,24 @@ def _by_processes(
 ) -> Generator[Done, None, None]:
     """A pool whose processes may be killed: what was under way then is done alone, the rest by a new pool."""
     left = dict(enumerate(tasks))
+    begun = get_context("spawn").Semaphore(0)
     while left:
         try:
-            with _pool(count) as pool:
+            with _pool(count, begun) as pool:
                 for done in _by_executor(pool, function, left.copy(), own=True):
                     del left[done.index]
                     yield done
         except BrokenProcessPool:
+            check_begun(begun)
             for index in list(left)[:count]:  # submitted first, and so begun first
-                yield _alone(function, index, left.pop(index))
+                yield _alone(function, index, left.pop(index), begun)
 
 
-def _alone(function: Callable[[Any], Any], index: int, task: Any) -> Done:
+def _alone(function: Callable[[Any], Any], index: int, task: Any, begun: Semaphore) -> Done:
     """A task with nothing beside it that could have broken its pool."""
     for _ in range(_TRIES):
         try:
-            with _pool(1) as pool:
+            with _pool(1, begun) as pool:
                 return next(_by_executor(pool, function, {index: task}, own=True))
         except BrokenProcessPool:
             continue
@@ -158,8 +165,10 @@ def _alone(function: Callable[[Any], Any], index: int, task: Any) -> Done:
 
 
 @contextmanager
-def _pool(count: int) -> Iterator[ProcessPoolExecutor]:
-    pool = ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_quietly)
+def _pool(count: int, begun: Semaphore) -> Iterator[ProcessPoolExecutor]:
+    pool = ProcessPoolExecutor(
+        count, mp_context=get_context("spawn"), initializer=_begin, initargs=(begun,)
+    )
     try:
         yield pool
     except BaseException:  # Ctrl-C, or the caller has gone: what is under way leaves nothing behind
@@ -185,6 +194,11 @@ def _ctrl_c_waits() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _begin(begun: Semaphore) -> None:
+    _quietly()
+    begun.release()
 
 
 def _quietly() -> None:

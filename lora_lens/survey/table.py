@@ -18,7 +18,7 @@ _FOUND_BY = ["question", "matrix", "one", "other"]  # what a reader passes over 
 _TYPES: Mapping[str, str] = {
     "module": "word", "layer": "int32", "question": "word", "matrix": "word",
     "one": "int32", "other": "int32", "i": "int32", "j": "int32",
-    "phi": "float", "cosine": "float",
+    "phi": "float", "cosine": "float", "cosine_sd": "float",
     "gaussian_mean": "float", "gaussian_sd": "float",
     "start_mean": "float", "start_sd": "float",
     "mean_adapter_mean": "float", "mean_adapter_sd": "float",

@@ -19,7 +19,6 @@ from .families import Families
 from .joined import Joined
 from .planning import Failed
 from .usual_k import usual_k
-from .wider import wider
 
 _MOST = 12  # rows of a table for people
 _MEMBERS = 6  # names of a cluster
@@ -65,7 +64,7 @@ def _tables(
     if joined.outlying and joined.outlying.far:
         yield _far_table(joined.outlying.far, _MOST if rank is not None else _ON_A_PAGE)
     if joined.merges:
-        yield of_places(_merges_table(joined.merges, tested=not any(wider(joined.places))))
+        yield of_places(_merges_table(joined.merges))
     if failed:
         yield _left_out_table(failed)
 
@@ -99,12 +98,12 @@ def _far_table(far: Sequence[dict[str, Any]], most: int) -> Table:
     return Table(f"Far from the others{_of(len(far), len(rows), where)}", head, rows)
 
 
-def _merges_table(merges: Sequence[dict[str, Any]], *, tested: bool) -> Table:
-    head = ["module", "layer", "cross energy ± sd of unrelated ones", *["z"][:tested]]
+def _merges_table(merges: Sequence[dict[str, Any]]) -> Table:
+    head = ["module", "layer", "cross energy ± sd of unrelated B", "z"]
     rows = [
         [
             row["module"], layer_number(row["layer"]), beside(row["cross_energy"], row["sd"]),
-            *[number(row["z"], 1, plus=True)][:tested],
+            number(row["z"], 1, plus=True),
         ]
         for row in merges
     ]  # fmt: skip

@@ -36,7 +36,7 @@ from .table import parquet, told_by
 from .tables import tables
 from .task import PlaceTask
 from .told import told, told_of_shard
-from .wider import wider
+from .unguarded import refuse_while_starting
 from .words import sentences
 
 
@@ -87,7 +87,8 @@ def survey(
         draws: Draws of adapters with the same singular values and unrelated directions.
         seed: Of those draws, and of how adapters are dealt into halves.
         dtype: Of the bases and products of pairs; φ of ``float32`` is within 1e-6, in half the time.
-        processes: Of this machine, a place each at a time; 1 for none but this one.
+        processes: Of this machine, a place each at a time; 1 for none but this one. Each runs a script anew whose
+            call does not stand below ``if __name__ == "__main__":``, as it has to there.
         executor: Any executor to send the places to instead. Its workers have to see the same files.
         scheduler: Address of a Dask scheduler, ``tcp://…``, to send them to instead.
         shard: ``K/N``: only every N-th place, beginning with the K-th, and no joining unless all are there.
@@ -100,7 +101,8 @@ def survey(
         AdapterError: No adapter can be read.
         MissingExtraError: pyarrow, or Dask, is not installed.
         OutputError: `out` cannot be written, or holds a survey of other adapters.
-        LensError: Settings that are not known or do not go together; or places failed, the first with its
+        LensError: Settings that are not known or do not go together; processes that end as they start, for a script has no
+            ``if __name__ == "__main__":``; or places failed, the first with its
             reason: what is done is kept, and the same call goes on with the others.
 
     Example:
@@ -117,6 +119,8 @@ def survey(
         draws=whole(draws, "draws"), seed=check_seed(seed), dtype=dtype,
     )  # fmt: skip
     check_settings(settings)
+    if processes > 1:
+        refuse_while_starting()
     part, parts = _shard(shard)
     typed = several(adapters)
     folder = Path(out).resolve()
@@ -254,8 +258,6 @@ def _joined(
         ]
         if joined.outlying:
             notes += notes_on_far(joined.outlying)
-        if joined.merges:
-            notes += wider(joined.places)
         said = sentences(plan, joined, failed, len(there), copies)
         shown, whole = (
             tables(joined, failed, start_given=plan.start_given, rank=rank)

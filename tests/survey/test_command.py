@@ -1,6 +1,7 @@
 """`lora-lens survey`: what it prints, writes and refuses."""
 
 import json
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -52,6 +53,23 @@ def test_tables_are_printed_and_written_as_both_kinds(dozen: Path, tmp_path: Pat
         assert list(written.columns) == list(read.columns)
         assert len(written) == len(read)
     assert "nan" not in done.stdout.lower()
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_names_of_what_is_left_out_are_whole(
+    dozen: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    """They were folded within a word, ``intermediate.d`` above ``ense``, for the reason beside them to have room."""
+    monkeypatch.setenv("COLUMNS", str(width))
+    modules, name = ("intermediate.dense", "output.dense"), "one-of-another-width-than-others"
+    write_adapter(dozen / "as-wide", seed=20, modules=modules)
+    write_adapter(dozen / "as-wide-again", seed=21, modules=modules)
+    write_adapter(dozen / name, modules=modules, width=32)
+    done = run(dozen, "-o", tmp_path / "out", "--questions", "spectrum")
+    lines = done.stdout.partition("Left out")[2].splitlines()
+    assert max(map(len, lines)) <= width
+    for at in ("intermediate.dense  0", "output.dense *  1"):
+        assert any(re.match(rf"{name}  {at}( |$)", line) for line in lines)
 
 
 def test_words_are_explained_where_that_is_asked(dozen: Path, tmp_path: Path) -> None:

@@ -93,19 +93,59 @@ def test_cosines_and_the_merge_are_those_of_dense_updates(dozen: Path, tmp_path:
         for name, adapter in adapters.items() for module in MODULES for layer in range(LAYERS)
     }  # fmt: skip
     for _, row in result.table("interference").iterrows():
-        cosines = []
+        cosines, variances = [], []
         for module in MODULES:
             for layer in range(LAYERS):
                 one, other = (dense[row[side], module, layer] for side in ("one", "other"))
-                cosines.append(np.sum(one * other) / np.linalg.norm(one) / np.linalg.norm(other))
+                norms = np.linalg.norm(one) * np.linalg.norm(other)
+                cosines.append(np.sum(one * other) / norms)
+                variances.append((np.linalg.norm(one @ other.T) / norms) ** 2 / WIDTH)
         assert row["cosine"] == pytest.approx(np.mean(cosines), abs=1e-6)
-        assert row["sd"] == pytest.approx(1 / WIDTH / 2)
+        assert row["sd"] == pytest.approx(np.sqrt(sum(variances)) / len(variances), rel=1e-6)
+        assert row["z"] == pytest.approx(row["cosine"] / row["sd"], abs=1e-6)
     for _, row in result.table("merges").iterrows():
         parts = [dense[name, row["module"], row["layer"]] for name in adapters]
         energy = sum(np.square(part).sum() for part in parts)
         assert row["cross_energy"] == pytest.approx(
             np.square(sum(parts)).sum() / energy - 1, rel=1e-9
         )
+        met = [
+            np.linalg.norm(one @ other.T)
+            for k, one in enumerate(parts) for other in parts[:k]
+        ]  # fmt: skip
+        sd = 2 * np.linalg.norm(met) / np.sqrt(WIDTH) / energy
+        assert row["sd"] == pytest.approx(sd, rel=1e-9)
+        assert row["z"] == pytest.approx(row["cross_energy"] / sd, rel=1e-9)
+
+
+def test_adapters_of_which_some_share_a_start_have_z_of_unrelated_b(tmp_path: Path) -> None:
+    """z of the six pairs of one A went to ±20: φ over all pairs, of which they are few, had said that none is alike."""
+    rng, into, out = np.random.default_rng(8), 192, 32
+    common = rng.standard_normal((3, into))
+    for k in range(24):
+        a = common + 0.05 * rng.standard_normal((3, into)) if k < 4 else rng.standard_normal((3, into))  # fmt: skip
+        write_adapter(tmp_path / "runs" / f"{k:02}", lambda *_, a=a: (a, rng.standard_normal((out, 3))))  # fmt: skip
+    table = ll.survey(tmp_path / "runs", tmp_path / "out", questions="interference").table("interference")  # fmt: skip
+    alike = table["one"].astype(str).lt("04") & table["other"].astype(str).lt("04")
+    assert alike.sum() == 6
+    assert table["z"][alike].abs().max() < 4
+    assert table["z"][~alike].std() == pytest.approx(1, abs=0.15)
+    sd = 1 / np.sqrt(into * out) / np.sqrt(LAYERS * len(MODULES))
+    assert (table["cosine"][alike] / sd).abs().max() > 8
+
+
+def test_adapters_whose_inputs_never_meet_have_no_z(tmp_path: Path) -> None:
+    """A of separate coordinates: their cosine is 0 whatever B are."""
+    for k in range(2):
+        a = np.zeros((1, WIDTH))
+        a[0, k] = 1
+        write_adapter(tmp_path / "runs" / f"{k}", lambda *_, a=a: (a, np.ones((WIDTH, 1))), rank=1)
+    result = ll.survey(tmp_path / "runs", tmp_path / "out", questions="interference")
+    (pair,) = result.table("interference").to_dict("records")
+    assert (pair["cosine"], pair["sd"]) == (0, 0)
+    assert np.isnan(pair["z"])
+    assert [row["z"] for row in result.to_dict()["merges"]] == [None] * 4
+    assert {row["cross_energy"] for row in result.to_dict()["merges"]} == {0}
 
 
 def test_one_that_changes_nothing_has_no_cosine_and_adds_nothing(tmp_path: Path) -> None:

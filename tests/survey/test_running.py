@@ -404,6 +404,27 @@ def test_ctrl_c_is_not_heard_by_processes_that_are_starting(tmp_path: Path) -> N
     assert (done.stdout, done.stderr) == ("[2, 4]\n", "")
 
 
+def test_a_script_that_its_own_processes_run_again_ends_with_a_line(
+    dozen: Path, tmp_path: Path
+) -> None:
+    """Each process died as it started, and every place was tried alone twice, as if it had killed them."""
+    script, out = tmp_path / "work.py", tmp_path / "out"
+    script.write_text(
+        f"import lora_lens as ll\nll.survey({str(dozen)!r}, {str(out)!r}, questions='spectrum', processes=2)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)], env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 1
+    *_, last = done.stderr.splitlines()
+    assert last.startswith("lora_lens.errors.LensError: the processes ended as they started")
+    assert 'put the call below `if __name__ == "__main__":` in a file, or take processes=1' in last
+    assert "this process cannot start others while it is being started" in done.stderr
+    assert "has finished its bootstrapping phase" not in done.stderr
+    assert not out.exists()
+
+
 def test_an_adapter_that_is_written_to_meanwhile_is_not_mixed(
     dozen: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

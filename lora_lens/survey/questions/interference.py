@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isnan
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from ...core.many_adapters.merging import of_sums
+from ...core.many_adapters.merging import of_sums, sd_given_inputs
 from .pair_block import PairBlock, summed
 from .question import Facts, One, Question, Rows
 
 
 class Interfering(Question):
-    """A row a pair, ⟨ΔW_i, ΔW_j⟩/(‖ΔW_i‖‖ΔW_j‖); and one of the sum of all.
+    """A row a pair, ⟨ΔW_i, ΔW_j⟩/(‖ΔW_i‖‖ΔW_j‖); and one of the sum of all. Beside each what unrelated B give with these A.
 
     How much their subspaces overlap, and what chance makes of that, `pairs` says.
     """
@@ -24,7 +26,8 @@ class Interfering(Question):
         super().__init__(facts)
         self._values: list[Tensor] = []
         self._cross = 0.0
-        self._squares = 0.0
+        self._variance = 0.0
+        self._pairs = 0
 
     def see(self, block: Sequence[One]) -> Rows:
         """Keep their singular values."""
@@ -40,13 +43,16 @@ class Interfering(Question):
         )
         s, t = (torch.cat(side).to(left.dtype) for side in (one, other))
         inner = summed((left * right).mul_(t), k, m, s)
+        met = summed((right * t).square_(), k, m, s.square()).sqrt()
         norms = [torch.stack([torch.linalg.vector_norm(s) for s in side]) for side in (one, other)]
         product = norms[0][:, None] * norms[1]
         rows, columns = block.places
         there = product[rows, columns] > 0
         r, c = rows[there], columns[there]
+        sd = sd_given_inputs(met[r, c].numpy(), self.facts.out_features)
         self._cross += 2 * float(inner[r, c].sum())
-        self._squares += 2 * float(product[r, c].square().sum())
+        self._variance += 2 * float(np.square(sd).sum())
+        self._pairs += len(r)
         yield (
             "interference",
             {
@@ -54,14 +60,15 @@ class Interfering(Question):
                 "one": (r + block.one.start).int().numpy(),
                 "other": (c + block.other.start).int().numpy(),
                 "cosine": (inner / product)[r, c].clamp(-1, 1).float().numpy(),
+                "cosine_sd": (sd / product[r, c].numpy()).astype(np.float32),
             },
         )
 
     def finish(self) -> Rows:
         """The energy of the sum of all, beside that of its parts."""
         energy = sum(float(s.square().sum()) for s in self._values)
-        shape = (self.facts.out_features, self.facts.in_features)
-        found = of_sums(self._cross, self._squares, energy, shape)
+        cross = self._cross if self._pairs else float("nan")
+        found = of_sums(cross, self._variance, energy)
         yield (
             "merge",
             {
@@ -69,7 +76,7 @@ class Interfering(Question):
                 "value": found.cross,
                 "expected": 0.0,
                 "sd": found.sd,
-                "z": found.z,
+                "z": None if isnan(found.z) else found.z,
             },
         )
 
