@@ -145,8 +145,7 @@ def make_plan(
     )
     places, misfits = places_of(pieces)
     failed += [
-        Failed(names[one.piece.adapter], one.piece.module, one.piece.layer, one.reason)
-        for one in misfits
+        Failed(names[one.piece.adapter], one.module, one.layer, one.reason) for one in misfits
     ]
     here = {piece.adapter for place in places for piece in place.pieces}
     adapters = {number: known for number, known in adapters.items() if number in here}
@@ -230,7 +229,7 @@ def _tasks(
     tasks = []
     for place in places:
         of_w0 = "" if opened is None else digest_of_w0(w0_at(opened, place))
-        own = starts.get(place.path)
+        own = starts.get(place.pieces[0].name)
         file = place.file(settings, of_w0, own.digest if own else "")
         tasks.append(
             PlaceTask(place, settings, out / PLACES, file, of_w0, base, claimed, placed, own)
