@@ -13,6 +13,7 @@ from ..bases.opening import open_base
 from ..errors import AdapterError, LensError
 from ..files.adapter_folders import distinguishing_names
 from ..files.names import split_layer
+from .above_rank import check_rank
 from .escaped import escaped, escaped_line
 from .lacking import digests_at, no_conversions
 from .one_thread import one_thread
@@ -121,6 +122,7 @@ def make_plan(
     Raises:
         AdapterError: None can be read.
         BaseModelError: W0 is needed, and is there for no place, or cannot be read.
+        RankError: Nothing of what is asked is left at the rank that is asked for.
     """
     adapters: dict[int, Known] = {}
     pieces: list[Piece] = []
@@ -152,6 +154,7 @@ def make_plan(
     adapters = {number: known for number, known in adapters.items() if number in here}
     settings = _settled(settings, adapters.values())
     _check_shapes(settings, places)
+    check_rank(settings, places)
     made = _tasks(places, adapters, settings, out, base, start)
     failed += [
         Failed("", task.place.module, task.place.layer, no_conversions(task.place, names, why))

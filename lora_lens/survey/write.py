@@ -101,6 +101,7 @@ def survey(
         AdapterError: No adapter can be read.
         MissingExtraError: pyarrow, or Dask, is not installed.
         BaseModelError: W0 is needed, and the base is not found, or has none of any place, or one that cannot be read.
+        RankError: φ alone is asked for, and no two adapters at a place are of that rank.
         OutputError: `out` cannot be written, or holds a survey of other adapters.
         LensError: Settings that are not known or do not go together; or places failed, the first with its
             reason: what is done is kept, and the same call goes on with the others.
