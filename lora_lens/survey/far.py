@@ -78,8 +78,13 @@ def _enough(rows: Sequence[dict[str, Any]]) -> int | None:
     return None
 
 
-def said(found: WhoIsFar) -> Iterator[str]:
-    """A sentence of who is far, and of what would go unseen; none where nothing can be said."""
+def said(found: WhoIsFar, *, without_phi: bool) -> Iterator[str]:
+    """A sentence of who is far, and of what would go unseen; none where nothing can be said.
+
+    Args:
+        found: Who is far.
+        without_phi: Whether φ was asked for and is of no two, so that the norm and the effective rank alone are compared.
+    """
     known = found.seen
     if _adapters(found) < 2:
         return
@@ -93,8 +98,9 @@ def said(found: WhoIsFar) -> Iterator[str]:
         least.append(last)
     blind = " or ".join(f"under {number(one['z'], 1)} among {one['among']}" for one in least)
     who = counted(len(names), "adapter") if names else "No adapter"
+    what = " in norm or effective rank" if without_phi else ""
     yield (
-        f"{who} {'are' if len(names) > 1 else 'is'} far from the others; one alone with a robust z {blind} would go unseen."
+        f"{who} {'are' if len(names) > 1 else 'is'} far from the others{what}; one alone with a robust z {blind} would go unseen."
     )
 
 

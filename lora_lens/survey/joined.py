@@ -36,6 +36,14 @@ class Joined:
     notes: tuple[str, ...] = ()
 
     @property
+    def has_phi(self) -> bool:
+        """Whether two adapters have a φ anywhere, of whichever matrices."""
+        of_far = self.outlying.rows if self.outlying else ()
+        return any(one.count for one in self.pairs) or any(
+            row["quantity"].startswith("phi") for row in of_far
+        )
+
+    @property
     def places(self) -> list[dict[str, Any]]:
         """A row a place and matrix: φ over all pairs beside its nulls."""
         return [row for one in self.pairs for row in one.places]

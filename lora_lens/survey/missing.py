@@ -28,12 +28,17 @@ def missing_said(plan: Plan, tasks: Sequence[PlaceTask], joined: Joined) -> Iter
     if not asked:
         return
     judged = (row for row in joined.places if row.get("mean_adapter_mean") is not None)
+    compared = _at(joined.places)
     means = _at(joined.subspace) | _at(judged)
     starts = places_of_start(joined.places, joined.subspace)
     without: defaultdict[str, list[PlaceTask]] = defaultdict(list)
     for task in tasks:
-        if _place(task) not in means:
-            without[_reason(task, plan.settings.seed)].append(task)
+        if _place(task) in means:
+            continue
+        reason = _reason(task, plan.settings.seed)
+        # Trained adapters of a lower rank than is asked for have no φ, and so nothing that a null stands beside.
+        if plan.settings.rank is None or reason != "not trained" or _place(task) in compared:
+            without[reason].append(task)
     what, take = _what(asked, start_given=plan.start_given)
     for reason, those in without.items():
         yield f"{what} left out at {_which(len(those), tasks)}{_why(reason, those).format(take=take, fewest=FEWEST)}"

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from ..adapter import FusedRows
 from ..files.names import natural
+from .naming import place_names, shortest
 from .reading import Piece
+from .roots import roots
 from .settings import Settings
 
 _HASH = 16  # hexadecimal digits in a file's name
@@ -22,9 +24,9 @@ class Place:
     """One module in one layer, and the adapters that have factors of it.
 
     Attributes:
-        module: Its short name, or its path where two places would have the same.
+        module: Its short name among all places, or its path where two would have the same.
         layer: None where it is in no numbered layer.
-        path: In the base model, as the first adapter calls it.
+        path: In the base model, the shortest that its adapters call it.
         part: Which rows of a fused projection.
         out_features, in_features: Of W0.
         pieces: In the order of the adapters.
@@ -62,83 +64,68 @@ class Place:
 
 @dataclass(frozen=True)
 class Misfit:
-    """A piece that has no place among the others, and why."""
+    """A piece that has no place among the others, where they are, and why."""
 
     piece: Piece
+    module: str
+    layer: int | None
     reason: str
 
 
 def places_of(pieces: Sequence[Piece]) -> tuple[list[Place], list[Misfit]]:
-    """Pieces by place; each place has one shape, which most of its adapters have.
+    """Pieces by place, in the order of module and layer; each place has one shape, which most of its adapters have.
 
     A place is told by its path in the model. Adapters of a model with a head have a word more before
     it, ``bert.encoder.layer.0…`` for ``encoder.layer.0…``, so a path that is another's end is the same place, unless
     it is the end of two that differ.
     """
-    roots = _roots({piece.name for piece in pieces})
+    root = roots({piece.name for piece in pieces})
     found: dict[tuple[str, FusedRows | None], list[Piece]] = {}
     for piece in pieces:
-        found.setdefault((roots[piece.name], piece.part), []).append(piece)
-    places, misfits = [], []
-    for members in found.values():
-        shapes = Counter((piece.out_features, piece.in_features) for piece in members)
-        (out, into), most = shapes.most_common(1)[0]
-        fitting: dict[int, Piece] = {}
-        for piece in members:
-            own = (piece.out_features, piece.in_features)
-            if own != (out, into):
-                why = f"{piece.name} is {own[0]}x{own[1]}, but {out}x{into} in {most} others: another base model"
-                misfits.append(Misfit(piece, why))
-            elif piece.adapter in fitting:
-                why = f"{piece.name} is the same place as {fitting[piece.adapter].name} of that adapter"
-                misfits.append(Misfit(piece, why))
-            else:
-                fitting[piece.adapter] = piece
-        kept = tuple(fitting[number] for number in sorted(fitting))
-        first = kept[0]
-        places.append(Place(first.module, first.layer, first.name, first.part, out, into, kept))
-    return _told_apart(places), misfits
+        found.setdefault((root[piece.name], piece.part), []).append(piece)
+    fitted = [_fitted(members) for members in found.values()]
+    named = _named([kept for kept, _ in fitted])
+    misfits = [
+        Misfit(piece, place.module, place.layer, reason)
+        for place, (_, others) in zip(named, fitted, strict=True)
+        for piece, reason in others
+    ]
+    return sorted(named, key=_order), misfits
 
 
-def _roots(paths: set[str]) -> Mapping[str, str]:
-    """Path to the shortest path that is an end of it; a path that ends several different ones stands alone."""
-    above: dict[str, list[str]] = {}
-    for path in sorted(paths):
-        for end in _ends(path):
-            if end in paths:
-                above.setdefault(end, []).append(path)
-    ambiguous = {end for end, longer in above.items() if not _chain(longer)}
-    found = {}
-    for path in paths:
-        ends = [end for end in _ends(path) if end in paths and end not in ambiguous]
-        found[path] = ends[-1] if ends else path
+def _fitted(members: Sequence[Piece]) -> tuple[tuple[Piece, ...], list[tuple[Piece, str]]]:
+    """One piece an adapter, of the shape of most, in the order of the adapters; and the others, with why."""
+    shapes = Counter((piece.out_features, piece.in_features) for piece in members)
+    (out, into), most = shapes.most_common(1)[0]
+    fitting: dict[int, Piece] = {}
+    others = []
+    for piece in members:
+        own = (piece.out_features, piece.in_features)
+        if own != (out, into):
+            why = f"{piece.name} is {own[0]}x{own[1]}, but {out}x{into} in {most} others: another base model"
+            others.append((piece, why))
+        elif piece.adapter in fitting:
+            why = f"{piece.name} is the same place as {fitting[piece.adapter].name} of that adapter"
+            others.append((piece, why))
+        else:
+            fitting[piece.adapter] = piece
+    return tuple(fitting[number] for number in sorted(fitting)), others
+
+
+def _named(places: Sequence[tuple[Piece, ...]]) -> list[Place]:
+    """Places of these pieces, with paths for names where two would share one."""
+    names = place_names(places)
+    shared = {name for name, count in Counter(names).items() if count > 1}
+    found = []
+    for pieces, (module, layer) in zip(places, names, strict=True):
+        one = shortest(pieces)
+        called = one.name if (module, layer) in shared else module
+        found.append(
+            Place(called, layer, one.name, one.part, one.out_features, one.in_features, pieces)
+        )
     return found
 
 
-def _ends(path: str) -> list[str]:
-    """What is left of a path without its first words, the longest first."""
-    words = path.split(".")
-    return [".".join(words[k:]) for k in range(1, len(words))]
-
-
-def _chain(paths: Sequence[str]) -> bool:
-    """Whether each of the paths is an end of the next longer one."""
-    ordered = sorted(paths, key=len)
-    return all(longer.endswith(f".{shorter}") for shorter, longer in pairwise(ordered))
-
-
-def _told_apart(places: Sequence[Place]) -> list[Place]:
-    """In the order of module and layer, paths for names where two places share one."""
-    named = Counter((place.module, place.layer) for place in places)
-    found = [
-        place if named[place.module, place.layer] == 1 else replace(place, module=place.path)
-        for place in places
-    ]
-    return sorted(
-        found,
-        key=lambda place: (
-            natural(place.module),
-            -1 if place.layer is None else place.layer,
-            natural(place.path),
-        ),
-    )
+def _order(place: Place) -> tuple[Any, ...]:
+    layer = -1 if place.layer is None else place.layer
+    return natural(place.module), layer, natural(place.path)

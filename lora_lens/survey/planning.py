@@ -13,7 +13,9 @@ from ..bases.opening import open_base
 from ..errors import AdapterError, LensError
 from ..files.adapter_folders import distinguishing_names
 from ..files.names import split_layer
+from .above_rank import check_rank
 from .escaped import escaped, escaped_line
+from .lacking import digests_at, no_conversions
 from .one_thread import one_thread
 from .places import Place, places_of
 from .reading import Known, Piece, ReadTask, Unread, read_adapter
@@ -21,7 +23,7 @@ from .running import Runner
 from .settings import Settings
 from .task import PlaceTask
 from .usual_k import usual_rank
-from .w0 import digest_of_w0, open_w0, w0_at
+from .w0 import NoW0Error, open_w0
 
 PLACES = "places"  # the folder of the places' files
 _CHUNK = 32  # adapters a task
@@ -119,18 +121,19 @@ def make_plan(
 
     Raises:
         AdapterError: None can be read.
-        BaseModelError: W0 is needed, and not found.
+        BaseModelError: W0 is needed, and is there for no place, or cannot be read.
+        RankError: Nothing of what is asked is left at the rank that is asked for.
     """
     adapters: dict[int, Known] = {}
     pieces: list[Piece] = []
     failed = [Failed(escaped(one.path), None, None, one.reason) for one in unread]
-    tasks = [
+    reads = [
         ReadTask(tuple(paths[first : first + _CHUNK]), first, base, settings.of_w0)
         for first in range(0, len(paths), _CHUNK)
     ]
     unreadable: list[Unread] = []
-    done = _read_all(tasks, runner, advance)
-    for index, task in enumerate(tasks):
+    done = _read_all(reads, runner, advance)
+    for index, task in enumerate(reads):
         for k, one in enumerate(done[index]):
             if isinstance(one, Unread):
                 unreadable.append(one)
@@ -145,16 +148,22 @@ def make_plan(
     )
     places, misfits = places_of(pieces)
     failed += [
-        Failed(names[one.piece.adapter], one.piece.module, one.piece.layer, one.reason)
-        for one in misfits
+        Failed(names[one.piece.adapter], one.module, one.layer, one.reason) for one in misfits
     ]
     here = {piece.adapter for place in places for piece in place.pieces}
     adapters = {number: known for number, known in adapters.items() if number in here}
     settings = _settled(settings, adapters.values())
     _check_shapes(settings, places)
+    check_rank(settings, places)
     made = _tasks(places, adapters, settings, out, base, start)
+    failed += [
+        Failed("", task.place.module, task.place.layer, no_conversions(task.place, names, why))
+        for task, why in made
+        if why is not None
+    ]
     commit = open_base(base).commit if base and settings.of_w0 else None
-    return Plan(adapters, names, tuple(made), tuple(failed), base, commit, settings)
+    tasks = tuple(task for task, _ in made)
+    return Plan(adapters, names, tasks, tuple(failed), base, commit, settings)
 
 
 def _settled(settings: Settings, adapters: Iterable[Known]) -> Settings:
@@ -220,21 +229,23 @@ def _tasks(
     out: Path,
     base: str | None,
     start: str | None,
-) -> list[PlaceTask]:
+) -> list[tuple[PlaceTask, NoW0Error | None]]:
+    """One a place, and why its W0 is not there, where it is needed and the base has it for others alone."""
     claimed = any(known.fan_in_fan_out for known in adapters.values())
     placed = _placement(adapters.values())
     if settings.of_w0:
         _check_copies(places, adapters)
     opened = open_w0(base, claimed, placed) if settings.of_w0 and base else None
     starts = _starts(start, base, places) if start is not None else {}
-    tasks = []
-    for place in places:
-        of_w0 = "" if opened is None else digest_of_w0(w0_at(opened, place))
-        own = starts.get(place.path)
-        file = place.file(settings, of_w0, own.digest if own else "")
-        tasks.append(
-            PlaceTask(place, settings, out / PLACES, file, of_w0, base, claimed, placed, own)
-        )
+    digests = [""] * len(places) if opened is None else digests_at(opened, places)
+    tasks: list[tuple[PlaceTask, NoW0Error | None]] = []
+    for place, found in zip(places, digests, strict=True):
+        of_w0, why = ("", found) if isinstance(found, NoW0Error) else (found, None)
+        asked = settings if why is None else settings.without_w0()
+        own = starts.get(place.pieces[0].name)
+        file = place.file(asked, of_w0, own.digest if own else "")
+        task = PlaceTask(place, asked, out / PLACES, file, of_w0, base, claimed, placed, own)
+        tasks.append((task, why))
     return tasks
 
 

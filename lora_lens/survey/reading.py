@@ -32,7 +32,8 @@ class Piece:
     Attributes:
         adapter: Its number in the survey.
         path: Of the adapter, as it was found.
-        module, layer, name, part, rank, out_features, in_features, scaling: As in `lora_lens.adapter.LayerFactors`.
+        module, layer, name, part, rank, out_features, in_features, scaling, rescaled: As in `lora_lens.adapter.LayerFactors`.
+        called: Its path by what it is: of a role of a fused projection the role's, and else `name`.
         digest: Of the numbers and s; not of the type that they were stored in.
         stored: A and B in their file; None where they are made of what lies there.
     """
@@ -42,11 +43,13 @@ class Piece:
     module: str
     layer: int | None
     name: str
+    called: str
     part: FusedRows | None
     rank: int
     out_features: int
     in_features: int
     scaling: float
+    rescaled: bool
     digest: str
     stored: tuple[Stored, Stored] | None
 
@@ -120,7 +123,8 @@ def read_adapter(
         adapter = load_adapter(path, base)
         of_base = () if w0 is None else _of_its_base(adapter, w0())
         layers = list(adapter.each_layer())
-        pieces = [_piece(path, number, one) for one in layers]
+        patterns = adapter.patterns
+        pieces = [_piece(path, number, one, patterns[one.module]) for one in layers]
     except MemoryError:
         raise
     except Exception as error:  # whatever a stranger's file makes a reader do, the others go on
@@ -152,15 +156,21 @@ def _of_its_base(adapter: Adapter, weights: BaseWeights) -> tuple[str, ...]:
     return (*weights.notes, *along_said(adapter, weights))
 
 
-def _piece(path: str, number: int, one: LayerFactors) -> Piece:
+def _piece(path: str, number: int, one: LayerFactors, pattern: str) -> Piece:
     a, b = one.read()
     digest = digest_of(a, b, one.scaling)
     stored = one.stored()
     one.release()
     return Piece(
-        number, path, intern(one.module), one.layer, intern(one.name), one.part, one.rank,
-        one.out_features, one.in_features, one.scaling, digest, stored,
+        number, path, intern(one.module), one.layer, intern(one.name), intern(_in_layer(pattern, one.layer)), one.part,
+        one.rank, one.out_features, one.in_features, one.scaling, one.rescaled, digest, stored,
     )  # fmt: skip
+
+
+def _in_layer(pattern: str, layer: int | None) -> str:
+    """The path of one of a pattern's layers."""
+    words = pattern.partition("@")[0].split(".")
+    return ".".join(str(layer) if word == "*" else word for word in words)
 
 
 def digest_of(a: Any, b: Any, scaling: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from .. import __version__
 from ..chance.p_values import check_seed
@@ -50,6 +50,11 @@ class Settings:
     def of_w0(self) -> bool:
         """Whether a question needs W0."""
         return "conversions" in self.questions
+
+    def without_w0(self) -> Settings:
+        """The same without the questions that need W0."""
+        left = tuple(name for name in self.questions if name in WITHOUT_W0)
+        return replace(self, questions=left)
 
     def told(self) -> str:
         """All of it that may change a number, with the version, as JSON."""

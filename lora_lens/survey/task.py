@@ -17,10 +17,10 @@ class PlaceTask:
 
     Attributes:
         place: Which, and what lies there.
-        settings: What is asked, and how.
+        settings: What is asked, and how; of a place whose W0 the base lacks without what needs it.
         folder: To write into.
         file: The name of its file.
-        of_w0: Digest of W0, as it was when the survey began; empty where no question needs it.
+        of_w0: Digest of W0, as it was when the survey began; empty where no question of the place needs it.
         base: As in `lora_lens.load_adapter`.
         fan_in_fan_out: Whether an adapter says that W0 is stored (in, out).
         placement: Where the base has W0 that is not where its path says.

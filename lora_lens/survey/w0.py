@@ -17,6 +17,10 @@ from .places import Place
 from .task import PlaceTask
 
 
+class NoW0Error(BaseModelError):
+    """The base has no W0 of a place, or one of another shape: it may be the base of other adapters there."""
+
+
 def w0_of(task: PlaceTask) -> Float[Tensor, "out in"]:
     """W0 of a task's place, read again and checked.
 
@@ -47,12 +51,18 @@ def w0_at(opened: BaseWeights, place: Place) -> Float[Tensor, "out in"]:
     """W0 of a place, checked against its shape.
 
     Raises:
-        BaseModelError: It is not there, or of another shape.
+        NoW0Error: It is not there, or of another shape.
+        BaseModelError: It is there, and cannot be read, or several can be meant.
     """
     rows = place.part.whole if place.part else place.out_features
-    w0 = opened.weight(place.path, (rows, place.in_features))
+    try:
+        w0 = opened.weight(place.path, (rows, place.in_features))
+    except BaseModelError as error:
+        if opened.holds(place.path):
+            raise
+        raise NoW0Error(str(error)) from None
     if tuple(w0.shape) != (rows, place.in_features):
-        raise BaseModelError(
+        raise NoW0Error(
             f"W0 of {place.path} in {opened.source} is {w0.shape[0]}x{w0.shape[1]}, but the adapters "
             f"were trained on {rows}x{place.in_features}: this is not their base model"
         )

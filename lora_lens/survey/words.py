@@ -8,6 +8,7 @@ from typing import Any
 
 from ..several import counted
 from ..show.layout import number
+from .above_rank import OF_PHI, why_no_phi
 from .copies import Copies
 from .far import said as said_of_far
 from .joined import Joined
@@ -31,13 +32,16 @@ def _sentences(
         yield (
             f"{len(plan.tasks) - places} of {counted(len(plan.tasks), 'place')} failed, and nothing here is of them."
         )
+    without_phi = _without_phi(plan, joined, places)
+    if without_phi is not None:
+        yield f"φ of no two is compared: {without_phi}."
     for matrix in ("A", "B"):
         rows = [row for row in joined.places if row["matrix"] == matrix]
         if rows:
             yield from _alike(matrix, rows, start_given=plan.start_given)
     yield from _held(joined.subspace, plan.usual_rank, start_given=plan.start_given)
     if joined.outlying:
-        yield from said_of_far(joined.outlying)
+        yield from said_of_far(joined.outlying, without_phi=without_phi is not None)
     if (cross := mean_of(joined.merges, "cross_energy")) is not None:
         said = number(cross, 2, plus=True).replace("-", "−")
         yield f"In the sum of all, cross terms are {said} of the parts' energy."
@@ -76,6 +80,20 @@ def _share_a_place(plan: Plan) -> bool:
         for task in plan.tasks
     )
     return any(len(bases) > 1 for bases in together)
+
+
+def _without_phi(plan: Plan, joined: Joined, places: int) -> str | None:
+    """Why no two have a φ, where it was asked for and the rank that was asked for is why."""
+    rank, asked = plan.settings.rank, {*plan.settings.questions} & {*OF_PHI, "outlying"}
+    if rank is None or not asked or joined.has_phi:
+        return None
+    every = [task.place for task in plan.tasks]
+    if (why := why_no_phi(rank, every)) is not None:
+        return why
+    # A singular W0 leaves no conversions either, and places that failed may have had some.
+    if asked == {"conversions"} or places < len(every) or all(len(one.pieces) < 2 for one in every):
+        return None
+    return f"no two adapters at one place have {rank} singular vectors"
 
 
 def _alike(matrix: str, rows: Sequence[dict[str, Any]], *, start_given: bool) -> Iterator[str]:

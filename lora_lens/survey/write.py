@@ -75,7 +75,8 @@ def survey(
             ``.txt`` file that lists such, one a line; ``hub:OWNER/BASE``, all adapters on the hub that
             name this base, with ``?author=…&search=…&limit=…`` some of them.
         out: Folder for the tables and the places' files.
-        base: As in `load_adapter`. With one, conversions are asked about too, which need its W0.
+        base: As in `load_adapter`. With one, conversions are asked about too, which need its W0; a place of which it
+            has none is in ``failed``, and has its other questions.
         questions: One or some of ``spectrum``, ``pairs``, ``subspace``, ``outlying``, ``interference`` and
             ``conversions``; by default all that can be answered.
         rank: i and j of φ; by default each adapter's own rank.
@@ -100,6 +101,8 @@ def survey(
     Raises:
         AdapterError: No adapter can be read.
         MissingExtraError: pyarrow, or Dask, is not installed.
+        BaseModelError: W0 is needed, and the base is not found, or has none of any place, or one that cannot be read.
+        RankError: φ alone is asked for, and no two adapters at a place are of that rank.
         OutputError: `out` cannot be written, or holds a survey of other adapters.
         LensError: Settings that are not known or do not go together; processes that end as they start, for a script has no
             ``if __name__ == "__main__":``; or places failed, the first with its

@@ -34,6 +34,7 @@ from lora_lens.errors import AdapterError, LensError, MissingExtraError, OutputE
 from lora_lens.survey import place, planning, running, sources, write
 from lora_lens.survey.earlier import check_no_others
 from lora_lens.survey.reading import ReadTask
+from lora_lens.survey.roots import roots
 from lora_lens.survey.running import Runner
 from lora_lens.survey.table import PlaceTable
 from lora_lens.survey.task import PlaceTask
@@ -670,10 +671,8 @@ def test_places_are_the_same_whatever_stands_before_them(dozen: Path, tmp_path: 
 
 
 def test_a_path_that_ends_two_others_is_neither() -> None:
-    from lora_lens.survey.places import _roots
-
     paths = {"layer.0.q", "text.layer.0.q", "vision.layer.0.q", "model.text.layer.0.q"}
-    assert _roots(paths) == {
+    assert roots(paths) == {
         "layer.0.q": "layer.0.q",
         "text.layer.0.q": "text.layer.0.q",
         "vision.layer.0.q": "vision.layer.0.q",
