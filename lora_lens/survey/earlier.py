@@ -11,10 +11,10 @@ from pathlib import Path
 from ..errors import OutputError
 from ..files.locate import user_path
 from ..several import counted
-from .planning import PLACES
 from .questions import TABLES
 from .table import parquet, told_by
 from .task import PlaceTask
+from .tasks import PLACES
 
 _COMMIT = re.compile("@[0-9a-f]{40}$")
 

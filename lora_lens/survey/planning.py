@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from ..adapter import Placement
 from ..bases.opening import open_base
 from ..errors import AdapterError, LensError
 from ..files.adapter_folders import distinguishing_names
-from ..files.names import split_layer
 from .above_rank import check_rank
-from .escaped import escaped, escaped_line
-from .lacking import digests_at, no_conversions
+from .escaped import escaped
+from .lacking import no_conversions
 from .one_thread import one_thread
 from .places import Place, places_of
 from .reading import Known, Piece, ReadTask, Unread, read_adapter
 from .running import Runner
 from .settings import Settings
 from .task import PlaceTask
+from .tasks import tasks_of
 from .usual_k import usual_rank
-from .w0 import NoW0Error, open_w0
 
-PLACES = "places"  # the folder of the places' files
 _CHUNK = 32  # adapters a task
 
 
@@ -155,7 +152,7 @@ def make_plan(
     settings = _settled(settings, adapters.values())
     _check_shapes(settings, places)
     check_rank(settings, places)
-    made = _tasks(places, adapters, settings, out, base, start)
+    made = tasks_of(places, adapters, settings, out, base, start)
     failed += [
         Failed("", task.place.module, task.place.layer, no_conversions(task.place, names, why))
         for task, why in made
@@ -220,72 +217,3 @@ def _none_read(failed: Sequence[Failed]) -> str:
     listed = "; ".join(f"{one.adapter}: {one.reason}" for one in failed[:3])
     more = f"; and {len(failed) - 3} more" if len(failed) > 3 else ""
     return f"no adapter can be read: {listed}{more}" if failed else "no adapter is given"
-
-
-def _tasks(
-    places: Sequence[Place],
-    adapters: dict[int, Known],
-    settings: Settings,
-    out: Path,
-    base: str | None,
-    start: str | None,
-) -> list[tuple[PlaceTask, NoW0Error | None]]:
-    """One a place, and why its W0 is not there, where it is needed and the base has it for others alone."""
-    claimed = any(known.fan_in_fan_out for known in adapters.values())
-    placed = _placement(adapters.values())
-    if settings.of_w0:
-        _check_copies(places, adapters)
-    opened = open_w0(base, claimed, placed) if settings.of_w0 and base else None
-    starts = _starts(start, base, places) if start is not None else {}
-    digests = [""] * len(places) if opened is None else digests_at(opened, places)
-    tasks: list[tuple[PlaceTask, NoW0Error | None]] = []
-    for place, found in zip(places, digests, strict=True):
-        of_w0, why = ("", found) if isinstance(found, NoW0Error) else (found, None)
-        asked = settings if why is None else settings.without_w0()
-        own = starts.get(place.pieces[0].name)
-        file = place.file(asked, of_w0, own.digest if own else "")
-        task = PlaceTask(place, asked, out / PLACES, file, of_w0, base, claimed, placed, own)
-        tasks.append((task, why))
-    return tasks
-
-
-def _check_copies(places: Sequence[Place], adapters: Mapping[int, Known]) -> None:
-    """Refuse a place whose W0 is one layer's for some adapters and another's for others: W0 is read once for all."""
-    for place in places:
-        copies = ((piece, adapters[piece.adapter].placement.copies) for piece in place.pieces)
-        layers = {split_layer(of.get(piece.name, piece.name)) for piece, of in copies}
-        if len({split and split[1] for split in layers}) > 1:
-            raise LensError(
-                f"{place.label} is a copy of another layer in some adapters than in others (layer_replication), so that they "
-                f"have no W0 in common: survey those apart, or leave conversions out (--questions)"
-            )
-
-
-def _placement(adapters: Iterable[Known]) -> Placement:
-    """Of all adapters together."""
-    tables: set[str] = set()
-    copies: dict[str, str] = {}
-    for known in adapters:
-        tables |= known.placement.tables
-        copies |= known.placement.copies
-    return Placement(frozenset(tables), copies)
-
-
-def _starts(path: str, base: str | None, places: Sequence[Place]) -> dict[str, Piece]:
-    """Of every place of the adapters, the common start's factors; it has to have them all."""
-    read = read_adapter(path, -1, base)
-    if isinstance(read, Unread):
-        raise AdapterError(f"the common start {path}: {read.reason}")
-    own, _ = places_of([*read[1], *(place.pieces[0] for place in places)])
-    found: dict[str, Piece] = {}
-    for place in own:
-        first, *rest = place.pieces
-        if first.adapter == -1:
-            found |= {other.name: first for other in rest}
-    missing = [place.label for place in places if place.pieces[0].name not in found]
-    if missing:
-        raise LensError(escaped_line(
-            f"the common start {path} has no {missing[0]} of the adapters' shape; pass --start with an "
-            f"adapter of the same modules, saved before any training"
-        ))  # fmt: skip
-    return found

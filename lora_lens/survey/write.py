@@ -27,7 +27,7 @@ from .notes import notes_of
 from .one_thread import one_thread
 from .page import page
 from .place import run_place
-from .planning import PLACES, Failed, Plan, make_plan
+from .planning import Failed, Plan, make_plan
 from .result import SurveyResult
 from .running import Runner, dask_runner
 from .settings import Settings, check_settings, questions_named
@@ -35,6 +35,7 @@ from .sources import adapters_meant
 from .table import parquet, told_by
 from .tables import tables
 from .task import PlaceTask
+from .tasks import PLACES
 from .told import told, told_of_shard
 from .unguarded import refuse_while_starting
 from .words import sentences
