@@ -13,16 +13,15 @@ from torch import Tensor
 
 from ..adapter import ModuleFactors
 from ..core.computing.work import Size
-from ..core.conversions.conversion import convert, within_span
+from ..core.conversions.conversion import convert, rank_within, within_span
 from ..core.factors.bases import orthonormal_basis
 from ..core.factors.product_svd import svd_of_product
-from ..core.factors.rank import rank_of, stored_eps
 from ..core.factors.triangle import spectral_norm
 from ..core.numbers.sides import Side
 from ..core.solving.factoring import Factored
 from ..errors import LensError, RankError, SingularError
 from ..updates import Convention
-from .dimensions import check_above_rounding, check_factor_ranks, check_not_rounding
+from .dimensions import check_factor_ranks, check_not_rounding
 from .memory import UNBOUNDED, Budget
 
 Matrix = Literal["A", "B", "BA"]
@@ -167,16 +166,25 @@ def _check_ranks(
     for name, (factor, converted) in pairs.items():
         if not any(name in matrix for matrix in plan.matrices):
             continue
-        s, norm = torch.linalg.svdvals(converted), spectral_norm(factor)
+        if not plan.ridge:  # what it leaves of W0⁺ does not tell what W0 spans
+            turned = name == "A" and plan.convention == "consistent"
+            within = within_span(factored.w0, converted, transposed=turned)
+            eps = float(torch.finfo(stored[name].dtype).eps)
+            found = rank_within(within, factor, factored.rank, eps)
+            _check_within(int(found.min()), plan.width, f"{name} of {plan.factors.module}")
+        s, scale = torch.linalg.svdvals(converted), factored.inverse_norm * spectral_norm(factor)
         label = f"the conversion matrix of {name} of {plan.factors.module}"
-        scale = factored.inverse_norm * norm
         check_not_rounding(s, plan.width, scale, max(rows, columns), label)
-        if plan.ridge:  # what it leaves of W0⁺ does not tell what W0 spans
-            continue
-        turned = name == "A" and plan.convention == "consistent"
-        within = torch.linalg.svdvals(within_span(factored.w0, converted, transposed=turned))
-        rank = rank_of(within, (factor.shape[-2], factor.shape[-1]), stored_eps(stored[name]), norm)
-        check_above_rounding(int(rank.min()), plan.width, label)
+
+
+def _check_within(rank: int, k: int, name: str) -> None:
+    if rank < k:
+        raise RankError(
+            f"asked for {k} singular vectors of the conversion matrix of {name}, but in one layer {rank} of its directions "
+            f"lie in what W0 spans, and what others have there is rounding of their file; ask for at most {rank}"
+            if rank
+            else f"{name} lies outside what W0 spans in one layer, but for rounding of its file: it has no conversion matrix"
+        )
 
 
 def basis(plan: Plan, x: Tensor) -> Tensor:

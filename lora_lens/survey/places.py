@@ -96,7 +96,7 @@ def places_of(pieces: Sequence[Piece]) -> tuple[list[Place], list[Misfit]]:
 def _fitted(members: Sequence[Piece]) -> tuple[tuple[Piece, ...], list[tuple[Piece, str]]]:
     """One piece an adapter, of the shape of most, in the order of the adapters; and the others, with why."""
     shapes = Counter((piece.out_features, piece.in_features) for piece in members)
-    (out, into), most = shapes.most_common(1)[0]
+    (out, into), most = min(shapes.items(), key=lambda item: (-item[1], item[0]))
     fitting: dict[int, Piece] = {}
     others = []
     for piece in members:

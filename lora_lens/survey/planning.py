@@ -15,7 +15,7 @@ from .above_rank import check_rank
 from .escaped import escaped
 from .lacking import no_conversions
 from .one_thread import one_thread
-from .places import Place, places_of
+from .places import places_of
 from .reading import Known, Piece, ReadTask, Unread, read_adapter
 from .running import Runner
 from .settings import Settings
@@ -150,9 +150,9 @@ def make_plan(
     here = {piece.adapter for place in places for piece in place.pieces}
     adapters = {number: known for number, known in adapters.items() if number in here}
     settings = _settled(settings, adapters.values())
-    _check_shapes(settings, places)
     check_rank(settings, places)
     made = tasks_of(places, adapters, settings, out, base, start)
+    _check_shapes([task for task, _ in made])
     failed += [
         Failed("", task.place.module, task.place.layer, no_conversions(task.place, names, why))
         for task, why in made
@@ -171,14 +171,15 @@ def _settled(settings: Settings, adapters: Iterable[Known]) -> Settings:
     return settings  # by the shape of W0, which is `stored` where that can be
 
 
-def _check_shapes(settings: Settings, places: Sequence[Place]) -> None:
-    if settings.of_w0 and settings.convention == "stored":
-        for place in places:
-            if place.out_features != place.in_features:
-                raise LensError(
-                    f"W0 of {place.label} is {place.out_features}x{place.in_features}, and 'stored' inverts square ones "
-                    f"alone; use the convention 'consistent', or auto"
-                )
+def _check_shapes(tasks: Sequence[PlaceTask]) -> None:
+    for task in tasks:
+        place = task.place
+        stored = task.settings.of_w0 and task.settings.convention == "stored"
+        if stored and place.out_features != place.in_features:
+            raise LensError(
+                f"W0 of {place.label} is {place.out_features}x{place.in_features}, and 'stored' inverts square ones "
+                f"alone; use the convention 'consistent', or auto"
+            )
 
 
 def _read_all(

@@ -25,7 +25,7 @@ from ..bases.renaming import said as renamings
 from ..errors import LensError, MissingExtraError
 from ..staging import ENDING
 from .escaped import escaped_line
-from .unguarded import check_begun
+from .unguarded import has_begun, none_begun
 
 _PATIENCE = 10.0  # seconds that a process has to clean up
 _ended = False  # of a process of a pool
@@ -141,14 +141,21 @@ def _by_processes(
     """A pool whose processes may be killed: what was under way then is done alone, the rest by a new pool."""
     left = dict(enumerate(tasks))
     begun = get_context("spawn").Semaphore(0)
+    tried = 0
     while left:
+        tried += 1
         try:
             with _pool(count, begun) as pool:
                 for done in _by_executor(pool, function, left.copy(), own=True):
                     del left[done.index]
                     yield done
         except BrokenProcessPool:
-            check_begun(begun)
+            if not has_begun(
+                begun
+            ):  # what ended one as it started takes the others of its pool along
+                if tried < _TRIES:
+                    continue
+                raise none_begun() from None
             for index in list(left)[:count]:  # submitted first, and so begun first
                 yield _alone(function, index, left.pop(index), begun)
 

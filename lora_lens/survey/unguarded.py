@@ -23,15 +23,20 @@ def refuse_while_starting() -> None:
         raise LensError(f"this process cannot start others while it is being started; {_GUARD}")
 
 
-def check_begun(begun: Semaphore) -> None:
+def has_begun(begun: Semaphore) -> bool:
     """Of a pool that has broken: whether any of its processes had begun, and may have been killed by what it did.
 
     Args:
         begun: Released by each process as soon as it can take a task.
-
-    Raises:
-        LensError: None had: others would end as these have.
     """
     if not begun.acquire(block=False):
-        raise LensError(f"the processes ended as they started, before any task; {_GUARD}") from None
+        return False
     begun.release()
+    return True
+
+
+def none_begun() -> LensError:
+    """Where none ever has: others would end as these have."""
+    return LensError(
+        f"the processes ended as they started, before any task, and so did others in their place. Unless memory or somebody ended them: {_GUARD}"
+    )

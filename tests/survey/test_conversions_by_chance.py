@@ -12,7 +12,7 @@ from made_runs import LAYERS, path_of, write_adapter
 from slow_routes import conditioned, slow_phi
 
 import lora_lens as ll
-from lora_lens.survey.questions.conversions_by_chance import DRAWN, ConversionsByChance
+from lora_lens.survey.questions.conversions_by_chance import ConversionsByChance, drawn
 
 WIDTH, RANK = 32, 6
 
@@ -64,7 +64,9 @@ def test_steep_factors_are_held_against_steep_ones() -> None:
     chance.add(torch.from_numpy(factor(spectra[0])), r, r)  # a whole span
     chance.add(torch.from_numpy(factor(spectra[0])), r, 0)  # and none
     assert chance.columns == r
-    rows = torch.randn(DRAWN, r, d, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    rows = torch.randn(
+        drawn(r), r, d, dtype=torch.float64, generator=torch.Generator().manual_seed(1)
+    )
     chance.draw(rows, torch.linalg.solve(torch.from_numpy(w0), rows.mT))
     found = chance.moments(range(4), range(4))
     for m in range(2):
@@ -74,7 +76,7 @@ def test_steep_factors_are_held_against_steep_ones() -> None:
                 for _ in range(600)
             ]
             off = (
-                4 * np.std(dense) * np.sqrt(1 / 600 + 2 / DRAWN)
+                4 * np.std(dense) * np.sqrt(1 / 600 + 2 / drawn(r))
             )  # pairs of few draws hang together
             assert abs(float(found.mean[m, n]) - np.mean(dense)) < off
             assert float(found.sd[m, n]) == pytest.approx(np.std(dense), rel=0.25)
@@ -85,7 +87,7 @@ def test_steep_factors_are_held_against_steep_ones() -> None:
 def test_kinds_hang_on_neither_the_adapters_order_nor_their_norms() -> None:
     rng = np.random.default_rng(2)
     factors = [rng.standard_normal((12, 3)) * [1, 0.1 * (1 + m % 5), 0.01] for m in range(20)]
-    rows = torch.randn(DRAWN, 3, 12, dtype=torch.float64)
+    rows = torch.randn(drawn(3), 3, 12, dtype=torch.float64)
 
     def mean(order: list[int], times: float = 1.0) -> torch.Tensor:
         chance = ConversionsByChance()
@@ -103,7 +105,9 @@ def test_two_that_span_all_there_is_do_not_vary() -> None:
     chance = ConversionsByChance()
     for _ in range(2):
         chance.add(torch.eye(6, dtype=torch.float64), 6, 6)
-    rows = torch.randn(DRAWN, 6, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    rows = torch.randn(
+        drawn(6), 6, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0)
+    )
     chance.draw(rows, rows.mT)
     mean, sd = chance.moments(range(2), range(2))
     assert (mean == 1).all()

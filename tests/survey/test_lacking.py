@@ -99,3 +99,13 @@ def test_a_w0_that_cannot_be_read_is_no_lack(base: Path, tmp_path: Path) -> None
     write_base(base, shape, broken)
     with pytest.raises(BaseModelError, match="NaN"):
         ll.survey(tmp_path / "runs", tmp_path / "out", questions=ASKED, base=base)
+
+
+def test_stored_minds_no_shape_of_what_is_not_there(base: Path, tmp_path: Path) -> None:
+    name = "base_model.model.encoder.layer.0.up.lora"
+    extra = {f"{name}_A.weight": random(4, 8, seed=1), f"{name}_B.weight": random(16, 4, seed=2)}
+    write_lora(tmp_path / "runs" / "up", BertLike(layers=2, modules=("value",)), extra=extra)
+    result = ll.survey(
+        tmp_path / "runs", tmp_path / "out", questions=ASKED, base=base, convention="stored"
+    )
+    assert [where for where, _ in result.failed] == ["query 0", "query 1", "up 0"]

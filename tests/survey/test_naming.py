@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from checkpoints import random, write_config, write_tensors
-from made_runs import everything
+from made_runs import everything, write_adapter
 
 import lora_lens as ll
 from lora_lens.formats.factors.grouping import group_by_module
@@ -163,3 +163,13 @@ def test_an_adapters_name_changes_no_place(tmp_path: Path) -> None:
     after = {name for name in everything(out) if "places/" in name}
     assert {one.split("/")[1].split(".")[0] for one in before | after} == {"intermediate", "output"}
     assert {one for one in before if "output" in one} <= after
+
+
+def test_which_shape_a_place_has_is_not_by_the_adapters_order(tmp_path: Path) -> None:
+    """Where as many have the one as the other, it is the smaller."""
+    for k, width in enumerate((12, 24, 24, 12)):
+        write_adapter(tmp_path / "a" / f"{k}", seed=k, width=width)
+        write_adapter(tmp_path / "b" / f"{k}", seed=k, width=36 - width)
+    for folder, left in (("a", ["1", "2"]), ("b", ["0", "3"])):
+        result = ll.survey(tmp_path / folder, tmp_path / f"{folder}-out", questions="spectrum")
+        assert sorted({*result.table("failed").adapter}) == left

@@ -135,11 +135,12 @@ def test_adapters_of_which_some_share_a_start_have_z_of_unrelated_b(tmp_path: Pa
 
 
 def test_adapters_whose_inputs_never_meet_have_no_z(tmp_path: Path) -> None:
-    """A of separate coordinates: their cosine is 0 whatever B are."""
+    """A of separate coordinates: their cosine is 0 whatever B are, and not what rounding makes of it."""
+    rng = np.random.default_rng(0)
     for k in range(2):
-        a = np.zeros((1, WIDTH))
-        a[0, k] = 1
-        write_adapter(tmp_path / "runs" / f"{k}", lambda *_, a=a: (a, np.ones((WIDTH, 1))), rank=1)
+        a, b = np.zeros((2, WIDTH)), rng.standard_normal((WIDTH, 2))
+        a[:, 3 * k : 3 * k + 3] = rng.standard_normal((2, 3))
+        write_adapter(tmp_path / "runs" / f"{k}", lambda *_, a=a, b=b: (a, b), rank=2)
     result = ll.survey(tmp_path / "runs", tmp_path / "out", questions="interference")
     (pair,) = result.table("interference").to_dict("records")
     assert (pair["cosine"], pair["sd"]) == (0, 0)

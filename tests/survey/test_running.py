@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import active_children, get_context
@@ -62,6 +63,25 @@ def test_processes_give_the_same_bytes_though_one_is_killed(
     assert result.missing == 0
     assert everything(tmp_path / "out") == serial
     assert not list((tmp_path / "out").rglob(".lora-lens*"))
+
+
+def test_a_process_that_is_killed_as_it_starts_ends_nothing(
+    dozen: Path, tmp_path: Path, serial: dict[str, bytes]
+) -> None:
+    """It takes the others of its pool along, none of which had begun: as of a script that they cannot run."""
+    killed = []
+
+    def kill() -> None:
+        while not killed:
+            for child in active_children():
+                child.kill()
+                killed.append(child)
+
+    watching = threading.Thread(target=kill, daemon=True)
+    watching.start()
+    ll.survey(dozen, tmp_path / "out", processes=2)
+    watching.join()
+    assert everything(tmp_path / "out") == serial
 
 
 def test_any_executor_will_do(dozen: Path, tmp_path: Path, serial: dict[str, bytes]) -> None:

@@ -112,3 +112,29 @@ def test_what_lies_outside_w0s_rows_has_no_conversion(tmp_path: Path) -> None:
     assert len(found["conversion B"]) == 6
     assert found["conversion A"] == [("0", "1"), ("0", "3"), ("1", "3")]
     assert pairs[pairs.matrix == "conversion A"].phi.max() < 0.9
+    failed = result.table("failed").set_index("adapter").reason
+    assert list(failed.index) == ["2", "3"]
+    assert failed["2"].startswith("A lies outside what W0 spans here")
+    assert failed["3"].startswith("the conversion of A is of 1 directions: 3 of 4 lie outside")
+
+
+def test_part_of_a_factor_stands_beside_random_factors_of_that_part(tmp_path: Path) -> None:
+    """Were it held against leading directions of whole ones, z would be −1.5: W0⁻¹ turns those towards its least."""
+    rng = np.random.default_rng(0)
+    u, _, vh = np.linalg.svd(rng.standard_normal((24, 64)))
+    w0 = u * np.geomspace(1, 1e-2, 24) @ vh[:24]
+    shape = BertLike(layers=1, width=64, modules=("value",))
+    path = shape.path(0, "value")
+    write_base(tmp_path / "base", shape, {f"{path}.weight": torch.from_numpy(w0).float()})
+    for k in range(24):
+        a = np.concatenate([rng.standard_normal((2, 64)), rng.standard_normal((6, 40)) @ vh[24:]])
+        name = f"base_model.model.{path}.lora"
+        factors = {
+            f"{name}_A.weight": torch.from_numpy(a).float(),
+            f"{name}_B.weight": torch.from_numpy(rng.standard_normal((24, 8))).float(),
+        }
+        write_lora(tmp_path / "runs" / f"{k}", BertLike(layers=0, rank=8), extra=factors)
+    pairs = surveyed(tmp_path, "auto").table("pairs")
+    z = pairs[pairs.matrix == "conversion A"].propagated_z
+    assert len(z) == 276
+    assert abs(z.mean()) < 0.5

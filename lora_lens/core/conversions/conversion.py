@@ -18,14 +18,14 @@ import warnings
 from typing import Any, Literal, NamedTuple, get_args, overload
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from ...errors import LensError, SingularError
 from ...plain_torch import in_plain_torch
 from ...updates import Convention
 from ..numbers.checked import Array, as_tensors, stacked
-from ..numbers.either import in_float64
+from ..numbers.either import FLOAT32_EPS, in_float64
 from ..numbers.precision import singular_cutoff
 from ..numbers.scaled import exponents, of_order_one
 from ..solving.condition import condition_number
@@ -34,6 +34,7 @@ from ..solving.solvers import Solver
 from .beside import Beside
 
 ConventionChoice = Literal["auto", "stored", "consistent"]
+_OF_W0 = 64  # times a precision: how near W0's own span is known, more or less
 
 
 def check_convention(asked: str) -> None:
@@ -208,3 +209,31 @@ def within_span(
                 [0.]])
     """
     return (w0.mT if transposed else w0).to(converted) @ converted
+
+
+def rank_within(
+    within: Float[Tensor, "*batch n r"],
+    factor: Float[Tensor, "*batch n r"],
+    span: Int[Tensor, "*batch"],
+    eps: float,
+) -> Int[Tensor, "*batch"]:
+    """How many directions of a factor lie in the span of W0, beyond what rounding its entries puts there.
+
+    Rounding is in all n dimensions alike, so that of each of r directions √(k/n) falls into a span of k. A direction counts above
+    ``eps·‖factor‖_F·√(k/(n·r))``, about five times that, and of 24 bits and more above 64 times as much again, for the span is W0's own, which is rounded too.
+
+    Args:
+        within: From `within_span`.
+        factor: In the dtype to compute in.
+        span: Rank of W0.
+        eps: Of the dtype that the factor is stored in.
+
+    Example:
+        >>> factor, within = torch.eye(3)[:, :2], torch.tensor([[1.0, 0.0], [0.0, 1e-3], [0.0, 0.0]])
+        >>> [int(rank_within(within, factor, torch.tensor(2), eps)) for eps in (2**-23, 2**-7)]
+        [2, 1]
+    """
+    n, r = factor.shape[-2:]
+    least = max(_OF_W0 * min(eps, FLOAT32_EPS), eps)
+    floor = least * torch.linalg.matrix_norm(factor) * (span.to(within) / (n * r)).sqrt()
+    return (torch.linalg.svdvals(within) > floor[..., None]).sum(-1)

@@ -53,29 +53,16 @@ def wide_singular_values(x: Float[Any, "*batch m n"]) -> Float[Any, "*batch k"]:
     return singular_values(triangle(tall))
 
 
-def rank_of(
-    s: Float[Any, "*batch k"],
-    shape: tuple[int, int],
-    eps: float,
-    whole: Float[Any, "*batch"] | None = None,
-) -> Any:
+def rank_of(s: Float[Any, "*batch k"], shape: tuple[int, int], eps: float) -> Any:
     """`numerical_rank` of a matrix of that shape, from its singular values, descending.
-
-    Args:
-        s, shape: Of it.
-        eps: Of the dtype that it is stored in.
-        whole: Of what it is but a part of, as a projection is, the largest singular value: rounding is that of the whole.
 
     Example:
         >>> import numpy as np
         >>> s = np.array([2.0, 2e-5])  # numpy's rule would take the second for rounding
         >>> int(rank_of(s, (4096, 2), FLOAT32_EPS)), int(rank_of(s, (4096, 2048), FLOAT32_EPS))
         (2, 1)
-        >>> int(rank_of(s, (4096, 2), FLOAT32_EPS, np.array(100.0)))
-        1
     """
-    largest = s[..., :1] if whole is None else whole[..., None]
-    return (s > _cutoff(shape, eps) * largest).sum(-1)
+    return (s > _cutoff(shape, eps) * s[..., :1]).sum(-1)
 
 
 def _cutoff(shape: tuple[int, int], eps: float) -> float:

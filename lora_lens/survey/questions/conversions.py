@@ -8,15 +8,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ...core.conversions.conversion import convention_by_shape, convert, within_span
+from ...core.conversions.conversion import convention_by_shape, convert, rank_within, within_span
 from ...core.factors.bases import orthonormal_basis
-from ...core.factors.rank import rank_of, stored_eps, wide_singular_values
-from ...core.factors.triangle import spectral_norm
 from ...core.numbers.either import in_float64
 from ...core.numbers.precision import singular_cutoff
 from ...core.numbers.scaled import of_order_one
 from ...core.solving.factoring import factor
-from .conversions_by_chance import DRAWN, ConversionsByChance
+from .conversions_by_chance import ConversionsByChance, drawn
 from .pair_block import PairBlock
 from .question import Facts, One, Question, Rows
 from .spool import TensorSpool
@@ -76,13 +74,16 @@ class Conversions(Question):
             "conversion B": [one.b for one in block],
         }
         for name, columns, factors in zip(_NAMES, found, ([x.mT for x in a], b), strict=True):
-            solved = columns.split(own, dim=-1)
-            most = self._most(name, columns, factors, stored[name])
-            for of, one, rank, few in zip(factors, solved, ranks[name], most, strict=True):
-                basis = self._basis(one, min(rank, few))
+            seen = self._within(name, columns, factors, stored[name])
+            each = zip(block, columns.split(own, dim=-1), ranks[name], seen, strict=True)
+            for one, solved, full, (part, most) in each:
+                rank = min(full, most)
+                basis = self._basis(solved, rank)
                 self.spools[name].add(basis.mT)
-                self._by_chance[name].add(of, rank, basis.shape[-1])
-        yield from ()
+                self._by_chance[name].add(part, rank, basis.shape[-1])
+                asked = self.facts.settings.rank
+                if rank < min(full, asked or full) and (asked is None or full >= asked):
+                    yield "failed", {"one": one.number, "reason": _outside(name, rank, full, asked)}
 
     def _solved(
         self, a: Float[Tensor, "rows in"], b: Float[Tensor, "out columns"]
@@ -90,30 +91,24 @@ class Conversions(Question):
         x, y = convert(self._factored.solver, a[None], b[None], self._convention)
         return x[0], y[0]
 
-    def _most(
+    def _within(
         self,
         name: str,
         solved: Float[Tensor, "d columns"],
         factors: Sequence[Tensor],
         stored: Sequence[Tensor],
-    ) -> list[int]:
-        """How many directions W0⁺ finds of each factor: those outside W0's span are nothing to it but rounding."""
-        own = [of.shape[-1] for of in factors]
+    ) -> list[tuple[Tensor, int]]:
+        """Of each factor the part in W0's span, and how many directions that has: W0⁺ makes nothing of others but rounding."""
         turned = name == "conversion A" and self._convention == "consistent"
         if self._rank == (self.facts.in_features if turned else self.facts.out_features):
-            return own
+            return [(of, of.shape[-1]) for of in factors]
+        own = [of.shape[-1] for of in factors]
         within = within_span(self._factored.w0[0], solved, transposed=turned).split(own, dim=-1)
-        return [
-            int(
-                rank_of(
-                    wide_singular_values(part),
-                    (of.shape[0], of.shape[1]),
-                    stored_eps(x),
-                    spectral_norm(of),
-                )
-            )
-            for part, of, x in zip(within, factors, stored, strict=True)
-        ]
+        span, found = torch.tensor(self._rank), []
+        for part, of, x in zip(within, factors, stored, strict=True):
+            most = int(rank_within(part, of, span, float(torch.finfo(x.dtype).eps)))
+            found.append((of if most == of.shape[-1] else part, most))
+        return found
 
     def _basis(self, solved: Float[Tensor, "d r"], rank: int) -> Float[Tensor, "d i"]:
         asked = self.facts.settings.rank
@@ -131,7 +126,7 @@ class Conversions(Question):
         most = max(one.columns for one in self._by_chance.values())
         if most:
             generator = torch.Generator().manual_seed(self._seed)
-            shape = (DRAWN, most)
+            shape = (drawn(most), most)
             a = torch.randn(
                 *shape, self.facts.in_features, generator=generator, dtype=torch.float64
             )
@@ -157,3 +152,12 @@ class Conversions(Question):
                     "propagated_sd": null.sd[r, c].float().numpy(),
                 },
             )
+
+
+def _outside(name: str, rank: int, full: int, asked: int | None) -> str:
+    matrix = name.removeprefix("conversion ")
+    if not rank:
+        return f"{matrix} lies outside what W0 spans here, but for rounding: it has no conversion"
+    if asked is not None:
+        return f"asked for {asked} singular vectors of the conversion of {matrix}, of which {rank} of {full} directions lie in what W0 spans here"
+    return f"the conversion of {matrix} is of {rank} directions: {full - rank} of {full} lie outside what W0 spans here"

@@ -17,9 +17,20 @@ from ...core.factors.decompositions import singular_values
 from ...core.factors.triangle import triangle
 from ...core.similarity.phi_of_bases import phi_of_all_pairs
 
-DRAWN = 128  # random factors, whose every pair is a draw of the null
+_MOST, _LEAST = 128, 48  # random factors, whose every pair is a draw of the null
+_COLUMNS = 2048  # of all of them together, unless the least have more: the wider, the less φ of two scatters
 _WHOLE = 1 - 1e-9  # φ of two that span all there is
 _PROFILES = 8  # kinds of singular values of one rank
+
+
+def drawn(columns: int) -> int:
+    """How many random factors of so many columns.
+
+    Example:
+        >>> [drawn(columns) for columns in (8, 32, 128)]
+        [128, 64, 48]
+    """
+    return max(_LEAST, min(_MOST, _COLUMNS // columns))
 
 
 class _Kind(NamedTuple):
@@ -111,7 +122,7 @@ class ConversionsByChance:
         """φ of every two random factors of two kinds."""
         if (one, other) not in self._phi:
             found = phi_of_all_pairs(self._basis(one), self._basis(other))
-            self._phi[one, other] = found[~torch.eye(DRAWN, dtype=torch.bool)]
+            self._phi[one, other] = found[~torch.eye(len(found), dtype=torch.bool)]
         return self._phi[one, other]
 
     def _basis(self, kind: _Kind) -> Float[Tensor, "draw d i"]:
@@ -129,7 +140,9 @@ class ConversionsByChance:
         turned = torch.cat(
             [
                 reshaping(
-                    rows[None, : kind.rank], rows.new_tensor(own[k * len(own) // DRAWN]), kind.rank
+                    rows[None, : kind.rank],
+                    rows.new_tensor(own[k * len(own) // len(self._rows)]),
+                    kind.rank,
                 )
                 for k, rows in enumerate(self._rows)
             ]

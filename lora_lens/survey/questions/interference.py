@@ -13,6 +13,8 @@ from ...core.many_adapters.merging import of_sums, sd_given_inputs
 from .pair_block import PairBlock, summed
 from .question import Facts, One, Question, Rows
 
+_ROUNDING = 64  # times the precision of the bases
+
 
 class Interfering(Question):
     """A row a pair, ⟨ΔW_i, ΔW_j⟩/(‖ΔW_i‖‖ΔW_j‖); and one of the sum of all. Beside each what unrelated B give with these A.
@@ -46,6 +48,8 @@ class Interfering(Question):
         met = summed((right * t).square_(), k, m, s.square()).sqrt()
         norms = [torch.stack([torch.linalg.vector_norm(s) for s in side]) for side in (one, other)]
         product = norms[0][:, None] * norms[1]
+        apart = met <= _ROUNDING * torch.finfo(left.dtype).eps * product  # A share no direction
+        inner, met = inner.masked_fill(apart, 0.0), met.masked_fill(apart, 0.0)
         rows, columns = block.places
         there = product[rows, columns] > 0
         r, c = rows[there], columns[there]

@@ -337,17 +337,18 @@ def test_a_pseudo_inverse_that_leaves_nothing_of_b_is_an_error(tmp_path: Path) -
     adapter = load_adapter(tmp_path / "dead")
     with (
         pytest.warns(RankDeficientWarning),
-        pytest.raises(RankError, match="zero but for rounding"),
+        pytest.raises(RankError, match="outside what W0 spans"),
     ):
         conversion_similarity(adapter, "value", convention="consistent")
 
 
-@pytest.mark.parametrize(("inside", "said"), [(0, "zero but for rounding"), (1, "at most 1")])
+@pytest.mark.parametrize(("inside", "said"), [(0, "but for rounding"), (1, "at most 1")])
 @pytest.mark.parametrize("width", [40, 24])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
 def test_a_factor_outside_w0s_span_has_no_conversion(
-    tmp_path: Path, width: int, inside: int, said: str
+    tmp_path: Path, dtype: torch.dtype, width: int, inside: int, said: str
 ) -> None:
-    """In a file's float32 a little of A is in W0's rows all the same, and W0⁺ makes a matrix of full rank of it."""
+    """In a file's precision a little of A is in W0's rows all the same, and W0⁺ makes a matrix of full rank of it."""
     shape = BertLike(modules=("value",), width=width)
     rng = np.random.default_rng(0)
     w0 = {}
@@ -358,7 +359,7 @@ def test_a_factor_outside_w0s_span_has_no_conversion(
         u, _, vh = np.linalg.svd(dense)
         a = np.concatenate([vh[:inside], vh[20 : 24 - inside]])  # W0 has no row there
         w0[f"{path}.weight"] = torch.from_numpy(dense).float()
-        shape.adapter[f"base_model.model.{path}.lora_A.weight"] = torch.from_numpy(a).float()
+        shape.adapter[f"base_model.model.{path}.lora_A.weight"] = torch.from_numpy(a).to(dtype)
         shape.adapter[f"base_model.model.{path}.lora_B.weight"] = torch.from_numpy(
             np.ascontiguousarray(u[:, :4])
         ).float()
@@ -373,6 +374,24 @@ def test_a_factor_outside_w0s_span_has_no_conversion(
         assert "B" in asked(matrices=["B"])
     with pytest.warns(RankDeficientWarning), pytest.raises(RankError, match=said):
         asked(matrices=["A"])
+
+
+def test_small_directions_inside_w0s_span_have_conversions(tmp_path: Path) -> None:
+    """The least is a 3e-5th of the first; of what rounding does to it a span of 8 in 512 has an eighth."""
+    shape = BertLike(layers=2, modules=("value",))
+    rng = np.random.default_rng(0)
+    w0, extra = {}, {}
+    for layer in range(2):
+        path = shape.path(layer, "value")
+        rows, turned = (np.linalg.qr(rng.standard_normal((n, 4))).Q for n in (512, 4))
+        a = turned @ (np.geomspace(1, 3e-5, 4)[:, None] * rows.T)
+        w0[f"{path}.weight"] = torch.from_numpy(rng.standard_normal((8, 512))).float()
+        extra[f"base_model.model.{path}.lora_A.weight"] = torch.from_numpy(a).float()
+        extra[f"base_model.model.{path}.lora_B.weight"] = random(8, 4, seed=layer)
+    write_base(tmp_path / "base", shape, w0)
+    write_lora(tmp_path / "lora", BertLike(layers=0), base=str(tmp_path / "base"), extra=extra)
+    found = conversion_similarity(load_adapter(tmp_path / "lora"), "value", draws=0)
+    assert {"A", "B"} <= {*found}
 
 
 def test_factors_that_cancel_have_no_product_to_compare(tmp_path: Path) -> None:
