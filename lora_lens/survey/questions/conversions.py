@@ -104,7 +104,7 @@ class Conversions(Question):
             return [(of, of.shape[-1]) for of in factors]
         own = [of.shape[-1] for of in factors]
         within = within_span(self._factored.w0[0], solved, transposed=turned).split(own, dim=-1)
-        span, found = torch.tensor(self._rank), []
+        span, found = torch.tensor(self._rank, dtype=torch.int64), []
         for part, of, x in zip(within, factors, stored, strict=True):
             most = int(rank_within(part, of, span, float(torch.finfo(x.dtype).eps)))
             found.append((of if most == of.shape[-1] else part, most))
