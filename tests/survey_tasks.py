@@ -53,12 +53,12 @@ def ends_after_the_first(task: tuple[Path, int]) -> int:
 def waits(folder: Path) -> None:
     """Leaves its number, and works for an hour; ended, it takes away what it was making."""
     made = folder / f"made-{os.getpid()}"
-    made.touch()
     try:
+        made.touch()
         for _ in range(36_000):  # one long sleep that has just begun passes over a signal
             time.sleep(0.1)
     finally:
-        made.unlink()
+        made.unlink(missing_ok=True)
 
 
 def in_a_pools_hands(folder: Path) -> None:
