@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from contextlib import suppress
+from multiprocessing.synchronize import Semaphore
 from pathlib import Path
 
 from lora_lens.survey import running
@@ -79,3 +80,12 @@ def ended_while_it_starts() -> None:
 
     threading.Thread.start = ended  # type: ignore[method-assign]
     running._quietly()
+
+
+def killed_as_it_starts(begun: Semaphore) -> None:
+    """Of all processes the first, before it can take a task."""
+    with suppress(FileExistsError):
+        Path(os.environ["KILLED"]).touch(exist_ok=False)
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(2)  # the others of its pool are not ahead of it
+    running._begin(begun)

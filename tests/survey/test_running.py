@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import active_children, get_context
@@ -28,6 +27,7 @@ from survey_tasks import (
     ended_while_it_starts,
     ends_after_the_first,
     in_a_pools_hands,
+    killed_as_it_starts,
 )
 
 import lora_lens as ll
@@ -66,21 +66,13 @@ def test_processes_give_the_same_bytes_though_one_is_killed(
 
 
 def test_a_process_that_is_killed_as_it_starts_ends_nothing(
-    dozen: Path, tmp_path: Path, serial: dict[str, bytes]
+    dozen: Path, tmp_path: Path, serial: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It takes the others of its pool along, none of which had begun: as of a script that they cannot run."""
-    killed = []
-
-    def kill() -> None:
-        while not killed:
-            for child in active_children():
-                child.kill()
-                killed.append(child)
-
-    watching = threading.Thread(target=kill, daemon=True)
-    watching.start()
+    monkeypatch.setenv("KILLED", str(tmp_path / "killed"))
+    monkeypatch.setattr(running, "_begin", killed_as_it_starts)
     ll.survey(dozen, tmp_path / "out", processes=2)
-    watching.join()
+    assert (tmp_path / "killed").exists()
     assert everything(tmp_path / "out") == serial
 
 
