@@ -150,10 +150,8 @@ def _by_processes(
                     del left[done.index]
                     yield done
         except BrokenProcessPool:
-            if not has_begun(
-                begun
-            ):  # what ended one as it started takes the others of its pool along
-                if tried < _TRIES:
+            if not has_begun(begun):
+                if tried < _TRIES:  # what ended one as it started took the others of its pool along
                     continue
                 raise none_begun() from None
             for index in list(left)[:count]:  # submitted first, and so begun first

@@ -115,7 +115,7 @@ def test_what_lies_outside_w0s_rows_has_no_conversion(tmp_path: Path) -> None:
     failed = result.table("failed").set_index("adapter").reason
     assert list(failed.index) == ["2", "3"]
     assert failed["2"].startswith("A lies outside what W0 spans here")
-    assert failed["3"].startswith("the conversion of A is of 1 directions: 3 of 4 lie outside")
+    assert failed["3"].startswith("the conversion of A is of 1 direction: 3 of 4 lie outside")
 
 
 def test_part_of_a_factor_stands_beside_random_factors_of_that_part(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from ...core.numbers.either import in_float64
 from ...core.numbers.precision import singular_cutoff
 from ...core.numbers.scaled import of_order_one
 from ...core.solving.factoring import factor
+from ...several import counted
 from .conversions_by_chance import ConversionsByChance, drawn
 from .pair_block import PairBlock
 from .question import Facts, One, Question, Rows
@@ -160,4 +161,4 @@ def _outside(name: str, rank: int, full: int, asked: int | None) -> str:
         return f"{matrix} lies outside what W0 spans here, but for rounding: it has no conversion"
     if asked is not None:
         return f"asked for {asked} singular vectors of the conversion of {matrix}, of which {rank} of {full} directions lie in what W0 spans here"
-    return f"the conversion of {matrix} is of {rank} directions: {full - rank} of {full} lie outside what W0 spans here"
+    return f"the conversion of {matrix} is of {counted(rank, 'direction')}: {full - rank} of {full} lie outside what W0 spans here"
