@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 NAME = "serve"
-_A_DAY = 86_400.0
+_LOOK = 0.5  # seconds
 
 
 def run(
@@ -68,4 +68,6 @@ def _wait() -> None:
     """Until Ctrl-C, SIGTERM or SIGHUP, which are how a page is meant to end: what was uploaded is deleted first."""
     with suppress(KeyboardInterrupt):
         while True:
-            time.sleep(_A_DAY)  # on Windows Ctrl-C does not end the wait for an event
+            # Not one long sleep: a signal that another thread was given, or that came before this one slept,
+            # wakes nobody. Nor an event: on Windows Ctrl-C does not end the wait for one.
+            time.sleep(_LOOK)

@@ -2,12 +2,14 @@
 
 import json
 import signal
+import threading
 import time
 from pathlib import Path
 from urllib.request import Request, urlopen
 
 import pytest
 
+from lora_lens.cli.serve import _wait
 from lora_lens.demo import demo_adapter
 
 from .conftest import serving
@@ -34,3 +36,29 @@ def test_nothing_is_left_of_an_answer_that_was_being_made(name: str, tmp_path: P
         while set(tmp_path.rglob("*")) == before and time.monotonic() < ends:
             time.sleep(0.01)
         assert set(tmp_path.rglob("*")) != before
+
+
+def test_a_signal_that_another_thread_is_given_ends_the_wait() -> None:
+    kill = getattr(signal, "pthread_kill", None)
+    if kill is None:
+        pytest.skip("signals of one thread are not known here")
+    main, late = threading.get_ident(), threading.Event()
+
+    def send() -> None:
+        time.sleep(0.5)  # the other one waits
+        kill(threading.get_ident(), signal.SIGINT)
+        if not ended.wait(30):
+            late.set()
+            kill(main, signal.SIGINT)
+
+    ended = threading.Event()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        other = threading.Thread(target=send)
+        other.start()
+        _wait()
+        ended.set()
+        other.join()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert not late.is_set()
