@@ -33,8 +33,8 @@ def run(
         typer.Argument(
             metavar="ADAPTER...",
             show_default=False,
-            help="Adapters, folders of adapters, LIST.txt with one a line, or hub:OWNER/BASE for all adapters "
-            "of a base on the hub (hub:OWNER/BASE?author=NAME&search=WORDS&limit=100).",
+            help="Adapters, folders of adapters, hub:OWNER/BASE for all adapters "
+            "of a base on the hub (hub:OWNER/BASE?author=NAME&search=WORDS&limit=100), or LIST.txt with one of these a line.",
         ),
     ],
     out: Annotated[

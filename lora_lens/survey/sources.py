@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import parse_qsl
 
@@ -27,7 +30,7 @@ def adapters_meant(typed: Sequence[str | Path]) -> tuple[list[str], list[Unread]
     Args:
         typed: Adapters as `lora_lens.load_adapter` takes them; folders that hold adapters at any depth; a ``.txt``
             file with one of these a line, blank lines passed over, and what follows a ``#`` at the line's start or after a
-            space, unless the whole line is a path that is there; or
+            space, unless the whole line is a path that is there; or, there too,
             ``hub:BASE``, all adapters on the hub whose card names that base, of which ``?author=…``,
             ``search=…`` and ``limit=…`` take some: ``hub:owner/base?author=someone&limit=100``.
 
@@ -50,12 +53,14 @@ def adapters_meant(typed: Sequence[str | Path]) -> tuple[list[str], list[Unread]
 
 
 def _named(typed: str) -> list[str]:
-    if typed.startswith(HUB):
-        return _on_hub(typed.removeprefix(HUB))
     path = user_path(typed)
-    if path.suffix == _LIST and not path.is_dir():
-        return _listed(path)
-    return [typed]
+    listed = path.suffix == _LIST and not path.is_dir() and not typed.startswith(HUB)
+    lines = _listed(path) if listed else [typed]
+    return [name for line in lines for name in _answering(line)]
+
+
+def _answering(line: str) -> list[str]:
+    return _on_hub(line.removeprefix(HUB)) if line.startswith(HUB) else [line]
 
 
 def _listed(path: Path) -> list[str]:
@@ -87,14 +92,19 @@ def _on_hub(asked: str) -> list[str]:
     from huggingface_hub import HfApi
 
     try:
-        models = HfApi().list_models(
-            filter=f"base_model:adapter:{base}",
-            author=words.get("author"),
-            search=words.get("search"),
-            limit=int(words["limit"]) if "limit" in words else None,
-            expand=["sha"],
-        )
-        found = [f"{model.id}@{model.sha}" if model.sha else model.id for model in models]
+        with _retried_quietly():
+            models = HfApi().list_models(
+                filter=f"base_model:adapter:{base}",
+                author=words.get("author"),
+                search=words.get("search"),
+                limit=int(words["limit"]) if "limit" in words else None,
+                expand=["sha"],
+            )
+            found = [f"{model.id}@{model.sha}" if model.sha else model.id for model in models]
+    except json.JSONDecodeError:
+        raise LensError(
+            f"the hub cannot be asked for {asked}: what answers is no hub, but a page, as of a login to this network"
+        ) from None
     except Exception as error:  # huggingface_hub raises many kinds; each ends the question alike
         raise LensError(
             f"the hub cannot be asked for {asked}: {escaped_line(str(error))}"
@@ -102,3 +112,15 @@ def _on_hub(asked: str) -> list[str]:
     if not found:
         raise LensError(f"the hub has no adapter of {base} that answers to {HUB}{asked}")
     return found
+
+
+@contextmanager
+def _retried_quietly() -> Iterator[None]:
+    """While it is open, huggingface_hub says no two lines of each time that it asks again."""
+    said = logging.getLogger("huggingface_hub")
+    level = said.level
+    said.setLevel(max(level, logging.ERROR))
+    try:
+        yield
+    finally:
+        said.setLevel(level)

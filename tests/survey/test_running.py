@@ -643,7 +643,9 @@ def test_names_that_are_no_utf8_are_escaped(dozen: Path, tmp_path: Path) -> None
     assert told["base"] == str(base)
 
 
-def test_the_hub_is_asked_for_a_bases_adapters(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_hub_is_asked_for_a_bases_adapters(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     import huggingface_hub
 
     asked: list[dict[str, object]] = []
@@ -668,6 +670,32 @@ def test_the_hub_is_asked_for_a_bases_adapters(monkeypatch: pytest.MonkeyPatch) 
         sources.adapters_meant(["hub:owner/base"])
     with pytest.raises(LensError, match="no question to the hub"):
         sources.adapters_meant(["hub:owner/base?likes=5"])
+    listed = tmp_path / "some.txt"
+    listed.write_text("someone/two  # by hand\nhub:owner/base?author=someone\n")
+    found, unread = sources.adapters_meant([listed])
+    assert (found, unread) == (["someone/two", f"someone/one@{'a' * 40}"], [])
+
+
+def test_a_hub_that_does_not_answer_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A login page was "Expecting value: line 1 column 1", and each retry two lines."""
+    import huggingface_hub
+    from huggingface_hub.utils import logging
+
+    def list_models(self: object, *, search: str | None, **_: object) -> list[object]:
+        logging.get_logger("huggingface_hub.utils._http").warning("Retrying in 1s [Retry 1/5].")
+        if search:
+            raise ConnectionError("refused")
+        return list(json.loads("<html>"))
+
+    monkeypatch.setattr(huggingface_hub.HfApi, "list_models", list_models)
+    before = logging.get_verbosity()
+    with pytest.raises(LensError, match="for o/base: what answers is no hub, but a page"):
+        sources.adapters_meant(["hub:o/base"])
+    with pytest.raises(LensError, match="cannot be asked for o/base.search=x: refused"):
+        sources.adapters_meant(["hub:o/base?search=x"])
+    assert (caplog.text, logging.get_verbosity()) == ("", before)
 
 
 def test_places_are_the_same_whatever_stands_before_them(dozen: Path, tmp_path: Path) -> None:
