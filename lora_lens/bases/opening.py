@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..errors import BaseModelError, LensError
 from ..files.hub_cache import is_in_cache
-from ..files.hub_files import HubFiles, is_hub_id
+from ..files.hub_files import HubFiles, is_hub_id, named_instead
 from ..files.local_files import FindFile, LocalFiles
 from ..files.locate import DEMO_BASE
 from ..files.of_others import told_base_of
@@ -17,6 +17,7 @@ from ..files.revisions import (
     full_commit,
     revisions_here,
     split_revision,
+    those_here,
     with_revision,
 )
 from ..files.tensors import TensorStore, open_named
@@ -72,10 +73,7 @@ def open_base(
         configuration = read_configuration(find)
         tensors = _tensors(source, find, configuration)
     except BaseModelError as error:
-        here = revisions_here(base) if revision else ""
-        raise BaseModelError(
-            f"{error}; on this machine is {here}" if here else str(error)
-        ) from None
+        raise BaseModelError(f"{error}{those_here(base) if revision else ''}") from None
     if tensors is None:
         raise BaseModelError(_not_found(base, revision, download))
     if not tensors.files:
@@ -127,7 +125,7 @@ def _finder(base: str, revision: str | None, download: bool) -> FindFile:
         return LocalFiles(folder)
     if not is_hub_id(base):
         raise BaseModelError(
-            f"base model {base!r} is no folder; pass --base with a folder or hub id"
+            f"base model {base!r} is no folder; pass --base with a folder or hub id{named_instead(base, whole=True)}"
         )
     return HubFiles(base, download, full_commit(base, revision))
 

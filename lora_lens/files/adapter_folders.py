@@ -10,6 +10,7 @@ from ..errors import AdapterError
 from ..several import several
 from .adapters_in import is_adapter, lone_files
 from .hub_adapters import hub_id
+from .hub_files import named_instead
 from .locate import user_path
 from .names import natural
 from .peft_names import CONFIG
@@ -48,7 +49,9 @@ def find_adapters(
             found.setdefault(path.resolve(), path)
             continue
         if not is_folder:
-            raise AdapterError(f"{path} is not a folder; expected one with {CONFIG}, or a hub id")
+            raise AdapterError(
+                f"{path} is not a folder; expected one with {CONFIG}, or a hub id{named_instead(path)}"
+            )
         here = list(_walk(path, stems, stands_alone, set()))
         if not here:
             raise AdapterError(

@@ -19,8 +19,9 @@ from .adapters_in import (
     is_part,
     lone_files,
 )
-from .hub_adapters import hub_id
+from .hub_adapters import hub_id, is_told_of
 from .hub_cache import snapshot_in
+from .hub_files import named_instead
 from .local_files import LocalFiles
 from .locate import user_path
 from .names import natural
@@ -60,12 +61,12 @@ def _place(path: str | Path, stems: Sequence[str]) -> Place:
     hub = hub_id(path)
     if hub is None:
         raise AdapterError(
-            f"{here} is not a folder; expected one with {CONFIG}, an adapter's file, or a hub id"
+            f"{here} is not a folder; expected one with {CONFIG}, an adapter's file, or a hub id{named_instead(here)}"
         )
     within, _, file = hub.within.rpartition("/")
     if file.endswith(ALONE) and not is_part(file):
-        return Place(str(path), replace(hub, within=within), file)
-    return Place(str(path), hub)
+        return Place(hub.name, replace(hub, within=within), file)
+    return Place(hub.name, hub)
 
 
 def _in_folder(folder: Path, stems: Sequence[str]) -> Place:
@@ -122,7 +123,7 @@ def _some(names: Sequence[str]) -> str:
 
 
 def _of_file(file: Path, stems: Sequence[str]) -> Place:
-    if file.name == CONFIG or file.name.endswith(".index.json"):
+    if is_told_of(file.name):
         return _in_folder(file.parent, stems)
     if file.suffix not in ALONE:
         if what := told(file.name):

@@ -6,17 +6,48 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import unquote
 
 from ..errors import BaseModelError
 from ..printable import first_line
 from .hub_cache import cache_of, commit_of, is_commit, is_in_cache
 
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+_HUB_ID = re.compile(r"(\b[\w.-]{1,96}\b/)?\b[\w.-]{1,96}\b", re.ASCII)
+# Of a page of the hub; pathlib makes one slash of two.
+_ADDRESS = re.compile(
+    r"https?:/+(www\.)?(huggingface\.co|hf\.co)/(?!datasets/|spaces/)(?P<id>[^/?#]+/[^/?#]+)"
+    r"(/(tree|blob|resolve)/(?P<revision>[^/?#]+)(?P<within>(/[^/?#]+)*))?/?([?#].*)?"
+)
 
 
 def is_hub_id(base: str) -> bool:
-    """Whether `base` has the form of a hub id: ``name`` or ``owner/name``."""
-    return bool(_HUB_ID.fullmatch(base))
+    """Whether `base` has the form of a hub id, ``name`` or ``owner/name``, as huggingface_hub has it.
+
+    Example:
+        >>> is_hub_id("bert"), is_hub_id("_owner/_bert"), is_hub_id("models--owner--bert")
+        (True, True, False)
+    """
+    refused = "--" in base or ".." in base or base.endswith(".git")
+    return bool(_HUB_ID.fullmatch(base)) and not refused
+
+
+def named_instead(typed: str | Path, *, whole: bool = False) -> str:
+    """How a repository is named of which the page's address was typed, as the rest of a sentence; empty of anything else.
+
+    Args:
+        typed: What was.
+        whole: Whether a folder or a file in it has no name, as of a base.
+
+    Example:
+        >>> named_instead("https://huggingface.co/some/a/tree/v1/best"), named_instead("runs/a")
+        ('; name it some/a/best@v1', '')
+    """
+    match = _ADDRESS.fullmatch(str(typed))
+    if match is None:
+        return ""
+    within = "" if whole else match["within"] or ""
+    revision = unquote(match["revision"] or "main")
+    return f"; name it {match['id']}{within}" + ("" if revision == "main" else f"@{revision}")
 
 
 @dataclass(frozen=True)
@@ -114,9 +145,13 @@ def _downloaded(
         if is_in_cache(base, revision):  # others of its files are, as shards or a .bin
             unreached(name)
             return None
+        lacking = (
+            "is not a folder, not in the hub's cache,"
+            if revision is None
+            else f"is not in the hub's cache at revision {revision},"
+        )
         raise BaseModelError(
-            f"{what} {base!r} is not a folder, not in the hub's cache, and the hub could not be "
-            f"reached; pass {'a folder' if what == 'adapter' else '--base with a folder'}, or download "
+            f"{what} {base!r} {lacking} and the hub could not be reached; pass {'a folder' if what == 'adapter' else '--base with a folder'}, or download "
             f"it where there is a network"
         ) from error
     except EntryNotFoundError:

@@ -93,3 +93,9 @@ def revisions_here(base: str) -> str:
     found = [*named, *bare]
     more = f" and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
     return ", ".join(found[:_MOST_NAMED]) + more
+
+
+def those_here(base: str) -> str:
+    """`revisions_here`, as the rest of a sentence on one that is not."""
+    here = revisions_here(base)
+    return f"; on this machine is {here}" if here else ""

@@ -44,7 +44,7 @@ def find_model(path: str | Path, stems: Sequence[str]) -> Place | None:
     hub = None if os.path.isfile(here) else hub_id(path)  # noqa: PTH113
     if hub is None or hub.within.endswith(ALONE) or hub(CONFIG) or not hub("config.json"):
         return None
-    return Place(str(path), hub) if any(map(hub, _model_files())) else None
+    return Place(hub.name, hub) if any(map(hub, _model_files())) else None
 
 
 def open_whole(place: Place) -> TensorStore | None:

@@ -13,7 +13,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from transformers.pytorch_utils import Conv1D
 
 from ..errors import AdapterError, BaseModelError
-from ..files.hub_files import hub_file, is_hub_id
+from ..files.hub_files import hub_file, is_hub_id, named_instead
 from ..files.revisions import commit_in, folder_of, full_commit, split_revision
 from ..printable import first_line
 from .budget import budget_of
@@ -61,7 +61,7 @@ def open_classifier(base: str, labels: int, revision: str | None = None) -> Clas
     folder = folder_of(base, revision)
     if folder is None and not is_hub_id(base):
         raise BaseModelError(
-            f"base model {base!r} is no folder; pass --base with a folder or hub id"
+            f"base model {base!r} is no folder; pass --base with a folder or hub id{named_instead(base, whole=True)}"
         )
     source = str(folder or base)
     at = {} if folder or revision is None else {"revision": full_commit(base, revision)}

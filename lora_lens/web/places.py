@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..errors import AdapterError
 from ..files.hub_adapters import hub_id
-from ..files.hub_files import is_hub_id
+from ..files.hub_files import is_hub_id, named_instead
 from ..files.locate import user_path
 from ..files.revisions import split_revision
 
@@ -79,5 +79,7 @@ class Places:
             self.check(path)
             return str(path)
         if not is_hub:
-            raise AdapterError(f"{typed} is neither a folder here nor a hub id, as owner/name")
+            raise AdapterError(
+                f"{typed} is neither a folder here nor a hub id, as owner/name{named_instead(typed)}"
+            )
         return typed

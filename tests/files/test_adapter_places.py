@@ -4,11 +4,15 @@ from pathlib import Path
 import pytest
 import torch
 from checkpoints import BertLike, write_base, write_lora
+from huggingface_hub.errors import HFValidationError
+from huggingface_hub.utils import validate_repo_id
 
-from lora_lens import load_adapter
-from lora_lens.errors import AdapterError
+from lora_lens import load_adapter, open_base
+from lora_lens.errors import AdapterError, BaseModelError
 from lora_lens.files.adapter_folders import find_adapters
+from lora_lens.files.adapter_places import find_adapter
 from lora_lens.files.hub_adapters import hub_id
+from lora_lens.files.hub_files import is_hub_id
 
 ONE = BertLike(layers=1)
 
@@ -60,7 +64,12 @@ def test_hub_ids_and_paths_that_lead_nowhere(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "runs").mkdir()
-    for name in ("user/adapter", "user/adapter@v1.0", "user/adapter/best@refs/pr/1"):
+    for name in (
+        "user/adapter",
+        "user/adapter@v1.0",
+        "user/adapter/best@refs/pr/1",
+        "_user/_adapter/_best",
+    ):
         assert hub_id(name)
     for name in (
         "runs/rte",
@@ -70,8 +79,59 @@ def test_hub_ids_and_paths_that_lead_nowhere(
         "~/x/y",
         "user/adapter@../x",
         "u/a b",
+        "u--v/a",
     ):
         assert hub_id(name) is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a", "_a/_b", "-a/b", "a/b-", "a/b_", ".a/b", "a/.b", "a.b/c.d", "a--b/c", "a/b..c", "a/b.git", "a/b/c",
+     "a/", "/b", "", "a b/c", "é/b", "a/é", "A" * 96, "a" * 97, "a/" + "b" * 97, "a@b/c", "a/b\n"],
+)  # fmt: skip
+def test_a_hub_id_is_what_huggingface_hub_takes_for_one(name: str) -> None:
+    if not name.isascii():  # of which not all of its versions think alike
+        assert not is_hub_id(name)
+        return
+    try:
+        validate_repo_id(name)
+    except HFValidationError:
+        assert not is_hub_id(name)
+    else:
+        assert is_hub_id(name)
+
+
+def test_a_configuration_of_the_hub_means_its_folder() -> None:
+    for file in ("adapter_config.json", "adapter_model.safetensors.index.json"):
+        for name in ("user/adapter", "user/adapter@v1", "user/adapter/best@v1"):
+            repository, at, revision = name.partition("@")
+            assert hub_id(f"{repository}/{file}{at}{revision}") == hub_id(name)
+            assert find_adapter(f"{repository}/{file}{at}{revision}", ()).source == name
+
+
+@pytest.mark.parametrize(
+    ("address", "meant", "base"),
+    [
+        ("https://huggingface.co/some/a", "some/a", "some/a"),
+        ("http://hf.co/some/a/?library=peft", "some/a", "some/a"),
+        ("https://huggingface.co/some/a/tree/main", "some/a", "some/a"),
+        ("https://huggingface.co/some/a/tree/refs%2Fpr%2F1", "some/a@refs/pr/1", "some/a@refs/pr/1"),
+        ("https://huggingface.co/some/a/blob/v1/x.safetensors", "some/a/x.safetensors@v1", "some/a@v1"),
+        ("https://huggingface.co/datasets/rows", None, None),
+        ("https://elsewhere.org/some/a", None, None),
+    ],
+)  # fmt: skip
+def test_of_a_pages_address_the_name_is_said(
+    address: str, meant: str | None, base: str | None
+) -> None:
+    for refused in (lambda: load_adapter(address), lambda: find_adapters([address])):
+        with pytest.raises(AdapterError, match="is not a folder") as caught:
+            refused()
+        assert ("name it" in str(caught.value)) == (meant is not None)
+        assert meant is None or str(caught.value).endswith(f"; name it {meant}")
+    with pytest.raises(BaseModelError, match="is no folder") as told:
+        open_base(address)
+    assert base is None or str(told.value).endswith(f"; name it {base}")
 
 
 def test_files_and_hub_ids_among_many_are_taken_as_they_are(tmp_path: Path) -> None:

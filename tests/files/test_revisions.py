@@ -13,7 +13,7 @@ from local_hub import serving
 
 import lora_lens as ll
 from lora_lens.bases.of_adapter import open_base_of
-from lora_lens.errors import BaseModelError
+from lora_lens.errors import AdapterError, BaseModelError
 from lora_lens.files.locate import DEMO_BASE
 from lora_lens.files.revisions import DEMO_REVISION, revisions_here, split_revision, with_revision
 
@@ -107,6 +107,20 @@ def test_a_revision_that_is_not_here_says_which_are(
     assert "\n" not in said
     with pytest.raises(BaseModelError, match=r"could not be reached.*; on this machine is main"):
         open_base_of(adapter(tmp_path, None, f"some/bert@{revision}"))
+
+
+def test_an_adapters_revision_that_is_not_here_says_which_are(tmp_path: Path, cache: Path) -> None:
+    """It was "not in the hub's cache", which had two other commits."""
+    cached = tmp_path / "cache" / "models--o--lora"
+    write_lora(cached / "snapshots" / OLD, BertLike(), base="some/bert")
+    (cached / "refs").mkdir()
+    (cached / "refs" / "v1").write_text(OLD)
+    assert ll.load_adapter("o/lora@v1").source == "o/lora@v1"
+    here = f"could not be reached; .*; on this machine is v1 .{OLD[:12]}.$"
+    with pytest.raises(AdapterError, match=f"not in the hub's cache at revision v2, and .*{here}"):
+        ll.load_adapter("o/lora@v2")
+    with pytest.raises(AdapterError, match=here):
+        ll.load_adapter("o/lora")
 
 
 def test_a_commit_without_a_name_and_a_base_without_a_cache_are_said(cache: Path) -> None:
