@@ -15,7 +15,7 @@ from ..questions import QUESTIONS
 from ..show.plain_names import HANDLER
 from ..terminal.closed_streams import replace_closed_streams
 from ..terminal.failing import QUIET, LensGroup
-from ..terminal.quiet import be_quiet
+from ..terminal.quiet import be_quiet, quiet_retries
 from ..terminal.signals import heed_signals, leave_signals
 from ..terminal.with_rename import with_rename
 from . import demo, evaluate, export, report, reproduce, resize, search, serve, survey, train
@@ -62,6 +62,7 @@ def _options(
     """Only what no command is needed for; the group's own help stands above."""
     del version
     be_quiet(quiet)
+    quiet_retries()
 
 
 def _add(name: str, run: Callable[..., None]) -> None:

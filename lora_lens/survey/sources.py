@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import parse_qsl
 
@@ -92,15 +90,14 @@ def _on_hub(asked: str) -> list[str]:
     from huggingface_hub import HfApi
 
     try:
-        with _retried_quietly():
-            models = HfApi().list_models(
-                filter=f"base_model:adapter:{base}",
-                author=words.get("author"),
-                search=words.get("search"),
-                limit=int(words["limit"]) if "limit" in words else None,
-                expand=["sha"],
-            )
-            found = [f"{model.id}@{model.sha}" if model.sha else model.id for model in models]
+        models = HfApi().list_models(
+            filter=f"base_model:adapter:{base}",
+            author=words.get("author"),
+            search=words.get("search"),
+            limit=int(words["limit"]) if "limit" in words else None,
+            expand=["sha"],
+        )
+        found = [f"{model.id}@{model.sha}" if model.sha else model.id for model in models]
     except json.JSONDecodeError:
         raise LensError(
             f"the hub cannot be asked for {asked}: what answers is no hub, but a page, as of a login to this network"
@@ -112,15 +109,3 @@ def _on_hub(asked: str) -> list[str]:
     if not found:
         raise LensError(f"the hub has no adapter of {base} that answers to {HUB}{asked}")
     return found
-
-
-@contextmanager
-def _retried_quietly() -> Iterator[None]:
-    """While it is open, huggingface_hub says no two lines of each time that it asks again."""
-    said = logging.getLogger("huggingface_hub")
-    level = said.level
-    said.setLevel(max(level, logging.ERROR))
-    try:
-        yield
-    finally:
-        said.setLevel(level)

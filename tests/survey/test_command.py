@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from checkpoints import BertLike, write_base, write_lora
+from commands import fails
 from made_runs import write_adapter
 from safetensors.numpy import load_file, save_file
 from typer.testing import CliRunner, Result
@@ -268,3 +269,23 @@ def test_a_bases_own_names_reach_whoever_does_the_work(dozen: Path, tmp_path: Pa
             dozen, tmp_path / "threads", base=own, questions=["conversions"], executor=executor
         )
     assert (tmp_path / "threads" / "pairs.parquet").read_bytes() == expected
+
+
+def test_a_hub_that_is_out_of_reach_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    """It was ten more, two each time that the hub was asked again."""
+    import huggingface_hub
+    from huggingface_hub.utils import logging
+
+    def list_models(*_: object, **__: object) -> None:
+        http = logging.get_logger("huggingface_hub.utils._http")
+        http.warning("'refused' thrown while requesting GET https://huggingface.co/api/models")
+        http.warning("Retrying in 1s [Retry 1/5].")
+        http.warning("Rate limited. Waiting 300s before retry [Retry 2/5].")
+        raise ConnectionError("refused")
+
+    monkeypatch.setattr(huggingface_hub.HfApi, "list_models", list_models)
+    result = run("hub:o/base", "--out", tmp_path)
+    fails(result, "the hub cannot be asked for o/base: refused")
+    assert [record.getMessage()[:12] for record in caplog.records] == ["Rate limited"]
