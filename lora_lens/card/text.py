@@ -6,18 +6,16 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import PurePath
 from typing import Any
 
-from ..files.hub_files import is_hub_id
-from ..files.locate import local_folder
-from ..files.revisions import split_revision, with_revision
 from ..questions.spectrum.result import LayerSpectrum, Spectrum
 from ..show.layout import Table, number, significant
-from ..show.text import as_markdown
+from ..show.text import as_markdown, in_markdown
 from ..show.wording import listed
+from ..training.data.records import on_hub
 from ..training.data.tasks import TASKS
 from ..training.methods import METHODS
+from .metadata import hub_base, metadata, named
 
 _MARK = "<!-- A model card by lora-lens, {}. With a word changed, or without this line, it is yours, and is not written over. -->"
 _DIGEST = re.compile(_MARK.replace("{}", "([0-9a-f]{16})"))
@@ -51,6 +49,7 @@ def card_text(
     *,
     why: str = "",
     figure: str | None = None,
+    repository: str | None = None,
 ) -> str:
     """The whole card: metadata, scores, settings, spectra.
 
@@ -59,49 +58,21 @@ def card_text(
         spectrum: Of the adapter.
         why: Where there is none, the reason.
         figure: Name of the picture beside the card.
+        repository: Where the adapter is on the hub, if that is known: ``owner/name``.
     """
     settings = record["settings"]
     title = METHODS[settings["method"]].long_title
     parts = [
-        f"# {settings['task']}: {title} on {_named(settings['base'])}",
+        f"# {in_markdown(settings['task'])}: {title} on {in_markdown(named(record))}",
         _sentence(record, title),
-        f"## Scores\n\n{_tables(_scores(record))}",
+        f"## Scores\n\n{_tables(_scores(record))}\n{_rows(settings)}",
         f"## Training\n\n{_tables(_training(record))}\n"
         f"`run.json` holds every setting, the scores over time, the checksums of the data and the versions.",
         f"## Spectra\n\n{_spectra(spectrum, why, figure)}",
-        f"## Use\n\n{_use(record)}",
+        f"## Use\n\n{_use(record, repository)}",
     ]
     body = "\n\n".join(part.strip() for part in parts)
     return _marked(_front_matter(metadata(record)).strip(), body)
-
-
-def metadata(record: Mapping[str, Any]) -> dict[str, Any]:
-    """What stands at the top of the card for the hub, which makes it findable; no license: that is for you to say."""
-    settings = record["settings"]
-    method = settings["method"]
-    base = _hub_base(settings["base"])
-    data = _data_set(settings)
-    scores = [
-        {"type": record["metric"], "value": record[f"{split}_score"], "name": f"{record['metric']}, {split} set"}
-        for split in ("test", "development")
-        if record.get(f"{split}_score") is not None
-    ]  # fmt: skip
-    task = {"type": "text-classification", "name": "Text classification"}
-    described = {"name": settings["task"], "type": data or "own"}
-    return {
-        "library_name": "lora-lens" if METHODS[method].from_w0 else "peft",
-        **({"base_model": base, "base_model_relation": "adapter"} if base else {}),
-        **({"datasets": [data]} if data else {}),
-        "pipeline_tag": "text-classification",
-        "metrics": [record["metric"]],
-        "tags": [*dict.fromkeys([method, "lora", "lora-lens", settings["task"]])],
-        "model-index": [
-            {
-                "name": f"{settings['task']}-{method}",
-                "results": [{"task": task, "dataset": described, "metrics": scores}],
-            }
-        ],
-    }
 
 
 def _front_matter(found: Mapping[str, Any]) -> str:
@@ -110,26 +81,22 @@ def _front_matter(found: Mapping[str, Any]) -> str:
     return "\n".join(["---", *lines, "---"])
 
 
-def _hub_base(base: str) -> str | None:
-    """The base's hub id, if it is one."""
-    name = split_revision(base)[0]
-    folder = local_folder(name)
-    local = folder is not None and PurePath(name) == PurePath(folder)
-    return name if is_hub_id(name) and not local else None
-
-
-def _named(base: str) -> str:
-    """A hub id; of a folder its last name, for where it lies is nobody's business."""
-    return _hub_base(base) or PurePath(base).name
-
-
-def _data_set(settings: Mapping[str, Any]) -> str | None:
-    """The hub's data set; None of files."""
+def _rows(settings: Mapping[str, Any]) -> str:
+    """Which rows the scores are of."""
     own = settings.get("own")
     if own is None:
-        return "nyu-mll/glue"
-    name = own["train"].partition("#")[0].partition(":")[0]
-    return name if "#" in own["train"] and is_hub_id(name) else None
+        files = listed(TASKS[settings["task"]].test_files)
+        test = f"GLUE's validation rows ({files}), for its test rows have no public labels"
+        return f"The test set is {test}; the development set is a tenth of its training rows, held out."
+    test = _whose(own.get("test"))
+    development = own.get("development")
+    held = "a tenth of the training rows, held out" if development is None else _whose(development)
+    return f"The test set is {test}; the development set is {held}."
+
+
+def _whose(source: str | None) -> str:
+    """Rows of one's own: of a file nothing is told, for its name is nobody's business either."""
+    return f"{in_markdown(source)} of the hub" if source and on_hub(source) else "rows of their own"
 
 
 def _sentence(record: Mapping[str, Any], title: str) -> str:
@@ -137,7 +104,7 @@ def _sentence(record: Mapping[str, Any], title: str) -> str:
     data = "GLUE's" if settings.get("own") is None else "own data,"
     return (
         f"{_article(title)} {title} adapter of {listed(settings['target_modules'])} at rank {settings['rank']}, trained on "
-        f"{data} {settings['task']} by lora-lens: "
+        f"{data} {in_markdown(settings['task'])} by lora-lens: "
         f"{record['trainable_parameters']:,} trained numbers in the low-rank part, and "
         f"{record['head_parameters']:,} in the head."
     )
@@ -167,10 +134,10 @@ def _scores(record: Mapping[str, Any]) -> Table:
 
 
 def _training(record: Mapping[str, Any]) -> Table:
-    settings, rows = record["settings"], record["rows"]
+    settings, rows, commit = record["settings"], record["rows"], record.get("base_commit")
     shown = {
         "method": settings["method"],
-        "base": str(with_revision(_named(settings["base"]), record.get("base_commit"))),
+        "base": named(record) + (f"@{commit}" if commit and hub_base(record) else ""),
         "modules": ", ".join(settings["target_modules"]),
         "r, α, dropout": f"{settings['rank']}, {settings['alpha']:g}, {settings['dropout']:g}",
         "learning rate": f"{settings['learning_rate']:.4g}, linear, {100 * settings['warmup']:g} % of the steps to rise",
@@ -188,7 +155,7 @@ def _training(record: Mapping[str, Any]) -> Table:
 
 def _spectra(spectrum: Spectrum | None, why: str, figure: str | None) -> str:
     if spectrum is None:
-        return f"Not told: {why}"
+        return f"Not told: {in_markdown(why)}"
     picture = f"\n![Singular values of ΔW, and its ranks by layer]({figure})\n" if figure else ""
     rows = [_row(module, spectrum.of(module)) for module in spectrum.modules]
     head = ["module", "layers", "‖ΔW‖_F", "‖ΔW‖_2", "stable rank", "effective rank", "holds 95 %"]
@@ -214,36 +181,55 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return sum(known) / len(known) if known else None
 
 
-def _use(record: Mapping[str, Any]) -> str:
+def _use(record: Mapping[str, Any], repository: str | None) -> str:
     settings = record["settings"]
+    # Without an owner the hub makes it the pusher's, who is not known here.
+    adapter = repository if repository and "/" in repository else "THIS_ADAPTER"
     given = f"num_labels={_outputs(record)}"
     if "replaced_head" in record:
         # The base's own head has another shape, and transformers would refuse it.
         given += ", ignore_mismatched_sizes=True"
+    base = hub_base(record)
     if METHODS[settings["method"]].from_w0:
         # A and B are made of W0: of another commit's they would be others.
         commit = record.get("base_commit")
-        at = f'revision="{commit}", ' if commit and _hub_base(settings["base"]) else ""
+        at = f'revision="{commit}", ' if commit and base else ""
         code = [
             "from lora_lens.training.condlora import load_condlora_model",
             "from transformers import AutoModelForSequenceClassification",
             "",
             "base = AutoModelForSequenceClassification.from_pretrained(",
-            f'    "{_named(settings["base"])}", {at}{given}',
+            f"    {_quoted(named(record))}, {at}{given}",
             ")",
-            'model = load_condlora_model(base, "THIS_ADAPTER")',
+            f"model = load_condlora_model(base, {_quoted(adapter)})",
         ]
-        more = "\n\nFor PEFT alone `lora-lens export THIS_ADAPTER --out PLAIN` turns it into plain LoRA."
+        more = [
+            f"For PEFT alone `lora-lens export {adapter} --out PLAIN` turns it into plain LoRA."
+        ]
+        here = "The base, {}, is a folder"
+        is_here = base is None
     else:
         code = [
             "from peft import AutoPeftModelForSequenceClassification",
             "",
             "model = AutoPeftModelForSequenceClassification.from_pretrained(",
-            f'    "THIS_ADAPTER", {given}',
+            f"    {_quoted(adapter)}, {given}",
             ")",
         ]
-        more = ""
-    return "\n".join(["```python", *code, "```"]) + more
+        more = []
+        here = "`adapter_config.json` names the base, {}, by a folder"
+        is_here = base != settings["base"].partition("@")[0]
+    if is_here:
+        told = here.format(in_markdown(named(record)))
+        more.insert(
+            0, f"{told} of the machine that trained it: put there what it is called on yours."
+        )
+    return "\n\n".join(["\n".join(["```python", *code, "```"]), *more])
+
+
+def _quoted(name: str) -> str:
+    """As Python's code has it, whatever is in it."""
+    return json.dumps(name, ensure_ascii=False)
 
 
 def _outputs(record: Mapping[str, Any]) -> str:

@@ -17,7 +17,7 @@ from .text import card_text, is_untouched
 CARD, PICTURE = "README.md", "spectrum"
 
 
-def write_card(folder: Path, record: Mapping[str, Any]) -> bool:
+def write_card(folder: Path, record: Mapping[str, Any], repository: str | None = None) -> bool:
     """Write ``README.md`` and ``spectrum.png`` into an adapter's folder; whether it was.
 
     A card that lora-lens did not write, or that somebody has changed since, stays as it is. Spectra that cannot be had are said to be
@@ -26,6 +26,7 @@ def write_card(folder: Path, record: Mapping[str, Any]) -> bool:
     Args:
         folder: Of the adapter.
         record: What its ``run.json`` holds.
+        repository: Where the adapter is going to be on the hub, if that is known.
 
     Raises:
         OutputError: The folder cannot be written.
@@ -37,7 +38,7 @@ def write_card(folder: Path, record: Mapping[str, Any]) -> bool:
         picture = None
         if found is not None:
             (picture,) = write_figures({PICTURE: found.plot()}, staging, (".png",))
-        text = card_text(record, found, why=why, figure=picture)
+        text = card_text(record, found, why=why, figure=picture, repository=repository)
         (staging / CARD).write_text(text, encoding="utf-8")
     return True
 

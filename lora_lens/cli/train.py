@@ -93,7 +93,7 @@ def run(
         return
     say(f"wrote {out}")
     try:
-        if not write_card(out, record):
+        if not write_card(out, record, push_to_hub):
             echo(
                 f"{out / 'README.md'} is not lora-lens's, or was changed since, and stays as it is",
                 err=True,

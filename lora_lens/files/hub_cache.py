@@ -6,6 +6,7 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
+_MODELS = "models--"  # how the name of a repository's folder begins
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -63,6 +64,17 @@ def commit_of(path: Path) -> str | None:
     return None
 
 
+def repository_of(path: Path) -> str | None:
+    """The id of the repository whose cache a folder is, or lies in; None of one that lies elsewhere.
+
+    Example:
+        >>> repository_of(Path("hub/models--owner--name/snapshots/abc")), repository_of(Path("bases/name"))
+        ('owner/name', None)
+    """
+    names = [one.name for one in (path, *path.parents) if one.name.startswith(_MODELS)]
+    return names[0].removeprefix(_MODELS).replace("--", "/") if names else None
+
+
 def snapshot_in(folder: Path) -> Path:
     """Of the cache's own folder of a repository, ``models--OWNER--NAME``, the files of its branch ``main``.
 
@@ -73,7 +85,7 @@ def snapshot_in(folder: Path) -> Path:
         'runs/lora'
     """
     snapshots = folder / "snapshots"
-    if not folder.name.startswith("models--") or not snapshots.is_dir():
+    if not folder.name.startswith(_MODELS) or not snapshots.is_dir():
         return folder
     there = {path.name: path for path in snapshots.iterdir() if _COMMIT.fullmatch(path.name)}
     with suppress(OSError, UnicodeDecodeError):

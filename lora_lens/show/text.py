@@ -82,10 +82,10 @@ def as_markdown(tables: Sequence[Table], *, said: str | None = None) -> str:
     """GitHub's Markdown: what is said, and one table below the other under their titles."""
     parts = [one_line_of(said).replace("|", r"\|").replace("<", "&lt;")] if said else []
     parts += [
-        f"**{_in_markdown(table.title)}**\n\n"
+        f"**{in_markdown(table.title)}**\n\n"
         + tabulate(
-            [[_in_markdown(true_minus(cell)) for cell in row] for row in table.rows],
-            headers=[_in_markdown(head) for head in table.head],
+            [[in_markdown(true_minus(cell)) for cell in row] for row in table.rows],
+            headers=[in_markdown(head) for head in table.head],
             tablefmt="pipe",
             disable_numparse=True,
             colalign=_sides(table),
@@ -95,7 +95,7 @@ def as_markdown(tables: Sequence[Table], *, said: str | None = None) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _in_markdown(text: str) -> str:
+def in_markdown(text: str) -> str:
     """Text that is no cell's end, no markup, no link and no tag."""
     return _MARKUP.sub(r"\\\g<0>", one_line_of(text))
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,8 @@ from checkpoints import BertLike, write_base, write_lora
 from huggingface_hub import ModelCard
 
 import lora_lens as ll
-from lora_lens.card.text import card_text, metadata
+from lora_lens.card.metadata import metadata
+from lora_lens.card.text import card_text
 from lora_lens.card.write import write_card
 from lora_lens.files.locate import DEMO_BASE
 
@@ -54,8 +57,14 @@ def test_the_hub_reads_its_metadata(adapter: Path) -> None:
     assert data.datasets == ["nyu-mll/glue"]
     assert {adapter.name, "lora-lens", "stsb"} <= set(data.tags)
     assert data.license is None
-    scores = {result.metric_name: result.metric_value for result in data.eval_results}
-    assert scores["pearson, test set"] == pytest.approx(run_of(adapter.name)["test_score"])
+    assert data.metrics == ["pearsonr"]
+    (result,) = data.eval_results
+    assert (result.metric_type, result.metric_value) == (
+        "pearsonr",
+        run_of(adapter.name)["test_score"],
+    )
+    found = (result.dataset_type, result.dataset_config, result.dataset_split)
+    assert found == ("nyu-mll/glue", "stsb", "validation")
 
 
 def test_its_adapter_is_read_as_before(adapter: Path) -> None:
@@ -121,9 +130,121 @@ def test_folders_of_this_machine_are_not_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("source", "data"),
-    [("some/rows#train", "some/rows"), ("some/rows:plain#train", "some/rows"), ("rows.csv", None)],
-)
+    [
+        ("some/rows#train", "some/rows"), ("some/rows:plain#train", "some/rows"), ("rows.csv", None),
+        ("rows#1.csv", None),
+    ],
+)  # fmt: skip
 def test_a_data_set_of_the_hub_is_named(source: str, data: str | None) -> None:
     record = run_of("lora")
     record["settings"]["own"] = {"train": source}
     assert metadata(record).get("datasets") == (None if data is None else [data])
+
+
+@pytest.mark.parametrize(
+    ("changes", "described", "said"),
+    [
+        (
+            {"task": "rte"},
+            {"name": "rte", "type": "nyu-mll/glue", "config": "rte", "split": "validation"},
+            "GLUE's validation rows (dev), for its test rows have no public labels; the development set is a "
+            "tenth of its training rows, held out.",
+        ),
+        (
+            {"task": "mnli"},
+            {"name": "mnli", "type": "nyu-mll/glue", "config": "mnli", "split": "validation_matched+validation_mismatched"},
+            "GLUE's validation rows (dev_matched and dev_mismatched), for",
+        ),
+        (
+            {"task": "irony", "own": {"train": "a.csv", "test": "o/rows:plain#test", "development": "b.csv"}},
+            {"name": "irony", "type": "o/rows", "config": "plain", "split": "test"},
+            "o/rows:plain#test of the hub; the development set is rows of their own.",
+        ),
+        (
+            {"task": "irony", "own": {"train": "o/rows#train", "test": "secret#1.csv", "development": None}},
+            None,
+            "rows of their own; the development set is a tenth of the training rows, held out.",
+        ),
+    ],
+)  # fmt: skip
+def test_whose_rows_the_scores_are_of_is_said(
+    changes: dict[str, Any], described: dict[str, str] | None, said: str
+) -> None:
+    """Of rows that are no data set of the hub its index takes no result."""
+    record = run_of("lora") | {"metric": "matthews"}
+    record["settings"] |= changes
+    found = metadata(record)
+    assert found["metrics"] == ["matthews_correlation"]
+    assert ("model-index" in found) == (described is not None)
+    for index in found.get("model-index", ()):
+        (result,) = index["results"]
+        assert result["dataset"] == described
+        assert [one["type"] for one in result["metrics"]] == ["matthews_correlation"]
+    assert f"The test set is {said}" in card_text(record, None, why="nothing")
+
+
+def test_a_base_is_the_hubs_where_the_run_took_it_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever lies in the folder in which the card is written."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "some" / "bert").mkdir(parents=True)
+    commit, record = "ab" * 20, run_of("condlora")
+    cache = tmp_path / "models--some--bert"
+    for base, of, hub, called in (
+        ("bases/tiny", None, None, "tiny"),
+        ("bert@home", None, None, "bert@home"),
+        ("some/bert", commit, "some/bert", "some/bert"),
+        ("some/bert@v1", commit, "some/bert", "some/bert"),
+        (str(cache), commit, "some/bert", "some/bert"),
+        (str(cache / "snapshots" / commit), commit, "some/bert", "some/bert"),
+        (f"snapshots/{commit}", commit, None, commit),
+    ):
+        record["settings"]["base"], record["base_commit"] = base, of
+        assert metadata(record).get("base_model") == hub, base
+        text = card_text(record, None, why="nothing")
+        assert f"# stsb: CondLoRA on {called}\n" in text
+        assert f'from_pretrained(\n    "{called}", ' in text
+        assert (f"| {called}@{commit} " in text) == (hub is not None)
+        told = f"The base, {called}, is a folder of the machine that trained it: put there"
+        assert (told in text) == (hub is None)
+
+
+@pytest.mark.parametrize(
+    ("base", "told"),
+    [("hub/models--some--bert", "some/bert"), ("bases/tiny", "tiny"), ("some/bert", None)],
+)
+def test_a_base_that_peft_seeks_in_a_folder_is_said_to_be_in_one(
+    base: str, told: str | None
+) -> None:
+    record = run_of("lora") | {"base_commit": None if base == "bases/tiny" else "ab" * 20}
+    record["settings"]["base"] = base
+    text = card_text(record, None, why="nothing")
+    assert ("`adapter_config.json` names the base, " in text) == (told is not None)
+    assert told is None or f"names the base, {told}, by a folder of the machine that" in text
+
+
+@pytest.mark.parametrize("method", ["lora", "condlora"])
+def test_the_code_names_the_repository_that_is_known(method: str) -> None:
+    record = run_of(method)
+    for repository, called in (("me/a", "me/a"), ("a", "THIS_ADAPTER"), (None, "THIS_ADAPTER")):
+        text = card_text(record, None, why="nothing", repository=repository)
+        assert f'"{called}"' in text
+        assert ("THIS_ADAPTER" in text) == (called == "THIS_ADAPTER")
+
+
+def test_names_break_neither_the_text_nor_its_code() -> None:
+    record = run_of("condlora")
+    record["settings"] |= {"task": "a\n# <b>b", "base": 'bases/my "best" `base`', "own": {}}
+    text = card_text(record, None, why="no <i>")
+    assert '# a # \\<b>b: CondLoRA on my "best" \\`base\\`\n' in text
+    assert "own data, a # \\<b>b by lora-lens" in text
+    assert "Not told: no \\<i>" in text
+    assert 'The base, my "best" \\`base\\`, is' in text
+    (code,) = re.findall(r"```python\n(.*?)\n```", text, re.DOTALL)
+    (base,) = (
+        one.args[0]
+        for one in ast.walk(ast.parse(code))
+        if isinstance(one, ast.Call) and one.keywords
+    )
+    assert ast.literal_eval(base) == 'my "best" `base`'

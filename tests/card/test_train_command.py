@@ -92,7 +92,9 @@ def test_a_push_that_fails_leaves_the_run_whole(command: list[str], tmp_path: Pa
     assert (tmp_path / "out" / "README.md").is_file()
 
 
-def test_a_push_says_where(command: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_push_says_where(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked: list[Any] = []
 
     def push(folder: Path, name: str, *, private: bool) -> str:
@@ -105,6 +107,7 @@ def test_a_push_says_where(command: list[str], monkeypatch: pytest.MonkeyPatch) 
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["commit"] == "https://hub/me/adapter/commit/1"
     assert asked == [("out", "me/adapter", True, True)]
+    assert '"me/adapter", num_labels=1' in (tmp_path / "out" / "README.md").read_text("utf-8")
     assert "pushed to https://hub/me/adapter/commit/1" in result.stderr
 
 

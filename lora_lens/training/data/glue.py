@@ -17,9 +17,8 @@ from .rows import (
     hold_out,
 )
 from .sheet import open_sheet
-from .tasks import TASKS, GlueTask
+from .tasks import HUB_ID, TASKS, GlueTask
 
-_HUB_ID = "nyu-mll/glue"
 # GLUE's QQP has a handful in 364 thousand; more are a damaged file.
 _MOST_BROKEN = 1e-3
 _TOO_FEW = (
@@ -42,7 +41,7 @@ def load_task(name: str, data: Path | None) -> Splits:
         raise DataError(f"no task {name!r}; there are: {', '.join(TASKS)}")
     task = TASKS[name]
     train, test, checksums, left_out = _from_hub(task) if data is None else _from_folder(task, data)
-    source = f"{_HUB_ID}:{name}#train" if data is None else str(data / task.folder / "train.tsv")
+    source = f"{HUB_ID}:{name}#train" if data is None else str(data / task.folder / "train.tsv")
     parts = hold_out(train, source, _TOO_FEW)
     return Splits(*parts, test, checksums, left_out)
 
@@ -88,11 +87,11 @@ def _read(task: GlueTask, path: Path, left_out: list[str]) -> list[Example]:
 
 
 def _from_hub(task: GlueTask) -> _Parts:
-    loaded = load_hub(_HUB_ID, task.name, advice="pass --data with a GLUE folder")
+    loaded = load_hub(HUB_ID, task.name, advice="pass --data with a GLUE folder")
     columns = (*(task.hub_text or task.text), "label")
-    names = ["train", *(part.replace("dev", "validation") for part in task.test_files)]
+    names = ["train", *task.hub_tests]
     parts = {
-        name: hub_rows(loaded[name], columns, f"{_HUB_ID}:{task.name}#{name}") for name in names
+        name: hub_rows(loaded[name], columns, f"{HUB_ID}:{task.name}#{name}") for name in names
     }
     train, *tests = (_examples(task, part) for part in parts.values())
     fingerprints = {name: part.fingerprint for name, part in parts.items()}

@@ -20,6 +20,27 @@ _HUB = re.compile(r"(?P<id>[^:#]+)(:(?P<config>[^#]+))?#(?P<split>.+)")
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".json")
 
 
+class HubSource(NamedTuple):
+    """A split of a data set of the hub; `config` is None where none is named."""
+
+    id: str
+    config: str | None
+    split: str
+
+
+def on_hub(name: str) -> HubSource | None:
+    """The data set of the hub that a source names; None of a file, whose ending tells it, and of what is neither.
+
+    Example:
+        >>> on_hub("some/rows:plain#test"), on_hub("rows#1.csv")
+        (HubSource(id='some/rows', config='plain', split='test'), None)
+    """
+    found = _HUB.fullmatch(name)
+    if found is None or Path(name).suffix.lower() in SUFFIXES or not is_hub_id(found["id"]):
+        return None
+    return HubSource(found["id"], found["config"], found["split"])
+
+
 class Record(NamedTuple):
     """One row before its label is understood.
 
@@ -56,16 +77,16 @@ def open_source(name: str, columns: Sequence[str]) -> Source:
         DataError: It is neither, it cannot be read, or a row lacks a value; names the row.
     """
     path = user_path(name)
-    on_hub = _HUB.fullmatch(name)
+    hub = on_hub(name)
     class_names = None
     if path.suffix.lower() in SUFFIXES:
         rows = (json_rows if path.suffix.lower().startswith(".json") else _sheet_rows)(
             path, columns
         )
         records, checksum = _records(name, rows, columns), sha256(path)
-    elif on_hub and is_hub_id(on_hub["id"]):
+    elif hub is not None:
         part = load_hub(
-            on_hub["id"], on_hub["config"], split=on_hub["split"],
+            hub.id, hub.config, split=hub.split,
             advice="expected ID#split or ID:config#split, or a file",
         )  # fmt: skip
         read = hub_rows(part, columns, name)

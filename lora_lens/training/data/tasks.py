@@ -12,6 +12,7 @@ from .metrics import (
     pearson,
 )
 
+HUB_ID = "nyu-mll/glue"
 # Whose numbers the paper has, in the order in which a task has them.
 PAPER_METHODS = ("lora", "condlora")
 
@@ -70,6 +71,11 @@ class GlueTask(Task):
     hub_text: tuple[str, ...] | None = None
     hub_labels: tuple[str, ...] | None = None
     broken_rows: bool = False
+
+    @property
+    def hub_tests(self) -> tuple[str, ...]:
+        """`test_files` in ``nyu-mll/glue``."""
+        return tuple(part.replace("dev", "validation") for part in self.test_files)
 
 
 _BINARY = ("0", "1")
