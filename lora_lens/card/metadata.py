@@ -63,17 +63,22 @@ def _metric(record: Mapping[str, Any]) -> str:
 def hub_base(record: Mapping[str, Any]) -> str | None:
     """The base's hub id, if the run took it from the hub; a folder in the hub's cache is its repository's."""
     base, commit = record["settings"]["base"], record.get("base_commit")
-    path = Path(base)
+    if is_folder(record):  # whatever lies where this is asked
+        return None
     if commit is not None:
+        path = Path(base)
         cached = repository_of(path)
         name = cached or (base.partition("@")[0] if commit_of(path) is None else "")
         return name if is_hub_id(name) else None
-    if "base_commit" in record:  # a folder, whatever lies where this is asked
-        return None
     name = split_revision(base)[0]
     folder = local_folder(name)
     local = folder is not None and PurePath(name) == PurePath(folder)
     return name if is_hub_id(name) and not local else None
+
+
+def is_folder(record: Mapping[str, Any]) -> bool:
+    """Whether the run took the base from a folder, and none of the hub's cache; older records do not say it."""
+    return "base_commit" in record and record["base_commit"] is None
 
 
 def named(record: Mapping[str, Any]) -> str:

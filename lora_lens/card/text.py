@@ -88,15 +88,18 @@ def _rows(settings: Mapping[str, Any]) -> str:
         files = listed(TASKS[settings["task"]].test_files)
         test = f"GLUE's validation rows ({files}), for its test rows have no public labels"
         return f"The test set is {test}; the development set is a tenth of its training rows, held out."
-    test = _whose(own.get("test"))
-    development = own.get("development")
-    held = "a tenth of the training rows, held out" if development is None else _whose(development)
-    return f"The test set is {test}; the development set is {held}."
+    test, development = _whose(own, "test"), _whose(own, "development")
+    return f"The test set is {test}; the development set is {development}."
 
 
-def _whose(source: str | None) -> str:
+def _whose(own: Mapping[str, Any], rows: str) -> str:
     """Rows of one's own: of a file nothing is told, for its name is nobody's business either."""
-    return f"{in_markdown(source)} of the hub" if source and on_hub(source) else "rows of their own"
+    source = own.get(rows)
+    if source is None:
+        return "a tenth of the training rows, held out"
+    if source == own.get("train"):
+        return "the training rows themselves"
+    return f"{in_markdown(source)} of the hub" if on_hub(source) else "rows of their own"
 
 
 def _sentence(record: Mapping[str, Any], title: str) -> str:

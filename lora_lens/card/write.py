@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import LensError
+from ..files.locate import local_folder
 from ..formats import load_adapter
 from ..questions.spectrum.analysis import spectrum
 from ..questions.spectrum.result import Spectrum
 from ..show.files import write_figures
 from ..staging import staged
+from ..training.methods import METHODS
+from .metadata import is_folder, named
 from .text import card_text, is_untouched
 
 CARD, PICTURE = "README.md", "spectrum"
@@ -54,9 +57,14 @@ def may_write(folder: Path) -> bool:
 
 
 def _spectrum(folder: Path, record: Mapping[str, Any]) -> tuple[Spectrum | None, str]:
+    settings = record["settings"]
+    needed = METHODS[settings["method"]].from_w0 and is_folder(record)
+    if needed and local_folder(settings["base"]) is None:
+        # A repository that is called so is another's.
+        return None, f"the base, {named(record)}, is a folder, and not here."
     try:
         # CondLoRA's factors are made of W0, which the run has just used.
-        adapter = load_adapter(folder, record["settings"]["base"])
+        adapter = load_adapter(folder, settings["base"])
         return spectrum(adapter, beside_w0=False), ""
     except LensError as error:
         return None, str(error).replace(str(folder), folder.name)

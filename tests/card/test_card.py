@@ -115,6 +115,20 @@ def test_without_spectra_the_card_says_why_and_names_no_folder(tmp_path: Path) -
     assert not (folder / "spectrum.png").exists()
 
 
+def test_a_folder_that_is_not_here_is_not_sought_on_the_hub(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that is resumed elsewhere: another's repository may be called so, and may be in the cache."""
+    folder = tmp_path / "condlora"
+    shutil.copytree(ll.demo_adapter("condlora"), folder)
+    record = run_of("condlora") | {"base_commit": None}
+    record["settings"]["base"] = "bases/tiny"
+    monkeypatch.setattr("lora_lens.card.write.load_adapter", None)
+    assert write_card(folder, record)
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    assert "Not told: the base, tiny, is a folder, and not here." in text
+
+
 def test_folders_of_this_machine_are_not_told(tmp_path: Path) -> None:
     record = run_of("lora")
     record["settings"] |= {
@@ -159,6 +173,10 @@ def test_a_data_set_of_the_hub_is_named(source: str, data: str | None) -> None:
             {"task": "irony", "own": {"train": "a.csv", "test": "o/rows:plain#test", "development": "b.csv"}},
             {"name": "irony", "type": "o/rows", "config": "plain", "split": "test"},
             "o/rows:plain#test of the hub; the development set is rows of their own.",
+        ),
+        (
+            {"task": "irony", "own": {"train": "a.csv", "test": "a.csv"}}, None,
+            "the training rows themselves; the development set is a tenth of",
         ),
         (
             {"task": "irony", "own": {"train": "o/rows#train", "test": "secret#1.csv", "development": None}},
