@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from ..errors import BaseModelError
 from ..printable import first_line
-from .hub_cache import cache_of, commit_of, is_commit, is_in_cache
+from .hub_cache import cache_of, commit_of, commits_of, is_commit, is_in_cache
 
 _HUB_ID = re.compile(r"(\b[\w.-]{1,96}\b/)?\b[\w.-]{1,96}\b", re.ASCII)
 # Of a page of the hub; pathlib makes one slash of two.
@@ -146,9 +146,9 @@ def _downloaded(
             unreached(name)
             return None
         lacking = (
-            "is not a folder, not in the hub's cache,"
-            if revision is None
-            else f"is not in the hub's cache at revision {revision},"
+            f"is not in the hub's cache at revision {revision or 'main'},"
+            if revision or commits_of(base)
+            else "is not a folder, not in the hub's cache,"
         )
         raise BaseModelError(
             f"{what} {base!r} {lacking} and the hub could not be reached; pass {'a folder' if what == 'adapter' else '--base with a folder'}, or download "
