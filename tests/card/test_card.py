@@ -91,7 +91,10 @@ def test_an_untrained_adapter_is_said_to_be_one(tmp_path: Path) -> None:
     record["settings"]["base"] = str(tmp_path / "base")
     assert write_card(tmp_path / "lora", record)
     text = (tmp_path / "lora" / "README.md").read_text(encoding="utf-8")
-    assert "ΔW is zero in every layer: nothing was trained there, or the scaling is 0." in text
+    assert (
+        "ΔW is zero in every layer: nothing was trained there, the scaling is 0, or its factors cancel."
+        in text
+    )
     assert "nan" not in text
 
 

@@ -713,7 +713,7 @@ def test_the_command_writes_the_file_and_says_itself(
     text = read(out).text
     assert (
         f"lora-lens report {pair[0]} {pair[1]} -o {out} --module value --rank 3 --convention auto "
-        f"--ridge 0.0 --draws 4 --seed 0 --device auto --dtype float64"
+        f"--ridge 0.0 --draws 4 --seed 0 --date 2024-02-29 --device auto --dtype float64"
     ) in text
     assert "i = 3, j = 3" in text
     assert "2024-02-29" in text

@@ -137,6 +137,8 @@ def test_several_adapters_go_to_folders_by_name_and_come_back(tmp_path: Path) ->
     model.add_adapter("plain", LoraConfig(task_type="SEQ_CLS", r=2, target_modules=["key"]))
     trained_looking(model)
     model.save_pretrained(str(tmp_path))
+    model.save_pretrained(str(tmp_path / "pickled"), safe_serialization=False)
+    assert (tmp_path / "pickled" / "plain" / "adapter_model.bin").exists()
     again = load_condlora_model(BERT.make(), tmp_path)
     again.load_adapter(str(tmp_path / "second"), "second")
     assert not any(theta.requires_grad for theta in thetas(again, "second").values())
