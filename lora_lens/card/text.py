@@ -63,7 +63,7 @@ def card_text(
     settings = record["settings"]
     title = METHODS[settings["method"]].long_title
     parts = [
-        f"# {settings['task']}: {title} on {_named(settings['base'])}",
+        f"# {settings['task']}: {title} on {named(settings['base'])}",
         _sentence(record, title),
         f"## Scores\n\n{_tables(_scores(record))}",
         f"## Training\n\n{_tables(_training(record))}\n"
@@ -118,7 +118,7 @@ def _hub_base(base: str) -> str | None:
     return name if is_hub_id(name) and not local else None
 
 
-def _named(base: str) -> str:
+def named(base: str) -> str:
     """A hub id; of a folder its last name, for where it lies is nobody's business."""
     return _hub_base(base) or PurePath(base).name
 
@@ -170,7 +170,7 @@ def _training(record: Mapping[str, Any]) -> Table:
     settings, rows = record["settings"], record["rows"]
     shown = {
         "method": settings["method"],
-        "base": str(with_revision(_named(settings["base"]), record.get("base_commit"))),
+        "base": str(with_revision(named(settings["base"]), record.get("base_commit"))),
         "modules": ", ".join(settings["target_modules"]),
         "r, α, dropout": f"{settings['rank']}, {settings['alpha']:g}, {settings['dropout']:g}",
         "learning rate": f"{settings['learning_rate']:.4g}, linear, {100 * settings['warmup']:g} % of the steps to rise",
@@ -229,7 +229,7 @@ def _use(record: Mapping[str, Any]) -> str:
             "from transformers import AutoModelForSequenceClassification",
             "",
             "base = AutoModelForSequenceClassification.from_pretrained(",
-            f'    "{_named(settings["base"])}", {at}{given}',
+            f'    "{named(settings["base"])}", {at}{given}',
             ")",
             'model = load_condlora_model(base, "THIS_ADAPTER")',
         ]

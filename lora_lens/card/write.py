@@ -12,9 +12,10 @@ from ..questions.spectrum.analysis import spectrum
 from ..questions.spectrum.result import Spectrum
 from ..show.files import write_figures
 from ..staging import staged
-from .text import card_text, is_untouched
+from .text import card_text, is_untouched, named
 
 CARD, PICTURE = "README.md", "spectrum"
+FILES = (CARD, f"{PICTURE}.png")
 
 
 def write_card(folder: Path, record: Mapping[str, Any]) -> bool:
@@ -53,9 +54,9 @@ def may_write(folder: Path) -> bool:
 
 
 def _spectrum(folder: Path, record: Mapping[str, Any]) -> tuple[Spectrum | None, str]:
+    base = record["settings"]["base"]
     try:
         # CondLoRA's factors are made of W0, which the run has just used.
-        adapter = load_adapter(folder, record["settings"]["base"])
-        return spectrum(adapter, beside_w0=False), ""
+        return spectrum(load_adapter(folder, base), beside_w0=False), ""
     except LensError as error:
-        return None, str(error).replace(str(folder), folder.name)
+        return None, str(error).replace(str(folder), folder.name).replace(base, named(base))

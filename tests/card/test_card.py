@@ -109,6 +109,16 @@ def test_without_spectra_the_card_says_why_and_names_no_folder(tmp_path: Path) -
     assert not (folder / "spectrum.png").exists()
 
 
+def test_a_card_without_the_base_names_no_folder_of_it(tmp_path: Path) -> None:
+    shutil.copytree(ll.demo_adapter("condlora"), tmp_path / "run")
+    record = run_of("condlora")
+    record["settings"]["base"] = str(tmp_path / "gone")
+    assert write_card(tmp_path / "run", record)
+    text = (tmp_path / "run" / "README.md").read_text(encoding="utf-8")
+    assert "Not told: base model 'gone' is no folder" in text
+    assert str(tmp_path) not in text
+
+
 def test_folders_of_this_machine_are_not_told(tmp_path: Path) -> None:
     record = run_of("lora")
     record["settings"] |= {
