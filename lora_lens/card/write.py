@@ -18,6 +18,7 @@ from .metadata import is_folder, named
 from .text import card_text, is_untouched
 
 CARD, PICTURE = "README.md", "spectrum"
+FILES = (CARD, f"{PICTURE}.png")
 
 
 def write_card(folder: Path, record: Mapping[str, Any], repository: str | None = None) -> bool:
@@ -57,14 +58,13 @@ def may_write(folder: Path) -> bool:
 
 
 def _spectrum(folder: Path, record: Mapping[str, Any]) -> tuple[Spectrum | None, str]:
-    settings = record["settings"]
-    needed = METHODS[settings["method"]].from_w0 and is_folder(record)
-    if needed and local_folder(settings["base"]) is None:
+    method, base = (record["settings"][name] for name in ("method", "base"))
+    if METHODS[method].from_w0 and is_folder(record) and local_folder(base) is None:
         # A repository that is called so is another's.
         return None, f"the base, {named(record)}, is a folder, and not here."
     try:
         # CondLoRA's factors are made of W0, which the run has just used.
-        adapter = load_adapter(folder, settings["base"])
+        adapter = load_adapter(folder, base)
         return spectrum(adapter, beside_w0=False), ""
     except LensError as error:
-        return None, str(error).replace(str(folder), folder.name)
+        return None, str(error).replace(str(folder), folder.name).replace(base, named(record))

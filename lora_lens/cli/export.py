@@ -18,12 +18,14 @@ def run(
 ) -> None:
     """Turn a CondLoRA adapter into an ordinary LoRA checkpoint, exactly, for PEFT, vLLM and friends.
 
-    --push-to-hub uploads the two files that are written, and nothing else that is in the folder.
+    --push-to-hub uploads the two files that are written, and nothing else that is in the folder; of a base in a folder
+    adapter_config.json goes with the last name alone.
 
     Example: lora-lens export condlora/ --out condlora-as-lora/
     """
-    from ..card.push import check_asked, push
+    from ..card.push import check_asked
     from ..writing.export import FILES, export_lora
+    from .pushing import pushed
 
     check_asked(push_to_hub, private=private)
     written = export_lora(adapter, out, base)
@@ -31,8 +33,9 @@ def run(
     told = {"adapter": str(adapter), "out": str(written)}
     try:
         if push_to_hub is not None:
-            told["commit"] = push(written, push_to_hub, private=private, only=FILES)
-            say(f"pushed to {told['commit']}")
+            told["commit"] = pushed(
+                written, push_to_hub, files=FILES, private=private, as_json=as_json
+            )
     finally:
         if as_json:
             print_json(told)

@@ -90,6 +90,7 @@ def run(
 
     Example: lora-lens report ckpt/ other/ third/ -o report.html
     """
+    from ..bases.renaming import said
     from ..terminal.printing import echo, print_json, say, warnings_as_lines
     from ..terminal.time_left import foretelling
 
@@ -97,7 +98,8 @@ def run(
         [adapter, *(others or [])],
         {
             "-o": out, "--module": module, "--rank": rank, "--convention": convention, "--ridge": ridge,
-            "--draws": draws, "--seed": seed, "--base": base, "--memory": memory, "--device": device,
+            "--draws": draws, "--seed": seed, "--date": made.date() if made else None, "--base": base,
+            "--rename": [f"{old.pattern}={new}" for old, new in said()], "--memory": memory, "--device": device,
             "--dtype": dtype,
         },
     )  # fmt: skip

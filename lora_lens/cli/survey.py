@@ -9,13 +9,13 @@ from typing import Annotated, Any
 import typer
 
 from ..survey.questions import QUESTIONS
+from ..survey.table_file import to_read
 from ..terminal.comma_lists import names
 from ..terminal.options import Base, ConventionChoice, Dtype, DtypeName, Explain, Json
 
 NAME = "survey"
 _WORDS = "what the words mean: --explain"
 _PROSE = ("members", "why")  # what is last in a table of words
-_FAILED = ("failed.csv", "failed.parquet")  # the second alone where there are very many rows
 
 
 def _questions(given: str | None) -> list[str] | None:
@@ -159,8 +159,8 @@ def run(
     for name, reason in result.failed[:3]:
         echo(f"left out: {name}: {reason}", err=True)
     if len(result.failed) > 3:
-        where = next((f", in {one}" for one in _FAILED if one in result.files), "")
-        echo(f"left out: {len(result.failed) - 3} more{where}", err=True)
+        where = to_read(result.files, "failed")
+        echo(f"left out: {len(result.failed) - 3} more{f', in {where}' if where else ''}", err=True)
     if result.files:
         say(f"wrote {len(result.files) + 2} files to {result.out}")
 

@@ -17,7 +17,7 @@ from .training_extra import training_libraries
 from .training_options import Cpu, run_fields
 
 NAME = "train"
-_UNTIL = ", and the same command with --resume writes its model card"
+_AGAIN = "the same command with --resume"
 
 
 @with_options(data=data_fields, fields=run_fields)
@@ -62,6 +62,9 @@ def run(
     model card with the scores and spectra (README.md; your own, or one that you have changed, stays).
     After Ctrl-C, go on with --resume. --json prints what run.json holds, and the commit of a push.
 
+    --push-to-hub uploads the adapter, run.json and the card with its figure, and nothing else: no logs,
+    which name this machine, and of folders and files in run.json and adapter_config.json the last name alone.
+
     Several cards: accelerate launch --num_processes 4 -m lora_lens train …, or torchrun.
 
     Own data: lora-lens train --task irony --train irony.csv --test test.csv --text tweet --label
@@ -69,15 +72,17 @@ def run(
 
     Example: lora-lens train --task mrpc --method condlora --data glue/ --out runs/mrpc-condlora
     """
-    from ..card.push import check_asked, push
+    from ..card.push import check_asked
 
     check_asked(push_to_hub, private=private)
     training_libraries()
-    from ..card.write import write_card
+    from ..card.write import FILES as OF_CARD
     from ..training.alone import is_first_process
     from ..training.progress import ConsoleProgress
+    from ..training.record import FILES as OF_RUN
     from ..training.run import train
     from ..training.settings import RunSettings
+    from .pushing import pushed
 
     with warnings_as_lines():
         record = train(
@@ -93,16 +98,16 @@ def run(
         return
     say(f"wrote {out}")
     try:
-        if not write_card(out, record, push_to_hub):
-            echo(
-                f"{out / 'README.md'} is not lora-lens's, or was changed since, and stays as it is",
-                err=True,
-            )
+        _leave_card(out, record, push_to_hub)
         if push_to_hub is not None:
-            record["commit"] = push(out, push_to_hub, private=private)
-            say(f"pushed to {record['commit']}")
-    except KeyboardInterrupt as error:
-        raise type(error)(f": {out} holds the whole adapter{_UNTIL}") from None
+            record["commit"] = pushed(
+                out,
+                push_to_hub,
+                files=(*OF_RUN, *OF_CARD),
+                private=private,
+                as_json=as_json,
+                again=_AGAIN,
+            )
     finally:  # when all is written, though nobody may read it
         if as_json:
             print_json(record)
@@ -112,3 +117,18 @@ def run(
                 f"{record['development_score']:.4f} on the development set, "
                 f"{record['majority_score']:.4f} by always giving the commonest answer"
             )
+
+
+def _leave_card(out: Path, record: dict[str, Any], repository: str | None) -> None:
+    """Write the model card, or say that another is there."""
+    from ..card.write import write_card
+
+    try:
+        if not write_card(out, record, repository):
+            echo(
+                f"{out / 'README.md'} is not lora-lens's, or was changed since, and stays as it is",
+                err=True,
+            )
+    except KeyboardInterrupt as error:
+        message = f": {out} holds the whole adapter, and {_AGAIN} writes its model card"
+        raise type(error)(message) from None

@@ -143,7 +143,7 @@ def conversion_bases(plan: Plan, factored: Factored, a: Tensor, b: Tensor) -> di
         tensor([0.6000, 0.8000])
     """
     converted_a, converted_b = convert(factored.converting, a, b, plan.convention)
-    _check_ranks(plan, factored, {"A": (a.mT, converted_a), "B": (b, converted_b)})
+    _check_ranks(plan, factored, a, b, {"A": converted_a, "B": converted_b})
     bases: dict[str, Tensor] = {}
     if "A" in plan.matrices:
         bases["A"] = basis(plan, converted_a)
@@ -156,23 +156,26 @@ def conversion_bases(plan: Plan, factored: Factored, a: Tensor, b: Tensor) -> di
 
 
 def _check_ranks(
-    plan: Plan, factored: Factored, pairs: Mapping[str, tuple[Tensor, Tensor]]
+    plan: Plan, factored: Factored, a: Tensor, b: Tensor, converted: Mapping[str, Tensor]
 ) -> None:
     """Whether what W0⁺ leaves of a factor still has the rank asked for; an invertible W0 leaves all."""
     rows, columns = plan.factors.out_features, plan.factors.in_features
     if rows == columns and bool((factored.rank == rows).all()):
         return
     stored = {"A": plan.factors.a, "B": plan.factors.b}
-    for name, (factor, converted) in pairs.items():
+    inverted = converted
+    if plan.ridge:  # what it leaves of W0⁺ does not tell what W0 spans
+        inverted = dict(zip(stored, convert(factored.solver, a, b, plan.convention), strict=True))
+    for name, factor in (("A", a.mT), ("B", b)):
         if not any(name in matrix for matrix in plan.matrices):
             continue
-        if not plan.ridge:  # what it leaves of W0⁺ does not tell what W0 spans
-            turned = name == "A" and plan.convention == "consistent"
-            within = within_span(factored.w0, converted, transposed=turned)
-            eps = float(torch.finfo(stored[name].dtype).eps)
-            found = rank_within(within, factor, factored.rank, eps)
-            _check_within(int(found.min()), plan.width, f"{name} of {plan.factors.module}")
-        s, scale = torch.linalg.svdvals(converted), factored.inverse_norm * spectral_norm(factor)
+        turned = name == "A" and plan.convention == "consistent"
+        within = within_span(factored.w0, inverted[name], transposed=turned)
+        eps = float(torch.finfo(stored[name].dtype).eps)
+        found = rank_within(within, factor, factored.rank, eps)
+        _check_within(int(found.min()), plan.width, f"{name} of {plan.factors.module}")
+        s = torch.linalg.svdvals(converted[name])
+        scale = factored.inverse_norm * spectral_norm(factor)
         label = f"the conversion matrix of {name} of {plan.factors.module}"
         check_not_rounding(s, plan.width, scale, max(rows, columns), label)
 

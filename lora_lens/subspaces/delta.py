@@ -227,8 +227,11 @@ def _zero(factors: ModuleFactors, position: int) -> RankError:
 
 
 def _why_zero(factors: ModuleFactors, position: int) -> str:
-    scaled_away = not float(factors.scaling[position])
-    return "its scaling is 0" if scaled_away else UNTRAINED
+    if not float(factors.scaling[position]):
+        return "its scaling is 0"
+    own = factors.ranks[position]
+    product = factors.a[position, :own].any() and factors.b[position, :, :own].any()
+    return "its factors cancel" if product and factors.magnitude is None else UNTRAINED
 
 
 def weight_singular(

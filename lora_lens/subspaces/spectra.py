@@ -67,6 +67,29 @@ def _delta_values(
     wide_a, wide_b = in_float64(a), in_float64(b)
     for factor, letter in ((wide_a, "A"), (wide_b, "B")):
         check_range(factor, factor.dtype, f"{letter} of {name}")
+    s, rank = values_of_product(a, b, scaling)
+    with np.errstate(over="ignore"):  # said below
+        s = abs(scaling) * s[:rank]
+    check_range(s, s.dtype, f"ΔW of {name}")
+    return s
+
+
+def values_of_product(
+    a: Float[Any, "rank in"], b: Float[Any, "out rank"], scaling: float
+) -> tuple[Float[Any, " k"], int]:
+    """Singular values of B·A, descending, in float64, and how many of s·B·A are more than rounding.
+
+    Args:
+        a, b: In the dtype of the file, both of NumPy or both of torch.
+        scaling: s.
+
+    Example:
+        >>> a, b = np.array([[3.0, 4.0], [3.0, 4.0]]), np.array([[2.0, -2.0], [0.0, 1e-3]])
+        >>> s, rank = values_of_product(a, b, 1.0)
+        >>> s.round(6), rank
+        (array([0.005, 0.   ]), 1)
+    """
+    wide_a, wide_b = in_float64(a), in_float64(b)
     dense = beside_identity(wide_b, wide_a)
     if dense is None:
         r_a, r_b = triangle(swapped(wide_a)), triangle(wide_b)
@@ -75,11 +98,7 @@ def _delta_values(
     else:
         s = singular_values(dense)
         s_a, s_b = values_of_each(s, of_a=dense is wide_a)
-    rank = real_rank(a, b, s, s_a, s_b, scaling)
-    with np.errstate(over="ignore"):  # said below
-        s = abs(scaling) * s[:rank]
-    check_range(s, s.dtype, f"ΔW of {name}")
-    return s
+    return s, real_rank(a, b, s, s_a, s_b, scaling)
 
 
 def real_rank(

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ..adapter import ModuleFactors
 from ..arrays import Tensor
-from ..core.factors.rank import tied, wide_singular_values
+from ..core.factors.rank import coarser, tied, wide_singular_values
 from ..core.numbers.either import as_numpy
 from ..labelled import Array
 
@@ -44,6 +44,30 @@ def tied_factors(factors: ModuleFactors, matrices: Sequence[str], k: int) -> dic
         for name, x in stored.items()
         if name in matrices
     }
+
+
+def tied_delta(factors: ModuleFactors, position: int, s: Tensor, k: int) -> bool:
+    """Of a dense ΔW, DoRA's or of what was trained in full: whether singular values k and k + 1 are equal to rounding.
+
+    Args:
+        factors: Of the module.
+        position: Of the layer in it.
+        s: Singular values of ΔW above rounding, descending.
+        k: At least 1.
+
+    Example:
+        >>> import torch
+        >>> a, b = torch.eye(3)[None], torch.diag(torch.tensor([3.0, 2.0, 2.0]))[None]
+        >>> factors = ModuleFactors("value", "*.value", (0,), ("0.value",), a, b, torch.ones(1), (3,))
+        >>> [tied_delta(factors, 0, torch.tensor([3.0, 2.0, 2.0]), k) for k in (1, 2, 3)]
+        [False, True, False]
+    """
+    import torch
+
+    own = factors.ranks[position]
+    dtype = coarser(factors.a[position, :own], factors.b[position, :, :own]).dtype
+    shape = (factors.out_features, factors.in_features)
+    return bool(tied(s, k, torch.empty(shape, dtype=dtype, device="meta")))
 
 
 def tie_notes(

@@ -34,7 +34,7 @@ class Piece:
         path: Of the adapter, as it was found.
         module, layer, name, part, rank, out_features, in_features, scaling, rescaled: As in `lora_lens.adapter.LayerFactors`.
         called: Its path by what it is: of a role of a fused projection the role's, and else `name`.
-        digest: Of the numbers and s; not of the type that they were stored in.
+        digest: Of the numbers and s; not of the type that they were stored in, up to float32.
         stored: A and B in their file; None where they are made of what lies there.
     """
 
@@ -174,7 +174,7 @@ def _in_layer(pattern: str, layer: int | None) -> str:
 
 
 def digest_of(a: Any, b: Any, scaling: float) -> str:
-    """Of A's and B's numbers, their shapes and types, and s; the same of arrays and of tensors."""
+    """Of A's and B's numbers, their shapes, and s; the same of arrays and of tensors, and of half precision and float32."""
     found = hashlib.sha256(repr(float(scaling)).encode())
     for factor in (a, b):
         found.update(f"{tuple(factor.shape)}".encode())
@@ -183,15 +183,16 @@ def digest_of(a: Any, b: Any, scaling: float) -> str:
 
 
 def _bytes(factor: Any) -> Any:
-    """Of the numbers, row by row; bfloat16 as NumPy has it, float32."""
+    """Of the numbers, row by row; shorter types as float32, which NumPy has of bfloat16."""
     if is_torch(factor):
         import torch
 
-        wide = factor.float() if factor.dtype == torch.bfloat16 else factor
+        wide = factor.float() if factor.dtype.itemsize < torch.float32.itemsize else factor
         return wide.contiguous().flatten().view(torch.uint8).numpy()
     import numpy as np
 
-    return np.ascontiguousarray(factor).reshape(-1).view(np.uint8)
+    wide = factor.astype(np.float32) if factor.dtype.itemsize < 4 else factor
+    return np.ascontiguousarray(wide).reshape(-1).view(np.uint8)
 
 
 def read_factors(piece: Piece, base: str | None) -> tuple[Tensor, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -70,6 +71,17 @@ class TableFile:
             pyarrow.csv.WriteOptions(quoting_style="needed"),
         )
         return f"{self._name}.csv"
+
+
+def to_read(files: Sequence[str], name: str) -> str | None:
+    """The file of a table that people open: CSV where that is written, else Parquet; None where there is neither.
+
+    Example:
+        >>> to_read(["far.parquet", "far.csv", "all.parquet"], "far"), to_read(["all.parquet"], "all")
+        ('far.csv', 'all.parquet')
+    """
+    both = (f"{name}.csv", f"{name}.parquet")
+    return next((file for file in both if file in files), None)
 
 
 def _repeated(schema: Any) -> list[str]:

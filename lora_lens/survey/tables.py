@@ -18,6 +18,7 @@ from .all_pairs.phi import FoundPairs
 from .families import Families
 from .joined import Joined
 from .planning import Failed
+from .table_file import to_read
 from .usual_k import usual_k
 
 _MOST = 12  # rows of a table for people
@@ -57,16 +58,17 @@ def _tables(
         if pairs.closest:
             yield _closest_table(pairs)
     if joined.families:
-        yield _cluster_table(joined.families, whole=rank is None)
+        yield _cluster_table(joined.families, joined.files, whole=rank is None)
     if joined.subspace:
         k = None if rank is None else usual_k(joined.subspace, rank)
         yield _subspace_table(joined.subspace, start, k)
     if joined.outlying and joined.outlying.far:
-        yield _far_table(joined.outlying.far, _MOST if rank is not None else _ON_A_PAGE)
+        most = _MOST if rank is not None else _ON_A_PAGE
+        yield _far_table(joined.outlying.far, most, joined.files)
     if joined.merges:
         yield of_places(_merges_table(joined.merges))
     if failed:
-        yield _left_out_table(failed)
+        yield _left_out_table(failed, joined.files)
 
 
 def _closest_table(pairs: FoundPairs) -> Table:
@@ -84,7 +86,7 @@ def _among(pairs: int, by_chance: float | None) -> str:
     return f" ({pairs:,} pairs; unrelated, the closest has z {by_chance:+.1f})"
 
 
-def _far_table(far: Sequence[dict[str, Any]], most: int) -> Table:
+def _far_table(far: Sequence[dict[str, Any]], most: int, files: Sequence[str]) -> Table:
     head = ["adapter", "module", "layer", "what", "value", "median", "z", "p (Holm)"]
     rows = [
         [
@@ -94,8 +96,13 @@ def _far_table(far: Sequence[dict[str, Any]], most: int) -> Table:
         ]
         for row in far[:most]
     ]  # fmt: skip
-    where = "survey.md" if len(rows) == _MOST else "outlying.csv"
+    where = _where(most, len(far), "outlying", files)
     return Table(f"Far from the others{_of(len(far), len(rows), where)}", head, rows)
+
+
+def _where(shown: int, count: int, name: str, files: Sequence[str]) -> str | None:
+    """Where all of so many are: on the page, where it has room for them and is not what is shown, else in a file."""
+    return "survey.md" if shown < count <= _ON_A_PAGE else to_read(files, name)
 
 
 def _merges_table(merges: Sequence[dict[str, Any]]) -> Table:
@@ -110,12 +117,12 @@ def _merges_table(merges: Sequence[dict[str, Any]]) -> Table:
     return Table("Sum of all adapters", head, rows)
 
 
-def _left_out_table(failed: Sequence[Failed]) -> Table:
+def _left_out_table(failed: Sequence[Failed], files: Sequence[str]) -> Table:
     rows = [
         [PurePath(one.adapter).name or NONE, one.module or "all", layer_number(one.layer), one.reason]
         for one in _each_first(failed)[:_MOST]
     ]  # fmt: skip
-    title = f"Left out{_of(len(failed), len(rows), 'failed.csv')}"
+    title = f"Left out{_of(len(failed), len(rows), to_read(files, 'failed'))}"
     return Table(title, ["adapter", "module", "layer", "why"], rows)
 
 
@@ -129,8 +136,10 @@ def _each_first(failed: Sequence[Failed]) -> list[Failed]:
     return [failed[k] for k in sorted(range(len(failed)), key=turns.__getitem__)]
 
 
-def _of(count: int, shown: int, where: str) -> str:
-    return f", {shown} of {count:,}; each is in {where}" if count > shown else ""
+def _of(count: int, shown: int, where: str | None) -> str:
+    if count <= shown:
+        return ""
+    return f", {shown} of {count:,}{f'; each is in {where}' if where else ''}"
 
 
 def _place_table(rows: Sequence[dict[str, Any]], start: str) -> Table:
@@ -151,8 +160,8 @@ def _place_table(rows: Sequence[dict[str, Any]], start: str) -> Table:
     return Table("φ of all pairs by place", head, body)
 
 
-def _cluster_table(families: Sequence[Families], *, whole: bool) -> Table:
-    rows, most, cut = [], _ON_A_PAGE if whole else _MEMBERS, False
+def _cluster_table(families: Sequence[Families], files: Sequence[str], *, whole: bool) -> Table:
+    rows, most, largest = [], _ON_A_PAGE if whole else _MEMBERS, 0
     for one in families:
         among = f"{one.count} of {one.count + len(one.outside)}"
         groups = [(str(number), members) for number, members in one.clusters.items()]
@@ -162,11 +171,12 @@ def _cluster_table(families: Sequence[Families], *, whole: bool) -> Table:
         known = dict(zip(names, elided(names), strict=True))
         for at, (cluster, members) in enumerate(groups):
             first = ["", ""] if at else [one.matrix, among]
-            cut = cut or len(members) > most
+            largest = max(largest, len(members))
             rows.append(
                 [*first, cluster, str(len(members)), few(map(known.__getitem__, members), most)]
             )
-    where = f"; each is in {'clusters.csv' if whole else 'survey.md'}" if cut else ""
+    all_in = _where(most, largest, "clusters", files) if largest > most else None
+    where = f"; each is in {all_in}" if all_in else ""
     return Table(
         f"Clusters of φ's mean over the places, taken as independent{where}",
         ["matrix", "in the tree", "cluster", "adapters", "members"],

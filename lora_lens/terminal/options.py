@@ -168,11 +168,15 @@ PushToHub = Annotated[
         "--push-to-hub",
         metavar="REPO_ID",
         show_default=False,
-        help="Upload the adapter's folder to this repository of the Hugging Face hub afterwards.",
+        help="Upload what is written to this repository of the Hugging Face hub afterwards; it needs a token of the hub.",
     ),
 ]
 Private = Annotated[
-    bool, typer.Option("--private", help="Make that repository a private one, if it is new.")
+    bool,
+    typer.Option(
+        "--private",
+        help="Make that repository a private one; one that is there and public is refused.",
+    ),
 ]
 Width = Annotated[
     str | None,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import typer
 
 from ..core.computing.progress import Progress
-from ..printable import printable
+from ..printable import one_line, printable
 from ..show.paper import PLAIN, Paper
 from .output import Output
 from .quiet import is_quiet
@@ -142,7 +142,7 @@ def warnings_as_lines() -> Iterator[None]:
         theirs, said = warnings.showwarning, set[str]()
 
         def show(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:
-            line = f"warning: {message}"
+            line = f"warning: {one_line(str(message))}"
             if not issubclass(category, UserWarning):
                 theirs(message, category, *rest, **more)
             elif line not in said:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import RecordError
 from ..files.json_files import read_json
-from ..files.peft_names import CONFIG
+from ..files.peft_names import CONFIG, WEIGHTS
 from ..files.revisions import split_revision
 from ..files.run_names import RECORD
 from ..labelled import finite
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from .settings import RunSettings
 
+FILES = (CONFIG, WEIGHTS, RECORD)  # that `write_adapter` leaves
 FORMAT = 1  # of a run's, a search's and an analysis's records; older ones do not say it
 _LIBRARIES = ("torch", "transformers", "peft", "accelerate", "lora-lens")
 

@@ -59,7 +59,10 @@ def answer(asked: Asked, places: Places, most_bytes: int, root: Path) -> Answer:
         most_bytes: That an upload may have, unpacked.
         root: Where it is kept until then; whoever ends before that deletes it.
     """
-    folder = Path(tempfile.mkdtemp(prefix="answer-", dir=root))
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="answer-", dir=root))
+    except OSError as error:
+        return Answer(error=f"nothing can be written on the page's machine: {error.strerror}")
     try:
         return _answer(asked, places, most_bytes, folder)
     except LensError as error:

@@ -53,14 +53,11 @@ def build(places: Places, uploads: Uploads, most_bytes: int) -> Any:
         visitor = str(request.session_hash)
         try:
             files = uploads.take(visitor, given or [])  # the list's own request may not be through
-            answered = answer(
-                Asked(files, *(text.strip() for text in (adapter, base, module))),
-                places,
-                most_bytes,
-                uploads.root,
-            )
         except OSError:
             answered = Answer(error=_LOST)
+        else:
+            asked = Asked(files, *(text.strip() for text in (adapter, base, module)))
+            answered = answer(asked, places, most_bytes, uploads.root)
         finally:
             uploads.forget(visitor)
         found = bool(answered.page)

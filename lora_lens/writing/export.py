@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..adapter import Adapter
+from ..bases.live import IN_MEMORY
 from ..errors import AdapterError
 from ..files.locate import user_path
 from ..files.peft_names import CONFIG, PEFT_PREFIX, WEIGHTS
@@ -27,6 +30,7 @@ from ..updates import FromW0, LowRank
 from .free import check_free
 
 FILES = (CONFIG, WEIGHTS)
+_INNER_BIAS = ".base_layer.bias"  # how a trained bias's name ends where PEFT has wrapped its layer
 
 
 @in_plain_torch
@@ -36,7 +40,7 @@ def export_lora(
     """Write a CondLoRA adapter as an ordinary LoRA checkpoint that stock PEFT loads.
 
     A and B are computed in float64 and stored in float32; heads trained in full come along as they
-    are. vLLM and other tools that read PEFT's format read it too.
+    are. The configuration names the base that A and B are made of. vLLM and other tools that read PEFT's format read it too.
 
     Args:
         path: The CondLoRA adapter: from `load_adapter`, or what that takes.
@@ -74,7 +78,12 @@ def export_lora(
             f"{files.source} is {found.title}, and has no θ to make factors of: what it was made by loads it as it is"
         )
     updates = low_rank(files, found)
-    config = {**found.settings, "peft_type": "LORA", "target_modules": sorted(updates)}
+    config = {
+        **found.settings,
+        **_base_used(files),
+        "peft_type": "LORA",
+        "target_modules": sorted(updates),
+    }
     with staged(target, last=CONFIG, check=free) as folder:
         tensors = _tensors(files, found, updates)
         save_tensors(tensors, folder / WEIGHTS, {"format": "pt"})
@@ -95,14 +104,33 @@ def _opened(given: Adapter | str | Path | Model, base: str | Path | None) -> Ada
     return open_adapter(given.source, base or (named and named + revision))
 
 
+def _base_used(files: AdapterFiles) -> dict[str, Any]:
+    """What the configuration says of the base: the one that A and B are made of, as it was named."""
+    named, revision = files.base_model, files.revision
+    if named is None:
+        return {}
+    if files.live is not None and files.base_given is None:
+        loaded = files.live.source.removesuffix(IN_MEMORY)
+        named, revision = loaded, revision if loaded == named else None
+    # PEFT takes ~ for a folder's name.
+    return {"base_model_name_or_path": os.path.expanduser(named), "revision": revision}  # noqa: PTH111
+
+
 def _tensors(
     files: AdapterFiles, found: Checkpoint, updates: Mapping[str, LowRank]
 ) -> dict[str, Tensor]:
-    tensors = {
-        name: files.tensors.get(name) for name in found.left_out if name.startswith(PEFT_PREFIX)
-    }
+    tensors = {new: files.tensors.get(name) for name, new in _beside(found, updates)}
     for path, update in updates.items():
         for letter, factor in (("A", update.a), ("B", update.b)):
             name = f"{PEFT_PREFIX}{path}.lora_{letter}.weight"
             tensors[name] = factor.read().to(torch.float32).contiguous()
     return tensors
+
+
+def _beside(found: Checkpoint, updates: Mapping[str, LowRank]) -> Iterator[tuple[str, str]]:
+    """What was trained beside the factors, and what PEFT calls it: the bias of a layer without an update is in no wrapped one."""
+    for name in found.left_out:
+        if name.startswith(PEFT_PREFIX):
+            layer = name.removesuffix(_INNER_BIAS)
+            bare = layer != name and layer.removeprefix(PEFT_PREFIX) not in updates
+            yield name, f"{layer}.bias" if bare else name

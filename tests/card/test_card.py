@@ -100,7 +100,10 @@ def test_an_untrained_adapter_is_said_to_be_one(tmp_path: Path) -> None:
     record["settings"]["base"] = str(tmp_path / "base")
     assert write_card(tmp_path / "lora", record)
     text = (tmp_path / "lora" / "README.md").read_text(encoding="utf-8")
-    assert "ΔW is zero in every layer: nothing was trained there, or the scaling is 0." in text
+    assert (
+        "ΔW is zero in every layer: nothing was trained there, the scaling is 0, or its factors cancel."
+        in text
+    )
     assert "nan" not in text
 
 
@@ -127,6 +130,16 @@ def test_a_folder_that_is_not_here_is_not_sought_on_the_hub(
     assert write_card(folder, record)
     text = (folder / "README.md").read_text(encoding="utf-8")
     assert "Not told: the base, tiny, is a folder, and not here." in text
+
+
+def test_a_card_without_the_base_names_no_folder_of_it(tmp_path: Path) -> None:
+    shutil.copytree(ll.demo_adapter("condlora"), tmp_path / "run")
+    record = run_of("condlora")
+    record["settings"]["base"] = str(tmp_path / "gone")
+    assert write_card(tmp_path / "run", record)
+    text = (tmp_path / "run" / "README.md").read_text(encoding="utf-8")
+    assert "Not told: base model 'gone' is no folder" in text
+    assert str(tmp_path) not in text
 
 
 def test_folders_of_this_machine_are_not_told(tmp_path: Path) -> None:

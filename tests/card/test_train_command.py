@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 import lora_lens as ll
+from lora_lens.card.push import Pushed
 from lora_lens.cli import app
 
 
@@ -25,6 +27,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return json.loads((out / "run.json").read_text()) | {"test_score": 0.8474}
 
     monkeypatch.setattr(run, "train", train)
+    monkeypatch.setenv("HF_TOKEN", "hf_" + "a" * 34)
     base = "sentence-transformers/all-MiniLM-L6-v2"
     return ["train", "--task", "stsb", "--base", base, "--out", str(tmp_path / "out")]
 
@@ -87,40 +90,71 @@ def test_a_push_that_fails_leaves_the_run_whole(command: list[str], tmp_path: Pa
     assert result.exit_code == 1
     assert "0.8474 on the test set" in result.stdout
     assert "is whole, but was not pushed to me/adapter" in result.stderr
-    assert "hf upload me/adapter" in result.stderr
+    assert "push it by: the same command with --resume" in " ".join(result.stderr.split())
     assert ll.load_adapter(tmp_path / "out").method == "lora"
     assert (tmp_path / "out" / "README.md").is_file()
 
 
-def test_a_push_says_where(
+def test_a_push_says_where_and_what(
     command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Any] = []
 
-    def push(folder: Path, name: str, *, private: bool) -> str:
-        asked.append((folder.name, name, private, (folder / "README.md").is_file()))
-        return "https://hub/me/adapter/commit/1"
+    def push(folder: Path, name: str, *, files: Sequence[str], private: bool, again: str) -> Pushed:
+        asked.append((folder.name, name, private, all((folder / one).is_file() for one in files)))
+        warnings.warn("in README.md:\n- no license", UserWarning, stacklevel=1)
+        return Pushed("https://hub/me/adapter/commit/1", ("run.json",), ("tensorboard",))
 
     monkeypatch.setattr("lora_lens.card.push.push", push)
     options = ["--push-to-hub", "me/adapter", "--private", "--json"]
-    result = CliRunner().invoke(app, [*command, *options])
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        result = CliRunner().invoke(app, [*command, *options])
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["commit"] == "https://hub/me/adapter/commit/1"
     assert asked == [("out", "me/adapter", True, True)]
     assert '"me/adapter", num_labels=1' in (tmp_path / "out" / "README.md").read_text("utf-8")
-    assert "pushed to https://hub/me/adapter/commit/1" in result.stderr
+    assert result.stderr.splitlines()[-4:] == [
+        "warning: in README.md: - no license",
+        "pushed to https://hub/me/adapter/commit/1",
+        "without the paths of this machine: run.json",
+        "not pushed: tensorboard",
+    ]
+
+
+def test_a_run_that_is_interrupted_as_it_is_pushed_is_whole(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("lora_lens.card.push.push", interrupt)
+    result = CliRunner().invoke(app, [*command, "--push-to-hub", "me/adapter"])
+    assert result.exit_code == 130
+    said = " ".join(result.stderr.split())
+    assert said.endswith("out is whole; push it to me/adapter by: the same command with --resume")
+    assert (tmp_path / "out" / "README.md").is_file()
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
-    [(["--private"], "--private is for --push-to-hub"), (["--push-to-hub", "a/b/c"], "owner/name")],
+    [
+        (["--private"], "--private is for --push-to-hub"),
+        (["--push-to-hub", "a/b/c"], "owner/name"),
+        (["--push-to-hub", "me/adapter"], "none on this machine: log in by `hf auth login`"),
+    ],
 )
 def test_what_cannot_be_pushed_is_said_before_the_run(
-    options: list[str], said: str, command: list[str], tmp_path: Path
+    options: list[str],
+    said: str,
+    command: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("huggingface_hub.get_token", lambda: None)
     result = CliRunner().invoke(app, [*command, *options])
     assert result.exit_code == 1
-    assert said in result.stderr
+    assert said in " ".join(result.stderr.split())
     assert not (tmp_path / "out").exists()
 
 

@@ -7,7 +7,7 @@ import torch
 from checkpoints import BertLike, random, write_base, write_config, write_tensors
 from safetensors.torch import load_file
 
-from lora_lens import conversion_similarity, export_lora, load_adapter
+from lora_lens import conversion_similarity, demo_adapter, export_lora, load_adapter
 from lora_lens.errors import AdapterError, BaseModelError
 from lora_lens.updates import FromW0, made
 
@@ -105,6 +105,34 @@ def test_released_checkpoints_load_and_export(tmp_path: Path) -> None:
     export_lora(tmp_path / "released", tmp_path / "plain")
     plain = load_adapter(tmp_path / "plain").modules["value"]
     torch.testing.assert_close(plain.a.double(), value.a, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("moved", [True, False])
+def test_an_export_names_the_base_that_its_factors_are_made_of(tmp_path: Path, moved: bool) -> None:
+    """The same at another place, or another; and the adapter's own where none is given."""
+    write_base(tmp_path / "base", BertLike())
+    write_ours(tmp_path / "cond", BertLike(), "consistent", revision="v1")
+    if moved:
+        (tmp_path / "base").rename(tmp_path / "other")
+    else:
+        write_base(tmp_path / "other", BertLike())
+    export_lora(tmp_path / "cond", tmp_path / "plain", tmp_path / "other")
+    assert _named_base(tmp_path / "plain") == (str(tmp_path / "other"), None)
+    if not moved:
+        export_lora(tmp_path / "cond", tmp_path / "own")
+        assert _named_base(tmp_path / "own") == (str(tmp_path / "base"), "v1")
+
+
+def test_an_export_names_the_revision_of_a_hub_id(tmp_path: Path) -> None:
+    demo = load_adapter(demo_adapter("condlora")).base_model
+    commit = "1110a243fdf4706b3f48f1d95db1a4f5529b4d41"
+    export_lora(demo_adapter("condlora"), tmp_path / "plain", f"{demo}@{commit}")
+    assert _named_base(tmp_path / "plain") == (demo, commit)
+
+
+def _named_base(folder: Path) -> tuple[str, str | None]:
+    said = json.loads((folder / "adapter_config.json").read_text())
+    return said["base_model_name_or_path"], said["revision"]
 
 
 def test_layers_to_transform_is_kept(tmp_path: Path) -> None:

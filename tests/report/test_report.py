@@ -713,10 +713,21 @@ def test_the_command_writes_the_file_and_says_itself(
     text = read(out).text
     assert (
         f"lora-lens report {pair[0]} {pair[1]} -o {out} --module value --rank 3 --convention auto "
-        f"--ridge 0.0 --draws 4 --seed 0 --device auto --dtype float64"
+        f"--ridge 0.0 --draws 4 --seed 0 --date 2024-02-29 --device auto --dtype float64"
     ) in text
     assert "i = 3, j = 3" in text
     assert "2024-02-29" in text
+
+
+def test_the_command_that_is_told_has_the_bases_other_names(
+    pair: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """Without them whoever repeats it reads another W0, or none."""
+    out = tmp_path / "r.html"
+    given = ["-m", "value", "--draws", 2, "--rename", "^never=value", "--rename", "nor=this one"]
+    assert run(pair[0], "-o", out, *given).exit_code == 0
+    told = f"lora-lens report {pair[0]} -o {out} --module value --convention auto --ridge 0.0 --draws 2 --seed 0"
+    assert f"{told} --rename '^never=value' --rename 'nor=this one' --device auto" in read(out).text
 
 
 def test_a_dash_is_standard_output(pair: tuple[Path, Path], tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def test_members_are_named(found: SurveyResult) -> None:
 
 def test_many_members_are_told_by_the_first_few() -> None:
     members = tuple(f"run-{k}" for k in range(100))
-    joined = Joined(families=(Families("B", {3: members}, (), ()),))
+    joined = Joined(("clusters.csv",), families=(Families("B", {3: members}, (), ()),))
     (shown,), (whole,) = tables(joined, (), rank=4), tables(joined, ())
     first = ", ".join(members[:6])
     assert [*shown.rows] == [["B", "100 of 100", "3", "100", f"{first} and 94 more"]]

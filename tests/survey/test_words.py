@@ -15,6 +15,8 @@ import lora_lens as ll
 from lora_lens.core.similarity.phi_by_chance import closest_by_chance
 from lora_lens.survey.all_pairs import kinds, tiles, tree
 from lora_lens.survey.all_pairs.phi import FoundPairs
+from lora_lens.survey.families import Families
+from lora_lens.survey.far import WhoIsFar
 from lora_lens.survey.joined import Joined
 from lora_lens.survey.planning import Failed
 from lora_lens.survey.tables import tables
@@ -115,9 +117,33 @@ def test_counts_are_of_what_is_in_the_tables(dozen: Path, tmp_path: Path) -> Non
 def test_one_of_many_places_does_not_hide_who_else_is_left_out() -> None:
     failed = [Failed("wide", "query", k, "of another base") for k in range(20)]
     failed += [Failed("zero", "query", k, "B is all zero here") for k in range(2)]
-    (table,) = tables(Joined(), failed)
+    (table,) = tables(Joined(("failed.parquet", "failed.csv")), failed)
     assert [row[0] for row in table.rows[:4]] == ["wide", "zero", "wide", "zero"]
     assert table.title == "Left out, 12 of 22; each is in failed.csv"
+    (of_many,) = tables(Joined(("failed.parquet",)), failed)
+    assert of_many.title == "Left out, 12 of 22; each is in failed.parquet"
+
+
+@pytest.mark.parametrize(
+    ("count", "on_terminal", "on_page"),
+    [(13, "survey.md", None), (201, "far.parquet", "far.parquet")],
+)
+def test_a_title_names_a_file_that_holds_each(
+    count: int, on_terminal: str, on_page: str | None
+) -> None:
+    """Of 500 rows survey.md has the first 200, and the terminal said that each is there."""
+    numbers = dict.fromkeys(("value", "expected", "z", "p_holm"), 0.0)
+    row = {"adapter": "one", "module": "query", "layer": 1, "quantity": "norm", **numbers}
+    far = WhoIsFar((row,) * count, (row,) * count, {})
+    members = tuple(f"run-{k}" for k in range(count))
+    families = (Families("B", {3: members}, (), ()),)
+    joined = Joined(("outlying.parquet", "clusters.parquet"), families=families, outlying=far)
+    for where, rank in ((on_terminal, 8), (on_page, None)):
+        for table, name in zip(
+            tables(joined, (), rank=rank), ("clusters", "outlying"), strict=True
+        ):
+            said = table.title.partition("each is in ")[2]
+            assert said == (where or "").replace("far", name)
 
 
 def test_tables_of_many_places_leave_no_module_out() -> None:

@@ -159,6 +159,23 @@ def test_the_export_has_the_ranks_that_are_left(tmp_path: Path) -> None:
     torch.testing.assert_close(BERT.logits(stock), BERT.logits(model), atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("bias", ["lora_only", "all"])
+def test_the_export_keeps_the_bias_of_a_layer_that_the_budget_has_left_nothing(
+    bias: str, tmp_path: Path
+) -> None:
+    BERT.make().save_pretrained(tmp_path / "base")
+    model = wrapped(target_modules=["query"], bias=bias)
+    with torch.no_grad():
+        next(iter(gates(model, "default").values())).zero_()
+        for name, parameter in model.named_parameters():
+            if name.endswith("query.base_layer.bias"):
+                parameter.add_(1)
+    model.save_pretrained(str(tmp_path / "cond"))
+    export_lora(tmp_path / "cond", tmp_path / "plain", tmp_path / "base")
+    stock = PeftModel.from_pretrained(BERT.make(), str(tmp_path / "plain")).eval()
+    torch.testing.assert_close(BERT.logits(stock), BERT.logits(model), atol=1e-5, rtol=1e-5)
+
+
 def test_merged_it_is_the_same() -> None:
     model = wrapped()
     expected = BERT.logits(model)

@@ -86,6 +86,21 @@ def test_an_adapter_and_a_model_in_memory_are_exported_as_its_folder_is(tmp_path
         export_lora(load_adapter(model), tmp_path / "again")
 
 
+def test_a_model_in_memory_is_exported_with_the_name_of_what_it_was_loaded_from(
+    tmp_path: Path,
+) -> None:
+    saved(tmp_path)
+    base = type(BERT.make()).from_pretrained(tmp_path / "base")
+    base.save_pretrained(tmp_path / "moved")
+    moved = type(base).from_pretrained(tmp_path / "moved")
+    edit(tmp_path / "cond", base_model_name_or_path=str(tmp_path / "base"), revision="v1")
+    for model, place, revision in ((base, "base", "v1"), (moved, "moved", None)):
+        export_lora(load_condlora_model(model, tmp_path / "cond"), tmp_path / f"of {place}")
+        config = json.loads((tmp_path / f"of {place}" / "adapter_config.json").read_text())
+        assert config["base_model_name_or_path"] == str(tmp_path / place)
+        assert config["revision"] == revision
+
+
 def test_an_export_of_chosen_layers(tmp_path: Path) -> None:
     model = saved(tmp_path, layers_to_transform=[0, 2], target_modules=["query"])
     export_lora(tmp_path / "cond", tmp_path / "plain", tmp_path / "base")
@@ -137,6 +152,8 @@ def test_several_adapters_go_to_folders_by_name_and_come_back(tmp_path: Path) ->
     model.add_adapter("plain", LoraConfig(task_type="SEQ_CLS", r=2, target_modules=["key"]))
     trained_looking(model)
     model.save_pretrained(str(tmp_path))
+    model.save_pretrained(str(tmp_path / "pickled"), safe_serialization=False)
+    assert (tmp_path / "pickled" / "plain" / "adapter_model.bin").exists()
     again = load_condlora_model(BERT.make(), tmp_path)
     again.load_adapter(str(tmp_path / "second"), "second")
     assert not any(theta.requires_grad for theta in thetas(again, "second").values())

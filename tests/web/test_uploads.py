@@ -361,6 +361,18 @@ def test_where_no_folder_can_be_made_nothing_is_kept(
     assert left(tmp_path) == []
 
 
+def test_a_full_disk_is_no_lost_upload(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing was uploaded, and the page said that it is lost."""
+
+    def full(**_: object) -> str:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("tempfile.mkdtemp", full)
+    asked = Asked([], str(DEMO), "", "query")
+    told = answer(asked, EVERYWHERE, LIMIT, tmp_path)
+    assert told.error == "nothing can be written on the page's machine: No space left on device"
+
+
 @pytest.mark.parametrize(
     "method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -14,6 +15,7 @@ from ...printable import first_line
 from .store import Packed
 
 _FETCHES = "kernels"
+_ONE_AT_A_TIME = threading.Lock()  # weights are read in several threads
 
 
 def library(module: str, packed: Packed, title: str) -> Any:
@@ -23,7 +25,7 @@ def library(module: str, packed: Packed, title: str) -> Any:
         BaseModelError: It is not installed.
     """
     try:
-        with _by_itself():
+        with _ONE_AT_A_TIME, _by_itself():
             return import_module(module)
     except ImportError as error:
         raise BaseModelError(
@@ -38,7 +40,7 @@ def _by_itself() -> Iterator[None]:
 
     Nothing here needs that code, nor to be told that it is missing.
     """
-    before = {name: one for name, one in sys.modules.items() if name == _FETCHES}
+    before = {_FETCHES: sys.modules[_FETCHES]} if _FETCHES in sys.modules else {}
     sys.modules[_FETCHES] = None  # type: ignore[assignment]
     said = logging.getLogger("bitsandbytes")
     level = said.level

@@ -64,9 +64,12 @@ def on_cores(
                 yield begun.popleft().result()
     finally:
         over.set()
-        if any(asked):
-            pool.submit(torch.set_num_threads, threads)
-        pool.shutdown()
+        try:
+            pool.shutdown()
+        finally:
+            if any(asked):  # by another thread, when the last of these has begun
+                with ThreadPoolExecutor(1) as last:
+                    last.submit(torch.set_num_threads, threads)
 
 
 def while_waited_for(_: int, __: int) -> None:

@@ -96,6 +96,8 @@ class RefitsOfTheta:
         if len(layers):
             some = Beside(*(each[layers] for each in self.beside))
             found[:, layers] = self._of(chosen, layers, some, progress)
+        else:
+            progress(len(chosen), len(chosen))
         return found
 
     def _of(

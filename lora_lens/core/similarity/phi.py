@@ -122,7 +122,7 @@ def phi_matrix(
                [0.5, 1. , 0.5],
                [0. , 0.5, 1. ]])
     """
-    other = "x" if y is None else "y"
+    itself = y is None
     x, y = stacked(x=x, y=x if y is None else y)
     x_tensor, y_tensor = as_tensors(x=x, y=y)
     j = i if j is None else j
@@ -130,7 +130,10 @@ def phi_matrix(
     if min(x_tensor.ndim, y_tensor.ndim) < 3:
         raise LensError(f"x has shape {tuple(x_tensor.shape)}, expected (..., layer, m, n)")
     u = leading_basis(x_tensor, i, side=side, name="x")
-    v = leading_basis(y_tensor, j, side=side, name=other)
+    if itself and i == j:
+        v = u
+    else:
+        v = leading_basis(y_tensor, j, side=side, name="x" if itself else "y")
     check_one_space(u, v, side, axes=3)
     values = phi_of_all_pairs(u, v).to(torch.promote_types(x_tensor.dtype, y_tensor.dtype))
     return values if isinstance(x, Tensor) else values.numpy()

@@ -42,6 +42,8 @@ def condition_number(factored: Factored) -> Float[Tensor, " layer"]:
         return _of_all_values(factored)
     # Of narrow ones a step's cost is not its products: all that can be at once.
     at_once = (factored.condition < REFINABLE) & (full < FROM)
+    if factored.ridged is not None:  # whose condition is the ridge's
+        at_once = torch.zeros_like(at_once)
     found = torch.empty_like(factored.inverse_norm)
     if bool(at_once.all()):
         return _in_single(factored).to(found)

@@ -15,7 +15,7 @@ from .solvers import RidgeSolver
 def ridged(factored: Factored, ridge: float) -> Factored:
     """The same W0, converting by (W0ᵀW0 + λ²I)⁻¹W0ᵀ, λ being `ridge` median singular values of each.
 
-    Its condition and rank stay W0's; singular values below the cut-off count as zero, so that a ridge
+    Its rank stays W0's; how it is conditioned is what the ridge makes of it. Singular values below the cut-off count as zero, so that a ridge
     that goes to 0 ends at the pseudo-inverse. One SVD of each W0, the work of 10 to 25
     LU's, and from then on two products a solve. A solution is the definition's times a positive number, the same
     for all right-hand sides of a W0, which keeps any ridge within range: subspaces have no size.

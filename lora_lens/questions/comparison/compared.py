@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,6 +17,7 @@ from ...subspaces.delta import check_scaling, trained_singular
 from ...subspaces.device import Where
 from ...subspaces.dimensions import check_above_rounding
 from ...subspaces.factors import factor_spaces
+from ...subspaces.ties import tied_delta
 
 SIDES: dict[str, Side] = {"A": "right", "B": "left", "delta": "left"}
 
@@ -40,7 +42,8 @@ def compared(factors: ModuleFactors, k: int, where: Where, weights: BaseWeights 
     bases = {name: spaces.bases[name] for name in ("A", "B")}
     ties = {name: spaces.tied[name] for name in ("A", "B")}
     if dense:
-        return Compared(bases | {"delta": _of_dense(factors, k, where, weights)}, ties)
+        bases["delta"], ties["ΔW"] = _of_dense(factors, k, where, weights)
+        return Compared(bases, ties)
     check_above_rounding(int(spaces.ranks["delta_left"].min()), k, f"BA of {factors.module}")
     ties["ΔW"] = spaces.tied["delta_left"]
     return Compared(bases | {"delta": spaces.bases["delta_left"]}, ties)
@@ -48,21 +51,25 @@ def compared(factors: ModuleFactors, k: int, where: Where, weights: BaseWeights 
 
 def compared_delta(factors: ModuleFactors, k: int, where: Where) -> Compared:
     """Of what was trained in full, ΔW alone."""
-    return Compared({"delta": _of_dense(factors, k, where, None)}, {})
+    basis, ties = _of_dense(factors, k, where, None)
+    return Compared({"delta": basis}, {"ΔW": ties})
 
 
-def _of_dense(factors: ModuleFactors, k: int, where: Where, weights: BaseWeights | None) -> Tensor:
-    """Left singular vectors of a dense ΔW, layer by layer; DoRA's is made with W0."""
-    found = []
+def _of_dense(
+    factors: ModuleFactors, k: int, where: Where, weights: BaseWeights | None
+) -> tuple[Tensor, Array]:
+    """Left singular vectors of a dense ΔW, layer by layer, and where they are tied; DoRA's is made with W0."""
+    found, ties = [], []
     directions: dict[int, int] = {}
     for position, layer in enumerate(factors.layers):
         w0 = weights.w0(factors, position) if weights else None
         delta = trained_singular(factors, position, where, w0)
         directions.setdefault(len(delta.s), layer)
         found.append(delta.u[:, :k])
+        ties.append(tied_delta(factors, position, delta.s, k))
     if (fewest := min(directions)) < k:
         raise RankError(
             f"asked for {k} singular vectors of ΔW of {factors.module}, which has {fewest} that are more than rounding in layer "
             f"{directions[fewest]}; ask for at most {fewest}"
         )
-    return torch.stack(found)
+    return torch.stack(found), np.array(ties)

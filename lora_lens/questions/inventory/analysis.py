@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ...adapter import Adapter, LayerFactors
-from ...core.factors.product_svd import product_singular_values
-from ...core.numbers.either import as_numpy, in_float64
+from ...core.numbers.either import as_numpy
 from ...core.spectra.spectrum import effective_rank, stable_rank
 from ...errors import LensError
 from ...files.names import natural
@@ -19,6 +18,7 @@ from ...files.revisions import with_revision
 from ...formats.loading import Model, adapter_of
 from ...plain_torch import in_plain_torch
 from ...show.delta_named import product_of
+from ...subspaces.spectra import values_of_product
 from .result import DenseSummary, Inventory, LayerSummary
 from .unchanged import all_unchanged_said
 
@@ -74,11 +74,12 @@ def _place(summary: LayerSummary) -> tuple[float, list[tuple[int, int, str]]]:
 
 
 def _summarise(one: LayerFactors) -> LayerSummary:
-    a, b = map(in_float64, one.read())
+    values, rank = values_of_product(*one.read(), one.scaling)
+    one.release()
     # A negative α is legal, and turns ΔW's sign but no singular value's.
     with np.errstate(over="ignore"):
-        s = as_numpy(product_singular_values(b, a)) * abs(one.scaling)
-    one.release()
+        s = as_numpy(values) * abs(one.scaling)
+    s[rank:] = 0.0  # rounding
     largest = float(s.max(initial=0.0))
     if not math.isfinite(largest):
         raise LensError(

@@ -20,7 +20,7 @@ class LayerSummary(Brief):
         frobenius_norm: ‖s·B·A‖_F.
         stable_rank: ‖s·B·A‖_F²/σ₁²; None where that is zero.
         effective_rank: exp of the entropy of s/Σs, of s and not of s²; None where that is zero.
-        singular_values: Of s·B·A, descending: `rank` of them, or as many as its smaller side.
+        singular_values: Of s·B·A, descending: `rank` of them, or as many as its smaller side; 0 where they are no more than rounding.
         matrix: What these numbers are of: ``ΔW = s·B·A``; of DoRA ``s·B·A``, before its rows are rescaled.
     """
 

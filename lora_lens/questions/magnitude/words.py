@@ -92,7 +92,7 @@ def summary(result: MagnitudeAndDirection, findings: Sequence[Finding]) -> str:
     """How large ΔM and ΔD are beside random ΔW's, and whether they go together as those do."""
     layers = result.of(*result.modules)
     if not layers:
-        return f"ΔW of {listed(result.modules)} is zero in every layer: nothing was trained, or it is scaled by 0."
+        return f"ΔW of {listed(result.modules)} is zero in every layer: nothing was trained, it is scaled by 0, or its factors cancel."
     modules = listed([name for name in result.modules if result.of(name)])
     said = f"{modules}: {_sizes(layers)}{' in the median of the layers' if len(layers) > 1 else ''}"
     if findings:

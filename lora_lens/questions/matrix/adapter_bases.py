@@ -80,10 +80,10 @@ def bases_of(
     caveats = adapter.caveats
     if layers[0].rescaled and space.matrix == "delta":
         weights = open_base_of(adapter, None if base is None else str(base))
-        found = _of_dense(adapter.modules[module], layers, space, weights)
+        found = _of_dense(adapter.modules[module], layers, rank, space, weights)
         caveats = (*caveats, *weights.notes)
     elif in_full:
-        found = _of_dense(adapter.modules[module], layers, space, None)
+        found = _of_dense(adapter.modules[module], layers, rank, space, None)
     else:
         found = _of_factors(layers, rank, space)
     for one, basis, real, is_tied in found:
@@ -145,6 +145,7 @@ def _stacked(factors: Sequence[Either]) -> Either:
 def _of_dense(
     factors: ModuleFactors,
     layers: Sequence[LayerFactors],
+    rank: int | None,
     space: SpaceName,
     weights: BaseWeights | None,
 ) -> _Found:
@@ -152,10 +153,12 @@ def _of_dense(
     import torch
 
     from ...subspaces.delta import delta_singular
+    from ...subspaces.ties import tied_delta
 
     here = Where(torch.device("cpu"), torch.float64)
     for position, one in enumerate(layers):
         w0 = weights.w0(factors, position) if weights else None
         delta = delta_singular(factors, position, here, w0)
         basis = delta.u if space.side == "left" else delta.vh.mT
-        yield one, basis, basis.shape[1], False
+        k = one.rank if rank is None else rank
+        yield one, basis, basis.shape[1], tied_delta(factors, position, delta.s, k)

@@ -65,9 +65,9 @@ def run(
     memory: Memory = None,
     device: Device = "auto",
     dtype: Dtype = DtypeName.float64,
+    explain: Explain = False,
     as_json: Json = False,
     out: Out = None,
-    explain: Explain = False,
 ) -> None:
     """Which coordinates make conversions alike across layers, whatever was trained?
 

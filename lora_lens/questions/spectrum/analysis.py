@@ -220,7 +220,7 @@ def _thresholds(epsilons: Any) -> tuple[float, ...]:
 def _of_ranks(suggestion: RankSuggestion) -> Iterator[str]:
     """Where no rank is suggested."""
     if suggestion.zero:
-        yield f"ΔW is zero in {', '.join(suggestion.zero)}: untrained there, or scaled by 0"
+        yield f"ΔW is zero in {', '.join(suggestion.zero)}: untrained there, scaled by 0, or its factors cancel"
     if suggestion.full_rank:
         yield NO_RANK
 

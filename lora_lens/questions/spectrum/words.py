@@ -16,7 +16,7 @@ def summary(result: Spectrum) -> str:
     """How many of its directions ΔW uses."""
     layers = _trained(result)
     if not layers:
-        return f"{named(result)} is zero in every layer: nothing was trained there, or the scaling is 0."
+        return f"{named(result)} is zero in every layer: nothing was trained there, the scaling is 0, or its factors cancel."
     ranks = _range([_directions(one) for one in layers], 0)
     keep = _range([one.rank_95 or 0 for one in layers], 0)
     stable = _range([one.stable_rank or 0 for one in layers])

@@ -58,6 +58,7 @@ class CondLoraMixin:
         if plain:
             super().save_pretrained(  # type: ignore[misc]
                 save_directory,
+                safe_serialization=safe_serialization,
                 selected_adapters=plain,
                 is_main_process=is_main_process,
                 **kwargs,

@@ -150,3 +150,23 @@ def test_a_single_row_of_draws_is_enough() -> None:
     picks = torch.zeros(1, 3, dtype=torch.int64)
     drawn = left_out(w, q, 2, {"own": variants_of(w, q[:, None], picks)}).drawn["own"]
     torch.testing.assert_close(drawn[0], left_out(w, q, 2).share, atol=1e-5, rtol=0)
+
+
+def test_draws_whose_layers_all_go_the_other_way_are_told_as_done() -> None:
+    """Each layer sees one direction alone; nothing was told, so that a bar stopped short of its end."""
+    w, variants = layers_and_variants(*MANY_ROWS)
+    for layer in range(16):
+        w[torch.arange(16) != layer, :, layer] *= 1e-3
+    unit = w / w.norm(dim=(1, 2), keepdim=True)
+    space = fitting_space(whitening((unit.mT @ unit).sum(0)))
+    picks = torch.zeros(6, 16, dtype=torch.int64)
+    some = variants_of(w, variants, picks)
+    beside = Beside.of(unit, space)
+    assert not beside.benign.any()
+    draws = RefitsOfTheta.of(unit, space, some, 4, beside)
+    for layer in range(16):
+        rest = unit[torch.arange(16) != layer]
+        draws.add(layer, fitting_space(whitening((rest.mT @ rest).sum(0))))
+    told: list[tuple[int, int]] = []
+    assert draws.shares(lambda done, count: told.append((done, count))).shape == (6, 16)
+    assert told == [(6, 6)]

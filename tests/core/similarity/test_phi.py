@@ -335,3 +335,17 @@ def test_near_singular_values_that_precision_tells_apart_are_no_tie(dtype: type,
     u, v = (np.linalg.qr(draw(seed, n, 48))[0] for seed, n in ((5, 1024), (6, 48)))
     x = (u * s) @ v.T
     assert phi(x.astype(dtype), x, k) > 1 - 1e-3
+
+
+def test_all_pairs_of_one_stack_need_its_bases_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    import lora_lens.core.similarity.phi as module
+
+    made, own = [], module.leading_basis
+    monkeypatch.setattr(
+        module, "leading_basis", lambda x, *a, **k: made.append(k["name"]) or own(x, *a, **k)
+    )
+    x = torch.randn(3, 9, 4, generator=torch.Generator().manual_seed(0))
+    itself = phi_matrix(x, i=2)
+    assert made == ["x"]
+    torch.testing.assert_close(itself, phi_matrix(x, x.clone(), i=2))
+    assert made == ["x", "x", "y"]

@@ -21,7 +21,7 @@ from lora_lens import (
 )
 from lora_lens.adapter import ModuleFactors
 from lora_lens.errors import AdapterError, BaseModelError, ModuleLookupError
-from lora_lens.questions.comparison.compared import compared
+from lora_lens.questions.comparison.compared import compared, compared_delta
 from lora_lens.subspaces.device import select_device
 from lora_lens.subspaces.factors import factor_spaces
 
@@ -146,6 +146,15 @@ def test_ties_of_delta_are_by_the_coarser_factor(half: str) -> None:
     assert factor_spaces(a, b, 2).tied["delta_left"].tolist() == [True]
     factors = ModuleFactors("value", "*.value", (0,), ("0.value",), a, b, torch.ones(1), (4,))
     assert compared(factors, 2, select_device("cpu", "float64"), None).ties["ΔW"].tolist() == [True]
+
+
+def test_ties_of_a_dense_delta() -> None:
+    """Of what was trained in full nobody said so, and of DoRA's ΔW."""
+    a, b = torch.eye(4)[None], torch.diag(torch.tensor([3.0, 2.0, 2.0, 1.0]))[None]
+    factors = ModuleFactors("value", "*.value", (0,), ("0.value",), a, b, torch.ones(1), (4,))
+    here = select_device("cpu", "float64")
+    for k, expected in ((1, False), (2, True), (3, False), (4, False)):
+        assert compared_delta(factors, k, here).ties["ΔW"].tolist() == [expected]
 
 
 @pytest.mark.parametrize(("i", "j"), [(4, 4), (2, 3)])

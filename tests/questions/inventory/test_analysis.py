@@ -7,8 +7,11 @@ import pytest
 import torch
 from checkpoints import BertLike, random, write_lora
 
-from lora_lens import LensError, inspect, load_adapter
+from lora_lens import LensError, inspect, load_adapter, spectrum
+from lora_lens.errors import RankError
 from lora_lens.questions.inventory.tables import tables
+from lora_lens.subspaces.delta import trained_singular
+from lora_lens.subspaces.device import select_device
 
 
 def test_numbers_equal_the_dense_product(tmp_path: Path) -> None:
@@ -48,6 +51,25 @@ def test_an_untrained_adapter_has_norm_zero_and_no_spectral_rank(tmp_path: Path)
     write_lora(tmp_path / "zero", BertLike(layers=0), extra=zero)
     (summary,) = inspect(load_adapter(tmp_path / "zero")).modules
     assert (summary.frobenius_norm, summary.stable_rank, summary.effective_rank) == (0, None, None)
+
+
+def test_factors_that_cancel_have_norm_zero_as_in_spectrum(tmp_path: Path) -> None:
+    """B·A is 1e-14 of its factors: what ranks rounding has, `inspect` said."""
+    shape = BertLike(layers=1, modules=("value",))
+    write_lora(tmp_path / "lora", shape)
+    half = {n: t[:2] if "lora_A" in n else t[:, :2] for n, t in shape.adapter.items()}
+    signs = {n: -1.0 if "lora_B" in n else 1.0 for n in half}
+    twice = {n: torch.cat([t, t * signs[n]], dim=int("lora_B" in n)) for n, t in half.items()}
+    write_lora(tmp_path / "gone", BertLike(layers=0), extra=twice)
+    adapter = load_adapter(tmp_path / "gone")
+    (summary,) = inspect(adapter).modules
+    assert (summary.frobenius_norm, summary.stable_rank, summary.effective_rank) == (0, None, None)
+    assert summary.singular_values == (0.0,) * 4
+    found = spectrum(adapter, "value")
+    assert found.layers[0].frobenius_norm == 0
+    assert "or its factors cancel" in found.summary
+    with pytest.raises(RankError, match="zero in layer 0: its factors cancel"):
+        trained_singular(adapter.modules["value"], 0, select_device("cpu", "float64"))
 
 
 def test_what_is_left_out_is_listed_with_why(tmp_path: Path) -> None:
