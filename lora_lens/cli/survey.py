@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import typer
 
 from ..survey.questions import QUESTIONS
-from ..survey.table_file import to_read
 from ..terminal.comma_lists import names
 from ..terminal.options import Base, ConventionChoice, Dtype, DtypeName, Explain, Json
 
@@ -159,6 +158,8 @@ def run(
     for name, reason in result.failed[:3]:
         echo(f"left out: {name}: {reason}", err=True)
     if len(result.failed) > 3:
+        from ..survey.table_file import to_read
+
         where = to_read(result.files, "failed")
         echo(f"left out: {len(result.failed) - 3} more{f', in {where}' if where else ''}", err=True)
     if result.files:
