@@ -44,7 +44,7 @@ def asked_in(state):
             "outliers": ll.outliers(a, **run).to_dict(),
             "matrix": ll.adapter_matrix([a, b], **run).to_dict(),
             "amplification": ll.amplification(a, device="cpu").to_dict(),
-            "spectrum": ll.spectrum(a, draws=4, device="cpu").to_dict(),
+            "spectrum": ll.spectrum(a, "value", draws=4, device="cpu").to_dict(),
             "ranks": ll.suggest_ranks(a).to_dict(),
             "inspect": ll.inspect(a).to_dict(),
             "grids": ll.rank_grids(a, b, device="cpu", draws=6).to_dict(),

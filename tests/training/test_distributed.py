@@ -1,7 +1,6 @@
 """Two CPU processes under torchrun give what one gives: the batch is shared out, not multiplied."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -35,63 +34,68 @@ def without_dropout(folder: Path) -> str:
     return str(folder)
 
 
-# Begun by every process before all else, and so at its end after all else.
-_AT_THE_END = """
+# One run by the function, and one, after it, by the command. What is registered before all else is called after all else.
+_BOTH = """
 import atexit, os, sys
+from pathlib import Path
 
 def say():
     import torch
     sys.stdout.flush()
     os.write(1, b"still in a group: %d\\n" % torch.distributed.is_initialized())  # in one piece
 
-if "LOCAL_RANK" in os.environ:
-    atexit.register(say)
+atexit.register(say)
+
+from lora_lens.cli import main
+from lora_lens.training.run import train
+from lora_lens.training.settings import RunSettings
+
+base, data, out, *words = sys.argv[1:]
+settings = RunSettings(
+    task="rte", method="condlora", base=base, data=data, epochs=2, max_length=32, learning_rate=2e-3, group_by_length=True
+)
+train(settings, Path(out) / "grouped", use_cpu=True)
+sys.argv = ["lora-lens", *words]
+main()
 """
 
 CLOSE = 1e-4  # float32, summed in another order over eight steps
 
 
-@pytest.mark.parametrize("grouped", [False, True])
-def test_two_processes_give_the_losses_of_one(tmp_path: Path, grouped: bool) -> None:
+def test_two_processes_give_the_losses_of_one(tmp_path: Path) -> None:
     # 128 to train on and 14: whole batches, even parts.
-    data = write_rte(tmp_path / "glue", train=142)
+    data = str(write_rte(tmp_path / "glue", train=142))
     base = without_dropout(tmp_path / "base")
-    settings = RunSettings(
-        task="rte", method="condlora", base=base, data=str(data), epochs=2, max_length=32,
-        learning_rate=2e-3, group_by_length=grouped,
-    )  # fmt: skip
-    alone = train(settings, tmp_path / "alone", use_cpu=True)
+    (tmp_path / "both.py").write_text(_BOTH)
     command = [
         sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
-        "-m", "lora_lens", "train", "--task", "rte", "--method", "condlora", "--base", base,
-        "--data", str(data), "--epochs", "2", "--max-length", "32", "--lr", "2e-3", "--cpu",
-        "--out", str(tmp_path / "two"),
+        str(tmp_path / "both.py"), base, data, str(tmp_path),
+        "train", "--task", "rte", "--method", "condlora", "--base", base,
+        "--data", data, "--epochs", "2", "--max-length", "32", "--lr", "2e-3", "--cpu",
+        "--out", str(tmp_path / "mixed"),
     ]  # fmt: skip
-    grouping = ["--group-by-length"] if grouped else []
-    (tmp_path / "sitecustomize.py").write_text(_AT_THE_END)
-    path = os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH"))))
-    done = subprocess.run(
-        [*command, *grouping],
-        check=False,
-        capture_output=True,
-        text=True,
-        env=os.environ | {"PYTHONPATH": path},
-    )
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("still in a group: 0") == 2  # gloo's threads may abort one that is
     assert done.stdout.count("on the test set") == 1
     assert done.stderr.count("epoch   1.00") == 1
-    two = json.loads((tmp_path / "two" / "run.json").read_text())
-    assert (alone["processes"], two["processes"]) == (1, 2)
-    assert two["test_score"] == alone["test_score"]
-    for one, other in zip(alone["history"], two["history"], strict=True):
-        for loss in ("train_loss", "development_loss"):
-            assert other[loss] == pytest.approx(one[loss], abs=CLOSE)
-    weights, others = (
-        load_file(tmp_path / out / "adapter_model.safetensors") for out in ("alone", "two")
-    )
-    for name, tensor in weights.items():
-        torch.testing.assert_close(others[name], tensor, atol=CLOSE, rtol=0)
+    for name, grouped in (("grouped", True), ("mixed", False)):
+        settings = RunSettings(
+            task="rte", method="condlora", base=base, data=data, epochs=2, max_length=32,
+            learning_rate=2e-3, group_by_length=grouped,
+        )  # fmt: skip
+        alone = train(settings, tmp_path / "alone" / name, use_cpu=True)
+        two = json.loads((tmp_path / name / "run.json").read_text())
+        assert (alone["processes"], two["processes"]) == (1, 2)
+        assert two["settings"]["group_by_length"] is grouped
+        assert two["test_score"] == alone["test_score"]
+        for one, other in zip(alone["history"], two["history"], strict=True):
+            for loss in ("train_loss", "development_loss"):
+                assert other[loss] == pytest.approx(one[loss], abs=CLOSE)
+        folders = tmp_path / "alone" / name, tmp_path / name
+        weights, others = (load_file(folder / "adapter_model.safetensors") for folder in folders)
+        for key, tensor in weights.items():
+            torch.testing.assert_close(others[key], tensor, atol=CLOSE, rtol=0)
 
 
 def test_a_batch_that_cannot_be_shared_out() -> None:
