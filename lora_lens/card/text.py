@@ -86,7 +86,7 @@ def _rows(settings: Mapping[str, Any]) -> str:
     own = settings.get("own")
     if own is None:
         files = listed(TASKS[settings["task"]].test_files)
-        test = f"GLUE's validation rows ({files}), for its test rows have no public labels"
+        test = f"GLUE's validation rows ({files}), for GLUE keeps its test rows' labels"
         return f"The test set is {test}; the development set is a tenth of its training rows, held out."
     test, development = _whose(own, "test"), _whose(own, "development")
     return f"The test set is {test}; the development set is {development}."

@@ -174,7 +174,7 @@ def test_a_data_set_of_the_hub_is_named(source: str, data: str | None) -> None:
         (
             {"task": "rte"},
             {"name": "rte", "type": "nyu-mll/glue", "config": "rte", "split": "validation"},
-            "GLUE's validation rows (dev), for its test rows have no public labels; the development set is a "
+            "GLUE's validation rows (dev), for GLUE keeps its test rows' labels; the development set is a "
             "tenth of its training rows, held out.",
         ),
         (
