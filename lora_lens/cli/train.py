@@ -63,7 +63,7 @@ def run(
     After Ctrl-C, go on with --resume. --json prints what run.json holds, and the commit of a push.
 
     --push-to-hub uploads the adapter, run.json and the card with its figure, and nothing else: no logs,
-    which name this machine, and of folders and files in run.json and adapter_config.json the last name alone.
+    which name this machine, and of folders and files in run.json and adapter_config.json the last name, or as many as tell two apart.
 
     Several cards: accelerate launch --num_processes 4 -m lora_lens train …, or torchrun.
 

@@ -61,13 +61,16 @@ def tied_delta(factors: ModuleFactors, position: int, s: Tensor, k: int) -> bool
         >>> factors = ModuleFactors("value", "*.value", (0,), ("0.value",), a, b, torch.ones(1), (3,))
         >>> [tied_delta(factors, 0, torch.tensor([3.0, 2.0, 2.0]), k) for k in (1, 2, 3)]
         [False, True, False]
+        >>> tied_delta(factors, 0, torch.empty(0), 1)
+        False
     """
     import torch
 
     own = factors.ranks[position]
     dtype = coarser(factors.a[position, :own], factors.b[position, :, :own]).dtype
     shape = (factors.out_features, factors.in_features)
-    return bool(tied(s, k, torch.empty(shape, dtype=dtype, device="meta")))
+    stored = torch.empty(shape, dtype=dtype, device="meta")
+    return k < len(s) and bool(tied(s, k, stored))  # of a ΔW of zero there are none
 
 
 def tie_notes(

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...adapter import LayerFactors, ModuleFactors
-from ...core.factors.rank import tied
 from ...core.numbers.either import as_torch, in_float64
 from ...core.similarity.phi_of_bases import phi_of_bases
 from ...core.spectra.spectrum import effective_rank, stable_rank
@@ -23,6 +22,7 @@ from ...subspaces.delta import delta_singular
 from ...subspaces.device import Where
 from ...subspaces.dimensions import check_factor_ranks, zero_error
 from ...subspaces.factors import SPACES, factor_spaces
+from ...subspaces.ties import tied_delta
 from .followed import Followed
 
 
@@ -138,8 +138,7 @@ def _of_layer(one: LayerFactors, rank: int, where: Where) -> _Layer:
     alone = ModuleFactors(one.module, one.name, (0,), (one.name,), a, b, scaling, (one.rank,))
     u, s, vh = delta_singular(alone, 0, where)
     left, right = (_padded(x[:, :rank], rank) for x in (u, vh.mT))
-    dense = a if a.shape[-2] < a.shape[-1] else b
-    is_tied = rank < len(s) and bool(tied(s, rank, dense))
+    is_tied = tied_delta(alone, 0, s, rank)
     one.release()
     return _Layer(left, right, s.double().cpu().numpy(), is_tied)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from checkpoints import BertLike, random, write_config, write_lora, write_tensors
+from checkpoints import BertLike, random, write_base, write_config, write_lora, write_tensors
 from safetensors.torch import load_file, save_file
 from scipy.stats import false_discovery_control
 
@@ -205,6 +205,24 @@ def test_a_matrix_of_untrained_adapters_exists_for_a_alone(tmp_path: Path) -> No
             RankError, match=r"s0 \(layer 0\) and s1 \(layer 0\): a factor or its scaling is zero"
         ):
             adapter_matrix([tmp_path], "value", matrix=matrix)
+
+
+def test_a_dora_at_its_start_has_no_delta(tmp_path: Path) -> None:
+    shape = BertLike(layers=1, modules=("value",))
+    path = shape.path(0, "value")
+    w0 = random(24, 24, seed=7)
+    base = write_base(tmp_path / "base", shape, {f"{path}.weight": w0})
+    name = f"base_model.model.bert.{path}"
+    start = {
+        f"{name}.lora_A.weight": random(4, 24, seed=1),
+        f"{name}.lora_B.weight": torch.zeros(24, 4),
+        f"{name}.lora_magnitude_vector.weight": w0.norm(dim=1),
+    }
+    dora, none = {"use_dora": True}, BertLike(layers=0)
+    for k in range(2):
+        write_lora(tmp_path / f"s{k}", none, base=str(base), config=dora, extra=start)
+    with pytest.raises(RankError, match=r"s0 \(layer 0\) and s1 \(layer 0\)"):
+        adapter_matrix([tmp_path / "s0", tmp_path / "s1"], "value")
 
 
 def test_a_scaling_of_zero_leaves_no_delta(tmp_path: Path) -> None:
