@@ -73,10 +73,10 @@ def test_an_ill_conditioned_w0_changes_no_other_layers_draws(tmp_path: Path, wid
     """In float64 after all, or singular, it is drawn for another way; its neighbours are not, whether they fit into memory with it or not."""
     shape = BertLike(layers=3, width=width, modules=("value",))
     drawn = []
+    paths = [f"{shape.path(k, 'value')}.weight" for k in range(3)]
+    plain = conditioned(width, width, 1e3, np.random.default_rng(0))
     for condition in (1e3, 1e6, 1e12):
-        conditions = (1e3, 1e3, condition)
-        paths = [f"{shape.path(k, 'value')}.weight" for k in range(3)]
-        w0 = [conditioned(width, width, each, np.random.default_rng(0)) for each in conditions]
+        w0 = [plain, plain, conditioned(width, width, condition, np.random.default_rng(0))]
         folder = tmp_path / str(condition)
         folder.mkdir()
         tensors = {
