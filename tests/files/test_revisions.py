@@ -1,14 +1,13 @@
 """A base at the commit that is asked for: real layouts of the hub's cache, told apart by their numbers."""
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from checkpoints import BertLike, random, write_base, write_lora
+from commands import run_apart
 from local_hub import serving
 
 import lora_lens as ll
@@ -201,18 +200,10 @@ def test_a_revision_that_the_caller_names_is_downloaded(tmp_path: Path) -> None:
         tensors = {f"{NAME}.weight": random(24, 24, seed=k)}
         write_base(tmp_path / "served" / "some" / "bert" / revision, BertLike(), tensors)
     write_lora(tmp_path / "lora", BertLike(layers=1, modules=("value",)), base="other/bert")
-    command = [sys.executable, "-c", "from lora_lens.cli import main; main()"]
     with serving(tmp_path / "served") as hub:
-        environment = os.environ | {"HF_HUB_CACHE": str(tmp_path / "cache")} | hub.environment
 
         def asked(*words: str) -> subprocess.CompletedProcess[str]:
-            return subprocess.run(
-                [*command, *words, "--module", "value", "--json"],
-                env=environment | {"HF_HUB_DISABLE_XET": "1"},
-                capture_output=True,
-                text=True,
-                check=False,
-            )
+            return run_apart(tmp_path, *words, "--module", "value", "--json", **hub.environment)
 
         # A base alone is asked about at a revision too.
         alone = asked("outliers", "some/bert@v1", "--draws", "2")
