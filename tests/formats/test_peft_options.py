@@ -446,7 +446,14 @@ def test_a_factor_without_axes_is_refused(tmp_path: Path) -> None:
 
 
 def test_what_is_no_convolution_is_refused(tmp_path: Path) -> None:
-    for a, b in (((4, 3, 1, 1), (4, 4)), ((4, 3, 3, 3), (4, 4, 3, 3)), ((4,), (4, 4))):
+    shapes = [
+        ((4, 3, 1, 1), (4, 4)),
+        ((4, 3, 3, 3), (4, 4, 3, 3)),
+        ((4,), (4, 4)),
+        ((4,), (4,)),
+        ((), ()),
+    ]
+    for a, b in shapes:
         tensors = {"x.lora_A.weight": torch.ones(a), "x.lora_B.weight": torch.ones(b)}
         save_file(tensors, tmp_path / "adapter_model.safetensors")
         write_config(tmp_path, base=None, r=4)

@@ -19,12 +19,14 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import numpy as np
 from hostile_changes import Files, Link, change
 from hostile_seeds import Seed
 
 import lora_lens
 from lora_lens.bases.of_adapter import open_base_of
 from lora_lens.bases.weights import BaseWeights
+from lora_lens.core.computing.lapack import lu_by_columns
 from lora_lens.errors import LensError
 from lora_lens.files import mapped
 from lora_lens.files.adapter_folders import find_adapters
@@ -133,6 +135,7 @@ class Bench:
                 _w0(read)
         with suppress(LensError):
             lora_lens.load_adapter("me/nothing")
+        lu_by_columns(np.ones((1, 1), order="F"))  # asks which libraries there are, and keeps it
 
     def close(self) -> None:
         """Leave the functions of the package as they were; an audit cannot be taken away, and is off."""

@@ -53,7 +53,7 @@ def why_no_layer(files: AdapterFiles, a: str, b: str) -> str | None:
             f"Tinker saves them: PEFT has no such layers, and what of W0 each is added to is not known; take the adapter as "
             f"Tinker's cookbook converts it to PEFT's, or merges it"
         )
-    if len(below) != len(above) or any(size != 1 for size in above[2:]):
+    if len(below) != len(above) or len(above) < 3 or any(size != 1 for size in above[2:]):
         raise AdapterError(
             f"{a} has shape {below} and {b} {above}, expected those of a linear layer, or of a convolution and "
             f"one of one pixel"
