@@ -15,7 +15,7 @@ def place(figure: Figure) -> None:
         >>> ax = figure.subplots()
         >>> before = ax.get_position().x0
         >>> place(figure)
-        >>> before > ax.get_position().x0
+        >>> bool(before > ax.get_position().x0)
         True
     """
     layout = figure.get_layout_engine()
