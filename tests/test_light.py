@@ -53,6 +53,12 @@ def test_an_analysis_imports_no_training_or_plotting_library() -> None:
     }
 
 
+def test_a_figure_without_cells_brings_no_seaborn() -> None:
+    """Which brings scipy.stats, and takes as long as the figure."""
+    code = "import lora_lens as ll; ll.inspect(ll.demo_adapter('lora')).plot()"
+    assert not modules_after(code) & {"seaborn", "scipy.stats"}
+
+
 def test_the_page_says_that_a_port_is_taken_before_it_loads_what_computes() -> None:
     loaded = modules_after("import lora_lens.web.serving")
     assert not loaded & {"torch", "numpy", "scipy", "plotly", "jinja2"}

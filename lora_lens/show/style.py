@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import matplotlib.pyplot as plt
-import seaborn as sns
 from matplotlib import rcParams, rcParamsDefault
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize, to_hex, to_rgba
@@ -17,7 +16,11 @@ COLOURS = "mako_r"
 LINES = "plasma_r"
 _BOTH = ("#1f5f9e", "#8db9dd", "#f4f4f2", "#eba878", "#ad4a12")
 _GREYS = {"grey": "0.5", "pale": "0.8", "red": "crimson"}
-_PALETTE = tuple(sns.color_palette("colorblind").as_hex())
+# seaborn's "colorblind"; importing it takes as long as a small figure does.
+_PALETTE = (
+    "#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc",
+    "#ca9161", "#fbafe4", "#949494", "#ece133", "#56b4e9",
+)  # fmt: skip
 MOST_ANNOTATED = 16  # rows of a heat map; above it the numbers in the cells would not be read
 
 
@@ -43,6 +46,8 @@ def colours(ramp: Ramp = "up") -> Colormap:
     """From pale to dark, both ways from the middle, or for p from dark (small) to pale."""
     if ramp == "both":
         return LinearSegmentedColormap.from_list("excess", _BOTH)
+    import seaborn  # noqa: F401  (which tells matplotlib of this map)
+
     return plt.get_cmap(COLOURS if ramp == "up" else COLOURS.removesuffix("_r"))
 
 

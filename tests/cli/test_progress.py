@@ -11,20 +11,22 @@ from typing import Any
 
 import pytest
 import rich.progress
+from checkpoints import BertLike
+from every_question import write_adapters
 from typer.testing import CliRunner
 
 import lora_lens as ll
 from lora_lens.cli import app
 from lora_lens.subspaces import chunks, layers
 
-LORA, CONDLORA = (str(ll.demo_adapter(name)) for name in ("lora", "condlora"))
+LORA, OTHER = "one", "other"  # in the folder that each test is in
 SMALL = ("-m", "value", "--draws", "20")
 COMMANDS = {
     "similarity": ("similarity", LORA, *SMALL),
     "shared": ("shared", LORA, *SMALL),
-    "carried": ("shared", LORA, CONDLORA, *SMALL),
+    "carried": ("shared", LORA, OTHER, *SMALL),
     "outliers": ("outliers", LORA, *SMALL),
-    "compare": ("compare", LORA, CONDLORA, *SMALL),
+    "compare": ("compare", LORA, OTHER, *SMALL),
 }
 HIDDEN, SHOWN = "\x1b[?25l", "\x1b[?25h"  # the cursor
 
@@ -38,6 +40,16 @@ class Terminal(io.StringIO):
     @property
     def frames(self) -> list[str]:
         return re.split(r"[\r\n]+", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self.getvalue()))
+
+
+@pytest.fixture(scope="module")
+def adapters(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_adapters(tmp_path_factory.mktemp("adapters"), BertLike(layers=8, width=48))
+
+
+@pytest.fixture(autouse=True)
+def in_their_folder(adapters: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(adapters)
 
 
 @pytest.fixture
@@ -107,7 +119,7 @@ def test_a_report_moves_within_its_parts_and_says_that_it_writes(
     terminal: Terminal, tmp_path: Path
 ) -> None:
     out = tmp_path / "r.html"
-    assert run(("report", LORA, CONDLORA, *SMALL, "-o", str(out)), terminal, io.StringIO()) == 0
+    assert run(("report", LORA, OTHER, *SMALL, "-o", str(out)), terminal, io.StringIO()) == 0
     told = [frame for frame in terminal.frames if frame.startswith("parts ")]
     parts = [re.search(r"(\d+)/8, (.+)", frame) for frame in told]
     done = [int(one[1]) for one in parts if one]
@@ -164,9 +176,9 @@ def test_an_interrupt_leaves_nothing_broken(
         ),
         lambda **given: ll.shared_subspace(LORA, "value", **given),
         lambda **given: ll.shared_subspace(LORA, "value", matrices=["B"], **given),
-        lambda **given: ll.shared_subspace(LORA, "value", other=CONDLORA, **given),
+        lambda **given: ll.shared_subspace(LORA, "value", other=OTHER, **given),
         lambda **given: ll.outliers(LORA, "value", **given),
-        lambda **given: ll.compare(LORA, CONDLORA, "value", **given),
+        lambda **given: ll.compare(LORA, OTHER, "value", **given),
     ],
 )
 @pytest.mark.parametrize("draws", [2, 20])

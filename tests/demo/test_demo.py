@@ -3,8 +3,10 @@
 import json
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import wraps
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -12,7 +14,6 @@ from slow_routes import slow_conversions, slow_grid
 from typer.testing import CliRunner
 
 from lora_lens import (
-    compare,
     conversion_similarity,
     demo_adapter,
     load_adapter,
@@ -23,7 +24,9 @@ from lora_lens.chance.null_names import WITHOUT_SVD
 from lora_lens.cli import app
 from lora_lens.errors import BaseModelError
 from lora_lens.files import locate
+from lora_lens.questions import comparison, shared
 from lora_lens.questions.answer import Answer
+from lora_lens.questions.shared.result import SharedResult
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,12 +39,41 @@ def afresh() -> Iterator[None]:
     locate._demo_folder.cache_clear()
 
 
+class Demo(NamedTuple):
+    """What the command leaves, prints, and has asked of one module of one adapter, or of both."""
+
+    out: Path
+    printed: str
+    asked: dict[tuple[str, ...], Answer]
+
+
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     out = tmp_path_factory.mktemp("demo") / "out"
-    result = CliRunner(env={"COLUMNS": "80"}).invoke(app, ["demo", "--out", str(out)])
+    asked: dict[tuple[str, ...], Answer] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        for question in (shared.QUESTION, comparison.QUESTION):
+            patch.setattr(
+                question.part("analysis"), question.function, keeping(question.ask, asked)
+            )
+        result = CliRunner(env={"COLUMNS": "80"}).invoke(app, ["demo", "--out", str(out)])
     assert result.exit_code == 0, result.output
-    return out, result.stdout
+    return Demo(out, result.stdout, asked)
+
+
+def keeping(
+    ask: Callable[..., Answer], asked: dict[tuple[str, ...], Answer]
+) -> Callable[..., Answer]:
+    """The same function, which keeps what is asked with its own draws: the report's are others."""
+
+    @wraps(ask)
+    def kept(*given: Any, **options: Any) -> Answer:
+        answer = ask(*given, **options)
+        if "draws" not in options:
+            asked[tuple(getattr(one, "method", one) for one in given if one != 8)] = answer
+        return answer
+
+    return kept
 
 
 @pytest.mark.parametrize("method", ["lora", "condlora"])
@@ -109,9 +141,9 @@ def test_it_really_learned_and_says_how(method: str) -> None:
 
 
 def test_demo_prints_five_lines_and_leaves_a_figure_a_table_and_a_page(
-    demo: tuple[Path, str],
+    demo: Demo,
 ) -> None:
-    out, printed = demo
+    out, printed, _ = demo
     assert {path.name for path in out.iterdir()} == {
         "figure1.png", "figure1.svg", "figure1.pdf", "table3.md", "index.html",
     }  # fmt: skip
@@ -123,15 +155,15 @@ def test_demo_prints_five_lines_and_leaves_a_figure_a_table_and_a_page(
     assert textwrap.indent(printed, "    ") in (ROOT / "README.md").read_text()
 
 
-def test_the_page_has_both_adapters(demo: tuple[Path, str]) -> None:
-    page = (demo[0] / "index.html").read_text()
+def test_the_page_has_both_adapters(demo: Demo) -> None:
+    page = (demo.out / "index.html").read_text()
     for method in ("lora", "condlora"):
         assert "sha256" in page
         assert str(demo_adapter(method).name) in page
 
 
-def test_what_is_said_of_the_report_and_of_the_other_seeds(demo: tuple[Path, str]) -> None:
-    page = (demo[0] / "index.html").read_text()
+def test_what_is_said_of_the_report_and_of_the_other_seeds(demo: Demo) -> None:
+    page = (demo.out / "index.html").read_text()
     assert "5 of 8 tests find more than chance" in page
     assert "Not counted: 4 shares that are 1 by construction" in page
     assert "399 draws" in page
@@ -148,18 +180,22 @@ def test_what_is_said_of_the_report_and_of_the_other_seeds(demo: tuple[Path, str
 
 
 @pytest.fixture(scope="module")
-def answers() -> dict[str, Answer]:
-    """What the demo's page shows, asked as it says."""
+def answers(demo: Demo) -> dict[str, Answer]:
+    """What the demo's page shows: what the demo has asked, and what it has not as the page says."""
     lora, condlora = (load_adapter(demo_adapter(method)) for method in ("lora", "condlora"))
-    found: dict[str, Answer] = {
-        f"{adapter.method}, shared layer: {module}": shared_subspace(adapter, module)
-        for adapter in (lora, condlora)
-        for module in ("query", "value")
+    assert set(demo.asked) == {
+        ("lora", "query"), ("lora", "value"), ("condlora", "value"), ("lora", "condlora", "value"),
+    }  # fmt: skip
+    found = {
+        f"{method}, shared layer: {module}": answer
+        for (method, *_, module), answer in demo.asked.items()
+        if isinstance(answer, SharedResult)
     }
+    found["condlora, shared layer: query"] = shared_subspace(condlora, "query")
     found["lora, stored: value"] = conversion_similarity(
         lora, "value", 8, convention="stored", nulls=WITHOUT_SVD
     )
-    found["lora and condlora: value"] = compare(lora, condlora, "value", 8)
+    found["lora and condlora: value"] = demo.asked["lora", "condlora", "value"]
     return found
 
 

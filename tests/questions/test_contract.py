@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from functools import cache
 from importlib import import_module
 from io import StringIO
 from pathlib import Path
@@ -35,8 +36,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_adapters(tmp_path_factory.mktemp("asked"), BertLike())
 
 
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same of two layers, whose figures have fewer panels."""
+    return write_adapters(tmp_path_factory.mktemp("small"), BertLike(layers=2))
+
+
 def asked(name: str, root: Path, **options: Any) -> Any:
     return answered(name, given(name, root), **options)
+
+
+@cache
+def known(name: str, root: Path) -> Any:
+    """The same answer for all that only look at it."""
+    return asked(name, root)
 
 
 def test_every_folder_is_a_question() -> None:
@@ -78,12 +91,12 @@ def test_its_json_is_its_dict(name: str, folder: Path) -> None:
     assert found.exit_code == 0, found.output
     printed = json.loads(found.stdout)
     assert printed == json.loads(json.dumps(json.loads(found.stdout), allow_nan=False))
-    assert set(printed) == set(asked(name, folder).to_dict())
+    assert set(printed) == set(known(name, folder).to_dict())
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_it_shows_itself(name: str, folder: Path) -> None:
-    result = asked(name, folder)
+    result = known(name, folder)
     assert result._repr_html_().startswith("<")
     frame = result.to_frame()
     assert isinstance(frame, pandas.DataFrame)
@@ -96,7 +109,7 @@ def test_it_shows_itself(name: str, folder: Path) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_one_sentence_comes_first_everywhere(name: str, folder: Path) -> None:
-    question, result = BY_NAME[name], asked(name, folder)
+    question, result = BY_NAME[name], known(name, folder)
     said = result.summary
     assert said.endswith(".")
     assert ". " not in said  # one sentence
@@ -122,7 +135,7 @@ def printed(question: Question, result: Any, *, explain: bool) -> str:
 def test_a_column_is_printed_one_way(name: str, folder: Path) -> None:
     """z with its sign; p by itself, with the same decimals, wherever it is no less than so many draws can give."""
     forms = {"z": r"[+-]\d+(\.\d)?|0\.0|–", "p": r"(< 0\.001|[01]\.\d{3})|–"}
-    for table in BY_NAME[name].part("tables").tables(asked(name, folder)):
+    for table in BY_NAME[name].part("tables").tables(known(name, folder)):
         for head, *column in zip(table.head, *table.rows, strict=True):
             if form := forms.get(head):
                 assert all(re.fullmatch(form, cell) or not cell for cell in column), (head, column)
@@ -131,7 +144,7 @@ def test_a_column_is_printed_one_way(name: str, folder: Path) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_one_test_has_one_verdict(name: str, folder: Path) -> None:
     """The verdicts of the JSON are those of the sentence, of p corrected over all that is tested."""
-    question, result = BY_NAME[name], asked(name, folder)
+    question, result = BY_NAME[name], known(name, folder)
     found = result.to_dict()
     assert found["version"] == ll.__version__
     assert found["seed"] in (0, None)
@@ -158,7 +171,7 @@ def test_a_sentence_is_given_findings_where_something_is_tested_and_only_there(
     words = BY_NAME[name].part("words")
     tests = hasattr(words, "claims")
     assert list(inspect.signature(words.summary).parameters) == ["result", "findings"][: 1 + tests]
-    assert tests or asked(name, folder).findings == ()
+    assert tests or known(name, folder).findings == ()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -188,15 +201,13 @@ def test_a_seed_that_no_generator_takes_is_refused(name: str, folder: Path) -> N
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_its_files_are_whole_and_the_same_each_time(
-    name: str, folder: Path, tmp_path: Path
-) -> None:
+def test_its_files_are_whole_and_the_same_each_time(name: str, small: Path, tmp_path: Path) -> None:
     """Whether the question writes its answer or the answer saves itself."""
-    result = asked(name, folder)
+    result = asked(name, small)
     (tmp_path / "written").mkdir()
     names = {
         "written": BY_NAME[name].write(result, tmp_path / "written"),
-        "saved": asked(name, folder).save(tmp_path / "saved"),
+        "saved": asked(name, small).save(tmp_path / "saved"),
     }
     files = {
         copy: {path.name: path.read_bytes() for path in (tmp_path / copy).iterdir()}
@@ -214,7 +225,7 @@ def test_its_files_are_whole_and_the_same_each_time(
 @pytest.mark.parametrize("name", NAMES)
 def test_its_figures_touch_no_global_state(name: str, folder: Path) -> None:
     before = mpl.rcParams.copy()
-    figures = BY_NAME[name].figures(asked(name, folder))
+    figures = BY_NAME[name].figures(known(name, folder))
     assert "" in figures
     assert all(isinstance(figure, Figure) for figure in figures.values())
     assert mpl.rcParams == before
@@ -224,7 +235,7 @@ def test_one_figure_is_drawn_where_one_is_asked_for(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn = counted(monkeypatch, "lora_lens.show.drawing.with_matplotlib.sheet")
-    result = asked("similarity", folder)
+    result = known("similarity", folder)
     result.plot()
     assert len(drawn) == 1
     BY_NAME["similarity"].figure(result, "-figure1")
@@ -263,7 +274,7 @@ def counted(monkeypatch: pytest.MonkeyPatch, name: str) -> list[object]:
 def test_nothing_that_its_figures_say_is_cut(name: str, width: str | None, folder: Path) -> None:
     on = paper(width)
     with on.settings():
-        for stem, figure in BY_NAME[name].figures(asked(name, folder), on).items():
+        for stem, figure in BY_NAME[name].figures(known(name, folder), on).items():
             figure.draw_without_rendering()
             legends = [one for ax in figure.axes if (one := ax.get_legend()) is not None]
             titles = [ax.title for ax in figure.axes]

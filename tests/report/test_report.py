@@ -35,7 +35,7 @@ from lora_lens.errors import (
     OutputError,
     RankError,
 )
-from lora_lens.questions import spectrum
+from lora_lens.questions import comparison, spectrum
 from lora_lens.questions.comparison.page import series_table
 from lora_lens.questions.grid.figures import thinned
 from lora_lens.questions.grid.words import details as grids_sentence
@@ -247,7 +247,7 @@ def family(analysed: Analysed) -> list[Any]:
 
 def test_condlora_is_the_same_in_all_layers_under_its_own_convention() -> None:
     adapter = ll.load_adapter(ll.demo_adapter("condlora"))
-    analysed = analyse([adapter], Request(modules=("value",), draws=119))
+    analysed = analyse([adapter], Request(modules=("value",), draws=39))
     assert [one.convention and one.convention.name for one in analysed.modules] == ["consistent"]
     assert {one.word for one in family(analysed)} == {"more"}
     assert headline(analysed) == (
@@ -261,10 +261,27 @@ def test_condlora_is_the_same_in_all_layers_under_its_own_convention() -> None:
     assert {one.size for one in family(analysed)} == {"share = 1 of 1: all of it, far above chance"}
 
 
-def test_what_is_so_by_construction_is_no_discovery_and_costs_the_others_nothing() -> None:
+@pytest.fixture(scope="module")
+def demos(tmp_path_factory: pytest.TempPathFactory) -> tuple[Analysed, str]:
+    """What is found of the demo's pair, and the page of it."""
+    kept: list[Analysed] = []
+
+    def keeping(*given: Any) -> Analysed:
+        kept.append(analyse(*given))
+        return kept[-1]
+
+    out = tmp_path_factory.mktemp("demos") / "r.html"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lora_lens.report.write.analyse", keeping)
+        ll.report(ll.demo_adapter("lora"), ll.demo_adapter("condlora"), out=out, module="value")
+    return kept[0], out.read_text("utf-8")
+
+
+def test_what_is_so_by_construction_is_no_discovery_and_costs_the_others_nothing(
+    demos: tuple[Analysed, str],
+) -> None:
     """The demo's pair: CondLoRA's shares are beside the tests, of which LoRA's are corrected as without them."""
-    both = [ll.load_adapter(ll.demo_adapter(name)) for name in ("lora", "condlora")]
-    analysed = analyse(both, Request(modules=("value",), draws=399))
+    analysed, _ = demos
     tested = [one for one in family(analysed) if not one.claim.made]
     assert len(family(analysed)) - len(tested) == 2
     assert {one.verdict.family for one in tested} == {len(tested)}
@@ -279,7 +296,7 @@ def test_what_is_so_by_construction_is_no_discovery_and_costs_the_others_nothing
 def test_a_lora_whose_layers_obey_one_theta_is_a_discovery(tmp_path: Path) -> None:
     """The paper's claim, of an adapter that was not made so: no other than CondLoRA's shares are left out of the tests."""
     plain = ll.export_lora(ll.demo_adapter("condlora"), tmp_path / "plain")
-    analysed = analyse([ll.load_adapter(plain)], Request(modules=("value",), draws=119))
+    analysed = analyse([ll.load_adapter(plain)], Request(modules=("value",), draws=39))
     said = headline(analysed)
     assert said.startswith("2 of 2 tests find more than chance: ")
     assert "by construction" not in said
@@ -319,7 +336,7 @@ def test_too_few_draws_are_said_once_with_all_that_it_holds_of(tmp_path: Path) -
     ]
     asked = groups(analyse(adapters[:1], Request(draws=2)), {})
     assert asked[0].answers[0].startswith("query and value: 2 draws are too few")
-    asked = groups(analyse(adapters[:2], Request(draws=999)), {})
+    asked = groups(analyse(adapters[:2], Request(draws=399)), {})
     assert len(asked[0].answers) == 4
 
 
@@ -410,10 +427,9 @@ def test_what_is_described_stands_behind_what_is_tested(pair: tuple[Path, Path])
     assert {asked.question.name for _, asked, _ in analysed.findings} == {"shared"}
 
 
-def test_what_is_a_trace_above_chance_looks_like_a_trace(tmp_path: Path) -> None:
+def test_what_is_a_trace_above_chance_looks_like_a_trace(demos: tuple[Analysed, str]) -> None:
     """φ = .039 of 1 has no colour, and a line that ends at a tenth, as it says, where all of its question is below that."""
-    adapters = [ll.demo_adapter(name) for name in ("lora", "condlora")]
-    made = ll.report(*adapters, out=tmp_path / "r.html", module="value").read_text("utf-8")
+    _, made = demos
     found = re.findall(
         r'<div class="strip ([a-z -]+)">.*?class="value" x="([0-9.]+)"', made, re.DOTALL
     )
@@ -545,7 +561,11 @@ def test_an_other_of_another_base_is_said(tmp_path: Path) -> None:
     assert "somebody/else" in text
 
 
-def test_two_condlora_of_one_w0_are_not_called_alike(tmp_path: Path) -> None:
+def test_two_condlora_of_one_w0_are_not_called_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs = tuple(one for one in ASKED if one.question is comparison.QUESTION)
+    monkeypatch.setattr("lora_lens.report.units.ASKED", pairs)
     source = ll.demo_adapter("condlora")
     adapters = []
     for seed in (1, 2):
@@ -562,16 +582,16 @@ def test_two_condlora_of_one_w0_are_not_called_alike(tmp_path: Path) -> None:
     analysed = analyse(adapters, Request(modules=("value",), draws=19))
     module = analysed.modules[-1]
     assert module.of == (0, 1)
-    comparison = module.answer("comparison")
-    assert comparison is not None
-    for series in comparison.result.values():  # though θ is untrained
+    compared = module.answer("comparison")
+    assert compared is not None
+    for series in compared.result.values():  # though θ is untrained
         assert series.significance.of_mean.p == 1 / 20
         assert series.significance.of_mean.z > 10
-    assert comparison.findings == ()
+    assert compared.findings == ()
     assert (
-        "which no null here can tell from what the same W0 makes of any two θ" in comparison.summary
+        "which no null here can tell from what the same W0 makes of any two θ" in compared.summary
     )
-    assert any("same W0" in note for note in comparison.result.notes)
+    assert any("same W0" in note for note in compared.result.notes)
 
 
 def test_adapters_of_one_name_are_told_apart(pair: tuple[Path, Path], tmp_path: Path) -> None:

@@ -1,21 +1,31 @@
+from collections.abc import Callable
+
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from matplotlib.colors import to_rgb
+from matplotlib.colors import Colormap, to_rgb
 
 from lora_lens.show.drawing.log import log_axis, named_alike
 from lora_lens.show.drawing.marks import line_shade
 from lora_lens.show.paper import paper
-from lora_lens.show.style import COLOURS, LINES, line_ramp, line_scale
+from lora_lens.show.style import LINES, colour, colours, line_ramp, line_scale
 
 
-@pytest.mark.parametrize("name", [COLOURS, LINES])
-def test_lightness_falls_evenly_so_that_the_scale_reads_in_grey(name: str) -> None:
-    shades = [to_rgb(plt.get_cmap(name)(x)) for x in np.linspace(0, 1, 101)]
+@pytest.mark.parametrize("ramp", [colours, lambda: plt.get_cmap(LINES)])
+def test_lightness_falls_evenly_so_that_the_scale_reads_in_grey(
+    ramp: Callable[[], Colormap],
+) -> None:
+    shades = [to_rgb(ramp()(x)) for x in np.linspace(0, 1, 101)]
     lightness = np.array(shades) @ (0.2126, 0.7152, 0.0722)
     assert (np.diff(lightness) < 0.001).all()
     assert lightness[0] - lightness[-1] > 0.8
+
+
+def test_the_palette_is_seaborns() -> None:
+    import seaborn
+
+    assert [colour(k) for k in range(10)] == seaborn.color_palette("colorblind").as_hex()
 
 
 def test_a_logarithmic_axis_is_numbered_in_plain_numbers_within_one_decade() -> None:

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.text import Text
 
 from .arranged import in_lines
+from .placed import place
 from .sheet import Drawn
 
 _FEWEST_LETTERS = 8  # of a line
@@ -42,7 +43,7 @@ def break_panel_titles(
     assert root is not None  # a figure is its own
     whole, side, added = figure.bbox.width, _SIDE * root.dpi, 0.0
     if any(_width(one) > long * _share(one) * whole for one in drawn):
-        root.draw_without_rendering()
+        place(root)
         rows: dict[tuple[int, int], float] = {}
         for one in drawn:
             left, right = _place(one, drawn, figure)

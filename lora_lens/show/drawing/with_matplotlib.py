@@ -28,6 +28,7 @@ from .arranged import arranged, in_lines, shape, square
 from .axes import lay
 from .cells import cells, write
 from .marks import MARKS
+from .placed import place
 from .sheet import Drawn, fill
 from .titles import break_panel_titles, break_titles
 
@@ -171,15 +172,15 @@ def _at_width(described: Sheet) -> Figure:
         layout="compressed" if squares else "constrained",
     )
     drawn = fill(figure, described, lambda panel, ax: draw(panel, ax, annotate=False))
-    figure.draw_without_rendering()
+    place(figure)
     for _ in range(2):  # a label of two lines leaves its panel less room
         if not sum(_wrap(one.ax) for one in drawn):  # all of them, not the first alone
             break
-        figure.draw_without_rendering()
+        place(figure)
     figure.set_figheight(_filled(figure) if squares else described.size[1] + _lacking(drawn))
     heats = [one for one in drawn if one.panel.heat is not None]
     if heats:
-        figure.draw_without_rendering()
+        place(figure)
     for one in heats:
         write(one.ax, one.panel)
     return figure

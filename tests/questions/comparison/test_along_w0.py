@@ -62,7 +62,7 @@ def one_decomposition_a_layer(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("kind", ["uniform", "leading"])
 def test_noise_is_called_something_no_more_often_than_stated(kind: Kind) -> None:
     """60 pairs at level .05: more than 9 come up in 1 of 1,000 such tests."""
-    adapters = list(noise_adapters(kind, 120))
+    adapters = list(noise_adapters(kind, 120, layers=3))
     said = sum(
         any(
             finding.word != "not seen" for finding in ll.compare(*pair, "value", draws=199).findings

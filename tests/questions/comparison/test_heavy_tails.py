@@ -1,8 +1,10 @@
 """What the legend says of factors in which a few coordinates outweigh the rest, in each by itself or in both alike."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from planted import plant
 
 import lora_lens as ll
@@ -19,20 +21,19 @@ def claimed_of(tmp_path: Path, degrees: float, *, uneven: float = 0.0, pairs: in
     def drawn(*shape: int) -> np.ndarray:
         return rng.standard_t(degrees, shape)
 
+    def with_factors(adapter: ll.Adapter, rows: np.ndarray) -> ll.Adapter:
+        made = [(row * drawn(WIDTH, RANK), drawn(RANK, WIDTH)) for row in rows]
+        b, a = (torch.from_numpy(np.stack(each)) for each in zip(*made, strict=True))
+        return replace(adapter, modules={"value": replace(adapter.modules["value"], a=a, b=b)})
+
+    nothing = [(np.zeros((WIDTH, RANK)), np.zeros((RANK, WIDTH)))] * LAYERS
+    planted = [plant(tmp_path / name, w0, nothing) for name in ("one", "other")]
+    base = ll.open_base(tmp_path / "one" / "base")
     count = 0
     for pair in range(pairs):
         rows = np.exp(uneven * of_rows.standard_normal((LAYERS, WIDTH, 1)))
-        one, other = (
-            plant(
-                tmp_path / name,
-                w0,
-                [(row * drawn(WIDTH, RANK), drawn(RANK, WIDTH)) for row in rows],
-            )
-            for name in ("one", "other")
-        )
-        result = ll.compare(
-            one, other, "value", draws=199, seed=pair, base=tmp_path / "one" / "base"
-        )
+        one, other = (with_factors(adapter, rows) for adapter in planted)
+        result = ll.compare(one, other, "value", draws=199, seed=pair, base=base)
         assert "flipped" in result["A"].baselines
         count += any(one.word != "not seen" for one in result.findings)
     return count

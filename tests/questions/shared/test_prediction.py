@@ -295,7 +295,7 @@ def test_a_made_of_w0_is_asked_of_w0() -> None:
     for one in (found["A"].predicted, found["A"].carried, found["B"].predicted):
         assert one is not None
         assert one.share.min() > 1 - 1e-6
-    assert "gives A and B in every layer" in ll.shared_subspace(made, "value", draws=79).summary
+    assert "gives A and B in every layer" in ll.shared_subspace(made, "value", draws=39).summary
     assert any("asked forwards of W0," in note for note in found.notes)
     asked_for = ll.shared_subspace(made, "value", convention="consistent", draws=20, base=base)
     assert asked_for["A"].predicted is not None

@@ -18,16 +18,16 @@ from lora_lens.questions.shared.terms import Terms
 
 
 def test_a_small_part_is_found_where_theta_is_wider_than_the_others_fix() -> None:
-    """A of an up-projection: θ has 1536 rows, of which five layers with eight directions each say something."""
+    """A of three quarters of an up-projection: θ has 1152 rows, of which five layers with eight directions each say something."""
     base = ll.open_base(ll.load_adapter(ll.demo_adapter("lora")).base_model)
     names = [f"encoder.layer.{layer}.intermediate.dense" for layer in range(6)]
-    w = torch.stack([base.weight(name).T for name in names]).double()
+    w = torch.stack([base.weight(name).T[:288, :1152] for name in names]).double()
     generator = torch.Generator().manual_seed(1)
     shared, noise = (
         one / one.norm(dim=(1, 2), keepdim=True)
         for one in (
-            w @ normal(1536, 8, generator=generator),
-            normal(6, 384, 8, generator=generator),
+            w @ normal(1152, 8, generator=generator),
+            normal(6, 288, 8, generator=generator),
         )
     )
     b = 0.3**0.5 * shared + 0.7**0.5 * noise
