@@ -603,7 +603,7 @@ def test_processes_that_start_at_one_moment(data: Path, tmp_path: Path, slow: fl
     storage = f"sqlite:///{tmp_path / 'study.db'}"
     racers = [
         Forked(tmp_path / f"{number}.txt", race, tmp_path / number, storage, str(data), late)
-        for number, late in (("0", slow), ("1", 0.0), ("2", 0.0), ("3", 0.0))
+        for number, late in zip("01234567", (slow, *[0.0] * 7), strict=True)
     ]
     for racer in racers:
         assert racer.exit_code() == 0, racer.errors.read_text()
