@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -11,13 +12,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from glue_folder import write_rte
+from matplotlib.figure import Figure
 from safetensors.torch import load_file
+from tiny_base import SMALL, write_base
+from transformers import BertConfig, BertModel
 from typer.testing import CliRunner
 
 from lora_lens import compare, conversion_similarity, load_adapter
 from lora_lens.cli import app
-from lora_lens.files.locate import DEMO_BASE_SHA256
+from lora_lens.files import locate
+from lora_lens.files.checksums import sha256
+from lora_lens.files.locate import DEMO_BASE
+from lora_lens.questions import question
 from lora_lens.reproduction.experiment.config_file import read_config
 from lora_lens.reproduction.page import results
 from lora_lens.reproduction.page.results import write_results
@@ -26,7 +34,17 @@ from lora_lens.reproduction.runs import analysis, pipeline
 from lora_lens.reproduction.runs.collect import collect
 from lora_lens.training.run import train
 
-BASE = "sentence-transformers/all-MiniLM-L6-v2"
+
+@pytest.fixture(scope="module", autouse=True)
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """`reproduce smoke` as it comes, the base that it names in three narrow layers: the steps are what is asked for."""
+    torch.manual_seed(0)
+    model = BertModel(BertConfig(**SMALL | {"hidden_size": 32, "num_hidden_layers": 3}))
+    folder = tmp_path_factory.mktemp("small")
+    write_base(folder, model)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(locate, "_demo_folder", lambda: folder)
+        yield folder
 
 
 def reproduce(folder: Path, *more: str):
@@ -47,9 +65,9 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where steps are what is asked for: its figures are most of a page's time."""
-    for name in ("_draw", "_draw_analyses"):
-        monkeypatch.setattr(results, name, lambda *_: None)
+    """Where steps and names are what is asked for, nothing is in the figures: they are most of a page's time."""
+    monkeypatch.setattr(results, "sheet", lambda *_, **__: Figure())
+    monkeypatch.setattr(question, "drawn", lambda *_: Figure())
 
 
 def test_every_step_is_done_and_said(done: tuple[Path, str]) -> None:
@@ -80,6 +98,7 @@ def test_every_step_is_done_and_said(done: tuple[Path, str]) -> None:
             assert (out / "figures" / (name + ending)).stat().st_size > 0
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_page_holds_every_table(done: tuple[Path, str], tmp_path: Path) -> None:
     """And printing again, without data, does no step and changes nothing."""
     shutil.copytree(done[0] / "out", tmp_path / "out")
@@ -241,7 +260,9 @@ def test_analyses_are_those_of_the_saved_adapters(done: tuple[Path, str]) -> Non
     written = json.loads((out / "analyses" / "rte-1" / "analysis.json").read_text())
     assert list(written) == ["format", "value"]
     record = written["value"]
-    lora, cond = (load_adapter(out / "runs" / f"rte-{m}-1", BASE) for m in ("lora", "condlora"))
+    lora, cond = (
+        load_adapter(out / "runs" / f"rte-{m}-1", DEMO_BASE) for m in ("lora", "condlora")
+    )
     grid = conversion_similarity(lora, "value", draws=0)["B"]
     np.testing.assert_allclose(record["similarity"]["matrices"]["B"]["phi"], grid.values, atol=1e-9)
     series = compare(lora, cond, "value")["delta"]
@@ -251,6 +272,7 @@ def test_analyses_are_those_of_the_saved_adapters(done: tuple[Path, str]) -> Non
     assert record["similarity"]["adapter"] == "rte-lora-1"
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_what_is_done_is_not_done_again(done: tuple[Path, str]) -> None:
     out = done[0] / "out"
     before = {path: path.read_bytes() for path in out.glob("runs/*/*.json")}
@@ -327,14 +349,14 @@ def test_an_analysis_of_other_adapters_is_not_taken_for_one_of_these(
 
 @pytest.mark.usefixtures("undrawn")
 def test_an_analysis_of_another_w0_is_made_anew_and_said_to_be(
-    done: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    done: tuple[Path, str], small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Tables went on being of the base that was, and the figures beside them were of the one that is."""
     shutil.copytree(done[0] / "out", tmp_path / "out")
     (tmp_path / "glue").symlink_to(done[0] / "glue")
     sums = tmp_path / "out" / "analyses" / "rte-0" / "adapters.json"
     had = json.loads(sums.read_text())
-    assert had["base"] == {"model.safetensors": DEMO_BASE_SHA256}
+    assert had["base"] == {"model.safetensors": sha256(small / "model.safetensors")}
     edit(sums, base={"model.safetensors": "0" * 64})
     with monkeypatch.context() as patched:
         patched.setattr(analysis, "base_checksums", None)  # no base is opened
@@ -342,7 +364,7 @@ def test_an_analysis_of_another_w0_is_made_anew_and_said_to_be(
     result = reproduce(tmp_path)
     assert result.exit_code == 0, result.stderr
     assert (
-        f"not done any more, {BASE} has other files of weights now: analysis rte, seed 0\nanalysis rte, seed 0"
+        f"not done any more, {DEMO_BASE} has other files of weights now: analysis rte, seed 0\nanalysis rte, seed 0"
         in result.stderr
     )
     assert "done already: analysis rte, seed 1" in result.stderr
@@ -361,7 +383,7 @@ def test_runs_that_were_trained_on_another_commit_are_named_where_they_are_analy
     monkeypatch.setattr(pipeline, "opened", lambda _: SimpleNamespace(commit="2" * 40))
     said = reproduce(tmp_path).stderr
     assert (
-        f"rte-lora-0 was trained on the commit {'1' * 12} of {BASE}, and W0 is now that of {'2' * 12}: analysis rte, seed 0"
+        f"rte-lora-0 was trained on the commit {'1' * 12} of {DEMO_BASE}, and W0 is now that of {'2' * 12}: analysis rte, seed 0"
         in said
     )
     assert said.count("was trained on the commit") == 1
@@ -375,6 +397,7 @@ def test_every_file_of_tables_and_figures_is_known_by_its_name(done: tuple[Path,
     assert {path.name for path in (out / "tables").iterdir()} < set(table_files(config))
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_what_is_of_runs_that_are_there_no_more_is_removed(
     done: tuple[Path, str], tmp_path: Path
 ) -> None:
@@ -408,6 +431,7 @@ def test_what_is_of_runs_that_are_there_no_more_is_removed(
     assert list((out / "figures").iterdir()) == mine[1:]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_what_was_drawn_of_an_analysis_before_is_not_left_beside_that_of_another(
     done: tuple[Path, str], tmp_path: Path
 ) -> None:
@@ -506,6 +530,7 @@ def test_a_method_that_is_added_later(done: tuple[Path, str], tmp_path: Path) ->
         assert f"speed.json was made with {said}" in refused.stderr
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_tables_of_what_is_finished(done: tuple[Path, str], tmp_path: Path) -> None:
     shutil.copytree(done[0] / "out", tmp_path / "out")
     (tmp_path / "glue").symlink_to(done[0] / "glue")
@@ -602,6 +627,7 @@ def test_runs_of_other_rows_are_not_taken_together(
     assert f"{out / first} and {out / other} are of two different files train.tsv" in result.stderr
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_search_from_before_pruning_was_written_down(
     done: tuple[Path, str], tmp_path: Path
 ) -> None:
@@ -613,6 +639,7 @@ def test_a_search_from_before_pruning_was_written_down(
     assert reproduce(tmp_path, "--print").exit_code == 0
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_runs_are_printed_without_their_search(done: tuple[Path, str], tmp_path: Path) -> None:
     shutil.copytree(done[0] / "out", tmp_path / "out")
     shutil.rmtree(tmp_path / "out" / "searches")

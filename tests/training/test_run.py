@@ -1,14 +1,12 @@
 import json
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from forked import Forked, killed_at_its_first_checkpoint
 from glue_folder import write_rte
 from peft import PeftModel
 from safetensors.torch import load_file
@@ -49,6 +47,12 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for method in ("lora", "condlora"):
         train(settings(data, method), folder / method, use_cpu=True, command="lora-lens train …")
     return folder
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A base for what is not of the real one."""
+    return write_tiny_base(tmp_path_factory.mktemp("tiny"))
 
 
 @pytest.mark.parametrize(("method", "parameters"), [("lora", 73_728), ("condlora", 12_288)])
@@ -128,35 +132,19 @@ def test_the_same_seed_gives_the_same_bits(runs: Path, tmp_path: Path) -> None:
     assert all(torch.equal(one[name], again[name]) for name in one)
 
 
-def _is_json(path: Path) -> bool:
-    """Whether a file that another process writes is whole: between its opening and the text it is empty."""
-    try:
-        json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        return False
-    return True
-
-
 def test_a_killed_run_goes_on_to_the_same_weights(runs: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    command = [
-        sys.executable, "-c", "from lora_lens.cli import main; main()", "train", "--task", "rte",
-        "--method", "condlora", "--base", DEMO_BASE, "--data", str(runs / "glue"), "--epochs", "2",
-        "--max-length", "32", "--lr", "2e-3", "--cpu", "--out", str(out),
+    words = [
+        "train", "--task", "rte", "--method", "condlora", "--base", DEMO_BASE, "--data", str(runs / "glue"),
+        "--epochs", "2", "--max-length", "32", "--lr", "2e-3", "--cpu", "--out", str(out),
     ]  # fmt: skip
-    first = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 300
-    while not any(map(_is_json, out.glob("checkpoints/checkpoint-*/trainer_state.json"))):
-        assert first.poll() is None, "the run ended before it could be killed"
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    first.send_signal(signal.SIGKILL)
-    first.wait()
+    first = Forked(tmp_path / "killed.txt", killed_at_its_first_checkpoint, words)
+    assert first.exit_code() == -signal.SIGKILL, first.errors.read_text()
     assert not (out / "adapter_config.json").exists()
-    refused = CliRunner().invoke(app, command[3:])
+    refused = CliRunner().invoke(app, words)
     assert refused.exit_code == 1
     assert "--resume" in refused.stderr
-    again = CliRunner().invoke(app, [*command[3:], "--resume"])
+    again = CliRunner().invoke(app, [*words, "--resume"])
     assert again.exit_code == 0, again.stderr
     whole, resumed = (
         load_file(folder / "adapter_model.safetensors") for folder in (runs / "condlora", out)
@@ -178,9 +166,9 @@ def test_tensorboard_reads_the_logs(runs: Path) -> None:
     assert "train/loss" in events.Tags()["scalars"]
 
 
-def test_a_run_stops_early_and_keeps_the_best(runs: Path, tmp_path: Path) -> None:
+def test_a_run_stops_early_and_keeps_the_best(runs: Path, tiny: str, tmp_path: Path) -> None:
     """Without learning no evaluation is better than the first, so the second one ends it."""
-    still = settings(runs / "glue", "lora", learning_rate=1e-12, epochs=9, patience=1)
+    still = settings(runs / "glue", "lora", base=tiny, learning_rate=1e-12, epochs=9, patience=1)
     record = train(still, tmp_path / "still", use_cpu=True)
     assert [row["epoch"] for row in record["history"]] == [1.0, 2.0]
     assert record["best_step"] == record["history"][0]["step"]
@@ -233,13 +221,19 @@ def test_checkpoints_are_kept_where_asked(runs: Path, tmp_path: Path) -> None:
     assert all(torch.equal(tensor, other[name]) for name, tensor in one.items())
 
 
-def test_a_diverging_run_is_stopped(runs: Path, tmp_path: Path) -> None:
+def test_a_diverging_run_is_stopped(runs: Path, tiny: str, tmp_path: Path) -> None:
     with pytest.raises(DivergedError, match="lower --lr|smaller --lr"):
-        train(settings(runs / "glue", "lora", learning_rate=1e30), tmp_path / "out", use_cpu=True)
+        train(
+            settings(runs / "glue", "lora", base=tiny, learning_rate=1e30),
+            tmp_path / "out",
+            use_cpu=True,
+        )
 
 
-def test_the_last_step_is_evaluated_too(runs: Path, tmp_path: Path) -> None:
-    record = train(settings(runs / "glue", "lora", epochs=1.5), tmp_path / "out", use_cpu=True)
+def test_the_last_step_is_evaluated_too(runs: Path, tiny: str, tmp_path: Path) -> None:
+    record = train(
+        settings(runs / "glue", "lora", base=tiny, epochs=1.5), tmp_path / "out", use_cpu=True
+    )
     assert [row["step"] for row in record["history"]] == [4, record["steps"]]
     assert record["steps"] == 6
     assert all(row["train_loss"] is not None for row in record["history"])
@@ -263,16 +257,15 @@ def test_bfloat16_trains_nearly_as_float32(runs: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(torch.accelerator.is_available(), reason="is about a machine without a GPU")
-def test_bfloat16_needs_no_word_about_the_cpu(runs: Path, tmp_path: Path) -> None:
+def test_bfloat16_needs_no_word_about_the_cpu(runs: Path, tiny: str, tmp_path: Path) -> None:
     """transformers refuses bf16 without a GPU unless it is told to stay on the CPU."""
-    base = write_tiny_base(tmp_path / "base")
-    tiny = settings(runs / "glue", "condlora", base=base, precision="bfloat16", epochs=1)
-    assert train(tiny, tmp_path / "out")["device"] == "cpu"
+    short = settings(runs / "glue", "condlora", base=tiny, precision="bfloat16", epochs=1)
+    assert train(short, tmp_path / "out")["device"] == "cpu"
 
 
 @pytest.mark.parametrize(("share", "steps"), [(0.0, 0), (0.25, 2), (0.3, 3), (1.0, 8)])
 def test_warm_up_is_a_share_of_all_steps(
-    runs: Path, tmp_path: Path, share: float, steps: int
+    runs: Path, tiny: str, tmp_path: Path, share: float, steps: int
 ) -> None:
     """The learning rate after the first of 8 steps; transformers takes a share of 1 for one step."""
     rates: list[float] = []
@@ -281,8 +274,7 @@ def test_warm_up_is_a_share_of_all_steps(
         def on_step_end(self, *_: object, **kwargs: Any) -> None:
             rates.append(kwargs["lr_scheduler"].get_last_lr()[0])
 
-    base = write_tiny_base(tmp_path / "base")
-    warm = settings(runs / "glue", "lora", base=base, warmup=share, learning_rate=1.0)
+    warm = settings(runs / "glue", "lora", base=tiny, warmup=share, learning_rate=1.0)
     train(warm, tmp_path / "out", use_cpu=True, test=False, callbacks=(Rates(),))
     expected = [
         step / steps if step < steps else (8 - step) / max(8 - steps, 1) for step in range(1, 9)
@@ -290,10 +282,10 @@ def test_warm_up_is_a_share_of_all_steps(
     assert rates == pytest.approx(expected)
 
 
-def test_the_command_in_json(runs: Path, tmp_path: Path) -> None:
+def test_the_command_in_json(runs: Path, tiny: str, tmp_path: Path) -> None:
     arguments = [
         "train", "--task", "rte", "--data", str(runs / "glue"), "--base",
-        write_tiny_base(tmp_path / "base"), "--epochs", "1", "--max-length", "32", "--cpu", "--json",
+        tiny, "--epochs", "1", "--max-length", "32", "--cpu", "--json",
         "--out", str(tmp_path / "out"),
     ]  # fmt: skip
     result = CliRunner().invoke(app, arguments)

@@ -4,9 +4,6 @@ import shutil
 import signal
 import socket
 import sqlite3
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict, replace
@@ -17,21 +14,23 @@ from typing import Any
 import optuna
 import pytest
 import torch
+from forked import Forked, killed_at_its_first_checkpoint, lora_lens, race
 from glue_folder import write_rte
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 from own_rows import write_own
 from safetensors.torch import load_file
 from sqlalchemy.pool import NullPool
+from tiny_base import SMALL, write_base
+from transformers import BertConfig, BertModel
 from typer.testing import CliRunner
 
 from lora_lens.cli import app
 from lora_lens.errors import AdapterError, BaseModelError, DataError, OutputError, SettingsError
-from lora_lens.files.locate import DEMO_BASE
 from lora_lens.training import ownership, study
 from lora_lens.training import search as module
 from lora_lens.training.alone import BusyError
-from lora_lens.training.damage import DamagedRunError, why_unfinished
+from lora_lens.training.damage import DamagedRunError
 from lora_lens.training.data import open_data
 from lora_lens.training.search import search
 from lora_lens.training.settings import RunSettings
@@ -45,17 +44,25 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_rte(tmp_path_factory.mktemp("glue"))
 
 
-@pytest.fixture
-def settings(data: Path) -> RunSettings:
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Its dense layers are not square."""
+    torch.manual_seed(0)
+    model = BertModel(BertConfig(**SMALL | {"intermediate_size": 32}))
+    return write_base(tmp_path_factory.mktemp("base"), model)
+
+
+@pytest.fixture(scope="module")
+def settings(base: str, data: Path) -> RunSettings:
     return RunSettings(
-        task="rte", method="condlora", base=DEMO_BASE, data=str(data), epochs=2, max_length=32
+        task="rte", method="condlora", base=base, data=str(data), epochs=2, max_length=32
     )
 
 
-def command(data: Path, out: Path, *more: str) -> list[str]:
+def command(settings: RunSettings, out: Path, *more: str) -> list[str]:
     return [
-        sys.executable, "-m", "lora_lens", "search", "--task", "rte", "--method", "condlora",
-        "--base", DEMO_BASE, "--data", str(data), "--epochs", "2", "--max-length", "32", "--cpu",
+        "search", "--task", "rte", "--method", "condlora", "--base", settings.base,
+        "--data", str(settings.data), "--epochs", "2", "--max-length", "32", "--cpu",
         "--out", str(out), *more,
     ]  # fmt: skip
 
@@ -70,6 +77,28 @@ def fake_train(scores: Iterator[Any]) -> Any:
         return {"development_score": score, "seconds": 0.1}
 
     return train
+
+
+@pytest.fixture(scope="module")
+def undisturbed(
+    settings: RunSettings, tmp_path_factory: pytest.TempPathFactory
+) -> dict[Sampler, list[float]]:
+    """The rates of four trials of a study that nothing stops, by sampler."""
+    samplers: tuple[Sampler, ...] = ("tpe", "qmc")
+    found = {}
+    for sampler in samplers:
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(module, "train", fake_train(iter([0.1, 0.5, 0.3, 0.2])))
+            out = tmp_path_factory.mktemp("whole")
+            study = search(settings, out, trials=4, sampler=sampler)
+        found[sampler] = rates_of(study)
+    return found
+
+
+def rates_of(study: optuna.Study) -> list[float]:
+    """Of the trials that are done."""
+    done = [trial for trial in study.trials if trial.state == TrialState.COMPLETE]
+    return [trial.params["learning_rate"] for trial in done]
 
 
 def test_a_real_search_and_its_files(settings: RunSettings, tmp_path: Path) -> None:
@@ -105,17 +134,16 @@ def test_rank_alpha_and_dropout_are_searched_where_asked(settings: RunSettings) 
 
 
 def test_trials_do_not_depend_on_when_the_study_was_stopped(
-    settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    settings: RunSettings,
+    undisturbed: dict[Sampler, list[float]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def rates(out: Path, *stops: int) -> list[float]:
-        monkeypatch.setattr(module, "train", fake_train(iter([0.1, 0.5, 0.3, 0.2])))
-        for trials in stops:
-            study = search(settings, out, trials=trials)
-        return [trial.params["learning_rate"] for trial in study.trials]
-
-    once = rates(tmp_path / "once", 4)
-    assert rates(tmp_path / "stopped", 1, 3, 4) == once
-    assert len(set(once)) == 4
+    monkeypatch.setattr(module, "train", fake_train(iter([0.1, 0.5, 0.3, 0.2])))
+    for trials in (1, 3, 4):
+        study = search(settings, tmp_path, trials=trials)
+    assert [trial.params["learning_rate"] for trial in study.trials] == undisturbed["tpe"]
+    assert len(set(undisturbed["tpe"])) == 4
 
 
 def test_a_crashed_trial_is_recorded_and_the_study_goes_on(
@@ -214,23 +242,15 @@ def test_an_interrupted_trial_is_taken_up_again(
 
 @pytest.mark.parametrize("at", [0, 1, 2])
 def test_an_interruption_changes_no_rate(
-    settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
-) -> None:
+    settings: RunSettings, undisturbed: dict[Sampler, list[float]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:  # fmt: skip
     """What is taken up again has a number of its own, by which no other rate is to be drawn."""
-
-    def rates(out: Path) -> list[float]:
-        study = search(settings, out, trials=4)
-        done = [trial for trial in study.trials if trial.state == TrialState.COMPLETE]
-        return [trial.params["learning_rate"] for trial in done]
-
     scores: list[Any] = [0.1, 0.5, 0.3, 0.2]
-    monkeypatch.setattr(module, "train", fake_train(iter(scores)))
-    whole = rates(tmp_path / "whole")
     monkeypatch.setattr(module, "train", fake_train(iter([*scores[:at], KeyboardInterrupt()])))
     with pytest.raises(KeyboardInterrupt):
-        rates(tmp_path / "cut")
+        search(settings, tmp_path, trials=4)
     monkeypatch.setattr(module, "train", fake_train(iter(scores[at:])))
-    assert rates(tmp_path / "cut") == whole
+    assert rates_of(search(settings, tmp_path, trials=4)) == undisturbed["tpe"]
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "qmc"])
@@ -238,15 +258,9 @@ def test_an_interruption_changes_no_rate(
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
 @pytest.mark.parametrize("at", [0, 1])
 def test_a_trial_stopped_before_its_rate_is_drawn_draws_that_rate(
-    settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int, stop: type[BaseException], sampler: Sampler
+    settings: RunSettings, undisturbed: dict[Sampler, list[float]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    at: int, stop: type[BaseException], sampler: Sampler
 ) -> None:  # fmt: skip
-    def rates(out: Path, to_come: int = 4) -> list[float]:
-        monkeypatch.setattr(module, "train", fake_train(iter([0.1] * to_come)))
-        study = search(settings, out, trials=4, sampler=sampler)
-        done = [trial for trial in study.trials if trial.state == TrialState.COMPLETE]
-        return [trial.params["learning_rate"] for trial in done]
-
-    whole = rates(tmp_path / "whole")
     suggest, asked = Space.suggest, iter(range(8))
 
     def stopped_once(space: Space, trial: optuna.Trial, settings: RunSettings) -> RunSettings:
@@ -255,10 +269,11 @@ def test_a_trial_stopped_before_its_rate_is_drawn_draws_that_rate(
         return suggest(space, trial, settings)
 
     monkeypatch.setattr(Space, "suggest", stopped_once)
+    monkeypatch.setattr(module, "train", fake_train(iter([0.1] * 4)))
     with pytest.raises(stop):
-        rates(tmp_path / "cut")
+        search(settings, tmp_path, trials=4, sampler=sampler)
     monkeypatch.setattr(ownership, "_owner_is_gone", lambda _: True)
-    assert rates(tmp_path / "cut", 4 - at) == whole
+    assert rates_of(search(settings, tmp_path, trials=4, sampler=sampler)) == undisturbed[sampler]
 
 
 def test_other_settings_do_not_go_into_one_study(
@@ -579,47 +594,19 @@ def test_a_trial_that_was_left_to_another_is_seen_when_it_is_taken_up(
     assert [(row["trial"], row["development_score"]) for row in rows] == [(1, 0.3), (2, 0.4)]
 
 
-RACERS = """
-import os, random, sys, time
-from pathlib import Path
-from lora_lens.training import search as module
-from lora_lens.training.settings import RunSettings
-
-def train(*_, **__):
-    time.sleep(random.uniform(0, 0.1))
-    return {"development_score": random.random(), "seconds": 0.1}
-
-module.train = train
-module.open_classifier = module.put_adapter = lambda *_, **__: None  # there is no base "b"
-module.checked_length = lambda *_, **__: None
-folder, storage, data = sys.argv[1:4]
-slow, put_back = float(sys.argv[4]), module.ownership.put_back
-settings = RunSettings(task="rte", method="condlora", base="b", data=data, epochs=2)
-racers = []
-for number in range(4):
-    if (racer := os.fork()) == 0:
-        random.seed()
-        if number == 0:  # is slow to put back what it has told as lost
-            module.ownership.put_back = lambda *asked: (time.sleep(slow), put_back(*asked))
-        module.search(settings, Path(folder, str(number)), trials=8, storage=storage)
-        os._exit(0)
-    racers.append(racer)
-sys.exit(sum(os.waitpid(racer, 0)[1] != 0 for racer in racers))
-"""
-
-
-@pytest.mark.parametrize("slow", ["0", "5"])
-def test_processes_that_start_at_one_moment(data: Path, tmp_path: Path, slow: str) -> None:
+@pytest.mark.parametrize("slow", [0.0, 5.0])
+def test_processes_that_start_at_one_moment(data: Path, tmp_path: Path, slow: float) -> None:
     """All of them find the same lost trials; each is taken up once, and none is lost or made twice."""
     settings = RunSettings(task="rte", method="condlora", base="b", data=str(data), epochs=2)
     for _ in range(2):
         study = lose_a_trial(settings, tmp_path, socket.gethostname())
     storage = f"sqlite:///{tmp_path / 'study.db'}"
-    raced = subprocess.run(
-        [sys.executable, "-c", RACERS, str(tmp_path), storage, str(data), slow],
-        capture_output=True, text=True, check=False, timeout=300,
-    )  # fmt: skip
-    assert raced.returncode == 0, raced.stderr
+    racers = [
+        Forked(tmp_path / f"{number}.txt", race, tmp_path / number, storage, str(data), late)
+        for number, late in zip("01234567", (slow, *[0.0] * 7), strict=True)
+    ]
+    for racer in racers:
+        assert racer.exit_code() == 0, racer.errors.read_text()
     done = [trial for trial in study.trials if trial.state == TrialState.COMPLETE]
     assert len(done) == 8
     assert len(trial_rows(study)) == 8 + 2
@@ -645,20 +632,20 @@ def test_a_bad_trial_is_pruned(settings: RunSettings, tmp_path: Path) -> None:
     assert not (tmp_path / "trials" / "2" / "adapter_config.json").exists()
 
 
-def test_two_processes_share_a_study_and_lose_no_trial(data: Path, tmp_path: Path) -> None:
+def test_two_processes_share_a_study_and_lose_no_trial(
+    settings: RunSettings, tmp_path: Path
+) -> None:
     storage = f"sqlite:///{tmp_path / 'shared.db'}"
     both = [
-        subprocess.Popen(
-            command(data, tmp_path / f"out{number}", "--storage", storage, "--trials", "4"),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
+        Forked(
+            tmp_path / f"{number}.txt",
+            lora_lens,
+            command(settings, tmp_path / f"out{number}", "--storage", storage, "--trials", "4"),
         )
         for number in range(2)
     ]
     for process in both:
-        _, errors = process.communicate(timeout=500)
-        assert process.returncode == 0, errors
+        assert process.exit_code() == 0, process.errors.read_text()
     # No connection of this process is kept open: from Python 3.13 on that is a warning.
     here = RDBStorage(storage, engine_kwargs={"poolclass": NullPool})
     study = optuna.load_study(study_name="rte-condlora", storage=here)
@@ -669,24 +656,15 @@ def test_two_processes_share_a_study_and_lose_no_trial(data: Path, tmp_path: Pat
     assert len(owners) == 2
 
 
-def test_a_killed_search_goes_on_with_the_trial_it_was_at(data: Path, tmp_path: Path) -> None:
+def test_a_killed_search_goes_on_with_the_trial_it_was_at(
+    settings: RunSettings, tmp_path: Path
+) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    assert CliRunner().invoke(app, command(data, whole, "--trials", "1")[3:]).exit_code == 0
-    first = subprocess.Popen(
-        command(data, killed, "--trials", "1"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    deadline = time.monotonic() + 300
-    # Whole: one that was being written is warned of, and the trial begins anew.
-    while not any(
-        why_unfinished(checkpoint) is None
-        for checkpoint in killed.glob("trials/0/checkpoints/checkpoint-*")
-    ):
-        assert first.poll() is None, "the search ended before it could be killed"
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    first.send_signal(signal.SIGKILL)
-    first.wait()
-    again = CliRunner().invoke(app, command(data, killed, "--trials", "1")[3:])
+    assert CliRunner().invoke(app, command(settings, whole, "--trials", "1")).exit_code == 0
+    words = command(settings, killed, "--trials", "1")
+    first = Forked(tmp_path / "killed.txt", killed_at_its_first_checkpoint, words)
+    assert first.exit_code() == -signal.SIGKILL, first.errors.read_text()
+    again = CliRunner().invoke(app, words)
     assert again.exit_code == 0, again.stderr
     assert "(trials/0, the best of 1)" in again.stdout
     record = json.loads((killed / "search.json").read_text())
@@ -700,17 +678,19 @@ def test_a_killed_search_goes_on_with_the_trial_it_was_at(data: Path, tmp_path: 
     assert all(torch.equal(tensor, other[name]) for name, tensor in one.items())
 
 
-def test_the_command_says_what_it_found(data: Path, tmp_path: Path) -> None:
-    result = CliRunner().invoke(app, command(data, tmp_path / "out", "--trials", "1")[3:])
+def test_the_command_says_what_it_found(settings: RunSettings, tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, command(settings, tmp_path / "out", "--trials", "1"))
     assert result.exit_code == 0, result.stderr
     assert result.stdout.startswith("best: learning rate ")
     assert "(trials/0, the best of 1)" in result.stdout
     assert "trial 0 complete (learning_rate " in result.stderr
 
 
-def test_the_command_in_json(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_in_json(
+    settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "train", fake_train(iter([0.1, 0.3])))
-    arguments = command(data, tmp_path / "out", "--trials", "2", "--json")[3:]
+    arguments = command(settings, tmp_path / "out", "--trials", "2", "--json")
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.stderr
     found = json.loads(result.stdout)
@@ -719,10 +699,10 @@ def test_the_command_in_json(data: Path, tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_a_crashed_trial_is_none_that_the_best_is_of(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "train", fake_train(iter([ZeroDivisionError("a"), 0.3])))
-    arguments = command(data, tmp_path, "--trials", "2")[3:]
+    arguments = command(settings, tmp_path, "--trials", "2")
     result = CliRunner().invoke(app, arguments)
     assert "(trials/1, the best of 1; failed: trials/0)" in result.stdout
 
@@ -736,9 +716,9 @@ def test_a_crashed_trial_is_none_that_the_best_is_of(
     ],
 )
 def test_bad_options(
-    data: Path, tmp_path: Path, more: tuple[str, ...], exit_code: int, words: str
+    settings: RunSettings, tmp_path: Path, more: tuple[str, ...], exit_code: int, words: str
 ) -> None:
-    result = CliRunner().invoke(app, command(data, tmp_path / "out", *more)[3:])
+    result = CliRunner().invoke(app, command(settings, tmp_path / "out", *more))
     assert result.exit_code == exit_code
     assert words in result.stderr
     assert not (tmp_path / "out").exists()
