@@ -4,9 +4,9 @@ import os
 import subprocess
 import sys
 import tempfile
-from multiprocessing import get_context
 from pathlib import Path
 
+from forking import forking
 from typer.testing import CliRunner, Result
 
 from lora_lens.cli import app, main
@@ -24,12 +24,10 @@ def run_apart(
 
     torch and the commands are there as it starts: loading them is most of what it would take.
     """
-    context = get_context("forkserver")
-    context.set_forkserver_preload(["torch", "lora_lens.cli"])
     words = list(map(str, arguments))
     with tempfile.TemporaryDirectory() as streams:
         settings = {"HF_HUB_CACHE": str(folder / "cache"), "HF_HUB_DISABLE_XET": "1"} | environment
-        process = context.Process(
+        process = forking("torch", "lora_lens.cli").Process(
             target=_in_a_process, args=(words, folder, dict(os.environ) | settings, Path(streams))
         )
         process.start()

@@ -1,7 +1,9 @@
 """Shapes in the annotations of the mathematics are checked at run time, and no test reaches a network."""
 
+import gc
 import os
 
+gc.disable()  # until all is imported, of which nothing is garbage
 os.environ["HF_HUB_OFFLINE"] = "1"
 # readline, which pytest loads, sets it for the processes that xdist starts: tables would have 80 columns there.
 os.environ.pop("COLUMNS", None)
@@ -33,7 +35,6 @@ hook = install_import_hook(
     "beartype.beartype",
 )
 
-import gc  # noqa: E402
 import subprocess  # noqa: E402
 import sys  # noqa: E402
 from collections.abc import Iterator  # noqa: E402
@@ -80,6 +81,7 @@ def pytest_collection_finish() -> None:
     """What the libraries have made so far stays: the trainer collects garbage often, and looks at all of it each time."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture

@@ -1,8 +1,7 @@
-"""Processes that begin with what training imports, of one that has done so: alone that takes each of them seven seconds."""
+"""What is done in processes that begin with what training imports: alone that takes each of them seven seconds."""
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import random
 import signal
@@ -13,8 +12,7 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
-_CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["lora_lens.training.search"])
+from forking import forking
 
 
 class Forked:
@@ -22,7 +20,8 @@ class Forked:
 
     def __init__(self, errors: Path, function: Callable[..., None], *given: Any) -> None:
         self.errors = errors
-        self.process: ForkServerProcess = _CONTEXT.Process(
+        context = forking("lora_lens.training.search")
+        self.process: ForkServerProcess = context.Process(
             target=_said_to, args=(errors, function, given)
         )
         self.process.start()
