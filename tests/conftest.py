@@ -3,7 +3,6 @@
 import gc
 import os
 
-gc.disable()  # until all is imported, of which nothing is garbage
 os.environ["HF_HUB_OFFLINE"] = "1"
 # readline, which pytest loads, sets it for the processes that xdist starts: tables would have 80 columns there.
 os.environ.pop("COLUMNS", None)
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from jaxtyping import install_import_hook
 
+gc.disable()  # until all is imported, of which nothing is garbage
 _PACKAGE = Path(__file__).parents[1] / "lora_lens"
 # Of chance, the kernels: what tests numbers takes scalars where it says arrays.
 _WITH_SHAPES = (
