@@ -24,7 +24,7 @@ PATIENCE = 240  # seconds, of which a quiet machine needs ten
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Of the demo's adapter three layers: what comes back is asked, not what it says of twelve."""
+    """Of the demo's adapter three layers: what comes back is asked, not what it says of six."""
     demo, folder = ll.demo_adapter("lora"), tmp_path_factory.mktemp("three")
     config = folder / shutil.copy(demo / "adapter_config.json", folder)
     tensors = load_file(demo / "adapter_model.safetensors")
