@@ -2,6 +2,7 @@
 
 import gc
 import os
+import sys
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 # readline, which pytest loads, sets it for the processes that xdist starts: tables would have 80 columns there.
@@ -12,6 +13,7 @@ from pathlib import Path
 from jaxtyping import install_import_hook
 
 gc.disable()  # until all is imported, of which nothing is garbage
+sys.path.insert(0, str(Path(__file__).parent))
 _PACKAGE = Path(__file__).parents[1] / "lora_lens"
 # Of chance, the kernels: what tests numbers takes scalars where it says arrays.
 _WITH_SHAPES = (
@@ -32,11 +34,10 @@ hook = install_import_hook(
         for file in _PACKAGE.glob(pattern)
         if "from jaxtyping import" in file.read_text("utf-8")
     ],
-    "beartype.beartype",
+    "shapes_checked.at_first",
 )
 
 import subprocess  # noqa: E402
-import sys  # noqa: E402
 from collections.abc import Iterator  # noqa: E402
 
 import matplotlib as mpl  # noqa: E402
@@ -46,14 +47,17 @@ from hypothesis import settings  # noqa: E402
 # How long an example takes says what else the machine does.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
-sys.path.insert(0, str(Path(__file__).parent))
 mpl.use("Agg")
 
+import shapes_checked  # noqa: E402
 from checkpoints import BertLike, write_base, write_lora  # noqa: E402
 from pretend_gpu import PretendGPU, pretended_gpu  # noqa: E402
 
 from lora_lens import conversion_similarity, load_adapter  # noqa: E402
 from lora_lens.questions.similarity.result import SimilarityResult  # noqa: E402
+
+_MANY = 50  # modules that a test has imported, as the first that trains does
+_modules = 0
 
 # Files that take longest, of one process: begun last, they would have the others wait.
 _LONGEST = (
@@ -77,11 +81,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=place)
 
 
-def pytest_collection_finish() -> None:
+def _keep() -> None:
     """What the libraries have made so far stays: the trainer collects garbage often, and looks at all of it each time."""
+    global _modules  # noqa: PLW0603
     gc.collect()
     gc.freeze()
+    _modules = len(sys.modules)
+
+
+def pytest_collection_finish() -> None:
+    _keep()
     gc.enable()
+
+
+def pytest_runtest_setup() -> None:
+    shapes_checked.begin()
+    if len(sys.modules) > _modules + _MANY:
+        _keep()
 
 
 @pytest.fixture

@@ -236,6 +236,7 @@ def test_another_caveat_than_doras_says_nothing_of_its_delta(dozen: Path, tmp_pa
     assert "s·B·A here" not in words(done.stdout)
 
 
+@pytest.mark.usefixtures("forked")
 def test_a_bases_own_names_reach_whoever_does_the_work(dozen: Path, tmp_path: Path) -> None:
     """With --rename a base of other names gives the same bytes, one after another, in processes and in threads."""
     plain, own = tmp_path / "plain", tmp_path / "own"

@@ -48,6 +48,7 @@ def serial(dozen: Path, tmp_path: Path) -> dict[str, bytes]:
     return everything(tmp_path / "serial")
 
 
+@pytest.mark.usefixtures("forked")
 def test_processes_give_the_same_bytes_though_one_is_killed(
     dozen: Path, tmp_path: Path, serial: dict[str, bytes]
 ) -> None:
@@ -455,6 +456,7 @@ def test_an_adapter_that_is_written_to_meanwhile_is_not_mixed(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.usefixtures("forked")
 def test_tasks_that_fail_or_die_are_told_and_the_others_are_done(tmp_path: Path) -> None:
     for runner in (Runner(), Runner(2)):
         done = {one.index: one for one in runner.run(doubled, [1, -1, 3])}
@@ -493,6 +495,7 @@ def test_an_adapter_that_no_memory_holds_is_left_out_alone(
     assert steps[-1] == 12 + 4
 
 
+@pytest.mark.usefixtures("forked")
 def test_an_adapter_that_ends_its_process_is_left_out_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
