@@ -8,7 +8,6 @@ import signal
 import stat
 import subprocess
 import sys
-import textwrap
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -162,30 +161,33 @@ def test_a_signal_at_any_line_leaves_all_old_files_or_all_new_ones(
     assert seen == {"", "old", "new"} - ({"new"} if do is fail else set())
 
 
-SCRIPT = textwrap.dedent("""
-    import os, signal, sys
-    sys.path[:0] = {path!r}
-    from pathlib import Path
-    import test_staging as t
-    kill = lambda: os.kill(os.getpid(), signal.{signal})
-    if {at}:
-        Path.{step} = t.failing({at}, kill, "{step}")
-        t.{do}(Path({out!r}), "new")
+def _ended(
+    out: Path, at: int, by: signal.Signals, do: Callable[[Path, str], None], step: str
+) -> None:
+    def end() -> None:
+        os.kill(os.getpid(), by)
+
+    if at:
+        setattr(Path, step, failing(at, end, step))
+        do(out, "new")
     else:
-        with t.staged(Path({out!r})) as folder:
+        with staged(out) as folder:
             (folder / "a").write_text("new")
-            kill()
-""")
+            end()
 
 
 def killed(
-    out: Path, at: int, by: str = "SIGKILL", do: str = "write", step: str = "replace"
+    out: Path,
+    at: int,
+    by: signal.Signals = signal.SIGKILL,
+    do: Callable[[Path, str], None] = write,
+    step: str = "replace",
 ) -> None:
     """A process that is ended at the so many-th file, or before any is moved."""
-    path = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
-    script = SCRIPT.format(path=path, out=str(out), at=at, signal=by, do=do, step=step)
-    done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True)
-    assert done.returncode == -getattr(signal, by), done.stderr
+    one = multiprocessing.get_context("fork").Process(target=_ended, args=(out, at, by, do, step))
+    one.start()
+    one.join()
+    assert one.exitcode == -by
 
 
 def test_who_writes_next_ends_what_a_killed_process_began(tmp_path: Path) -> None:
@@ -225,7 +227,7 @@ def test_what_is_removed_goes_with_what_is_moved(
     write_fewer(tmp_path / "whole", "new")
     assert read(tmp_path / "whole") == dict.fromkeys(NAMES[:2], "new") | {"other": "mine"}
     write(tmp_path / "killed", "old")
-    killed(tmp_path / "killed", at, do="write_fewer", step=step)
+    killed(tmp_path / "killed", at, do=write_fewer, step=step)
     with staged(tmp_path / "killed"):
         assert read(tmp_path / "killed") == dict.fromkeys(NAMES[:2], "new")
     write(tmp_path, "old")
@@ -286,7 +288,7 @@ def test_a_mark_that_stays_after_the_move_does_no_harm(
 ) -> None:
     """The third that is unlinked, after two files."""
     write(tmp_path / "killed", "old")
-    killed(tmp_path / "killed", 3, do="write_fewer", step="unlink")
+    killed(tmp_path / "killed", 3, do=write_fewer, step="unlink")
     assert [mark.name for mark in (tmp_path / "killed").glob("*/moving")] == ["moving"]
     with staged(tmp_path / "killed"):
         assert read(tmp_path / "killed") == dict.fromkeys(NAMES[:2], "new")
@@ -302,7 +304,7 @@ def test_a_mark_that_stays_after_the_move_does_no_harm(
 def test_what_was_not_yet_being_moved_is_removed(tmp_path: Path) -> None:
     write(tmp_path, "old")
     killed(tmp_path, 0)
-    killed(tmp_path, 0, "SIGTERM")
+    killed(tmp_path, 0, signal.SIGTERM)
     assert read(tmp_path) == dict.fromkeys(NAMES, "old")
     assert len(hidden(tmp_path)) == 1  # the second has removed what the first left
     write(tmp_path, "newer")
