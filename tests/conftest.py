@@ -9,7 +9,7 @@ os.environ.pop("COLUMNS", None)
 
 from pathlib import Path
 
-from jaxtyping import install_import_hook
+from jaxtyping import config, install_import_hook
 
 gc.disable()  # until all is imported, of which nothing is garbage
 _PACKAGE = Path(__file__).parents[1] / "lora_lens"
@@ -82,6 +82,14 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.enable()
+
+
+@pytest.fixture(autouse=True)
+def shapes_checked() -> Iterator[None]:
+    """After each test as before it, in whatever it ended."""
+    disabled = config.jaxtyping_disable
+    yield
+    config.update("jaxtyping_disable", disabled)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from planted import plant
+from shapes_once import checked_once
 
 import lora_lens as ll
 from lora_lens.questions.comparison.tables import _INDEPENDENT
@@ -30,7 +31,7 @@ def claimed_of(tmp_path: Path, degrees: float, *, uneven: float = 0.0, pairs: in
     planted = [plant(tmp_path / name, w0, nothing) for name in ("one", "other")]
     base = ll.open_base(tmp_path / "one" / "base")
     count = 0
-    for pair in range(pairs):
+    for pair in checked_once(range(pairs)):
         rows = np.exp(uneven * of_rows.standard_normal((LAYERS, WIDTH, 1)))
         one, other = (with_factors(adapter, rows) for adapter in planted)
         result = ll.compare(one, other, "value", draws=199, seed=pair, base=base)

@@ -10,6 +10,7 @@ import scipy.linalg
 import torch
 from forwards import factors_of, normal, predicted
 from planted import plant
+from shapes_once import checked_once
 from torch import Tensor
 
 import lora_lens as ll
@@ -136,7 +137,7 @@ def test_a_layer_apart_is_not_found_though_the_others_share_a_theta() -> None:
     """Its own flips hold the level, where joint flips would not."""
     generator = torch.Generator().manual_seed(3)
     found = []
-    for _ in range(60):
+    for _ in checked_once(range(60)):
         w, theta = normal(5, 24, 24, generator=generator), normal(24, 3, generator=generator)
         b = w @ theta
         b[2] = w[2] @ normal(24, 3, generator=generator)
@@ -250,7 +251,7 @@ def test_unrelated_layers_that_go_together_carry_over_no_oftener(
     generator = torch.Generator().manual_seed(10 * different + r)
     layers, pairs = torch.arange(6) % different, 60
     small, seen = 0, 0
-    for seed in range(pairs):
+    for seed in checked_once(range(pairs)):
         w = normal(different, 24, 24, generator=generator)[layers]
         w = w + apart * normal(6, 24, 24, generator=generator)
         one, other = normal(2, different, 24, r, generator=generator)[:, layers]

@@ -9,6 +9,7 @@ import torch
 from commands import run
 from forwards import factors_of, normal, predicted
 from planted import plant
+from shapes_once import checked_once
 
 import lora_lens as ll
 from lora_lens.errors import LensError
@@ -41,7 +42,7 @@ def test_a_small_part_is_found_where_theta_is_wider_than_the_others_fix() -> Non
 def test_factors_of_each_layers_own_are_found_no_oftener_than_stated() -> None:
     """Along their own W0's leading directions, where layers share those: W0 alone is no finding."""
     found = 0
-    for seed in range(100):
+    for seed in checked_once(range(100)):
         generator = torch.Generator().manual_seed(seed)
         common = normal(20, 20, generator=generator) * torch.logspace(0, -1, 20).double()
         w = normal(5, 16, 20, generator=generator) @ common
