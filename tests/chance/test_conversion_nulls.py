@@ -3,7 +3,9 @@
 import itertools
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,6 +25,7 @@ from lora_lens import (
 from lora_lens.adapter import Adapter
 from lora_lens.chance.conversion_draws import check_nulls
 from lora_lens.chance.null_names import NULLS
+from lora_lens.core.solving.factoring import Factored, factor
 from lora_lens.errors import LensError
 from lora_lens.files.locate import DEMO_BASE
 from lora_lens.questions.similarity.result import LayerGrid
@@ -155,33 +158,29 @@ def test_many_layers_are_mismatched_at_random(tmp_path: Path) -> None:
 
 
 def test_initialisation_is_what_freshly_made_adapters_give(tmp_path: Path) -> None:
-    """Second route: A's of PyTorch's own initialisation in files, each analysed like a trained one."""
-    shape = BertLike(layers=2, width=12, rank=2, modules=("value",))
-    skewed = {
-        f"{shape.path(layer, 'value')}.weight": random(12, 12, seed=layer)
-        * torch.logspace(0, -2, 12)
-        for layer in range(2)
-    }
-    write_base(tmp_path / "base", shape, skewed)
-    write_lora(tmp_path / "lora", shape, base=str(tmp_path / "base"))
-    result = conversion_similarity(
-        load_adapter(tmp_path / "lora"), "value", nulls=["initialisation"], draws=3000
+    """Second route: A's of PyTorch's own initialisation, of 250 pairs of layers with two W0, analysed like trained ones."""
+    w0 = [random(12, 12, seed=layer) * torch.logspace(0, -2, 12) for layer in range(2)]
+    rng = np.random.default_rng(0)
+    factors = [(rng.standard_normal((12, 2)), rng.standard_normal((2, 12))) for _ in w0]
+    adapter, many = (
+        plant(tmp_path / str(pairs), [w.numpy() for w in w0] * pairs, factors * pairs)
+        for pairs in (1, 10)
     )
+    result = conversion_similarity(adapter, "value", nulls=["initialisation"], draws=3000)
     null = result["A"].baselines["initialisation"]
     assert null.draws == 3000
     assert list(result["B"].baselines) == list(result["BA"].baselines) == []
     assert "zero" in result["B"].absent["initialisation"]
     values = []
-    adapter = load_adapter(tmp_path / "lora")
     torch.manual_seed(0)
-    for _ in range(250):
-        a = torch.empty(2, 2, 12)
+    for _ in range(25):
+        a = torch.empty(20, 2, 12)
         for layer in a:
             torch.nn.init.kaiming_uniform_(layer, a=5**0.5)
-        fresh = with_factors(adapter, a, adapter.modules["value"].b)
-        values.append(
-            conversion_similarity(fresh, "value", matrices=["A"], draws=0)["A"].values[0, 1]
-        )
+        fresh = with_factors(many, a, many.modules["value"].b)
+        grid = conversion_similarity(fresh, "value", matrices=["A"], draws=0)["A"]
+        values += np.diag(grid.values, 1)[::2].tolist()  # one W0 with the other beside it
+    assert len(values) == 250
     error = np.std(values) / np.sqrt(250) + null.sd[0, 1] / np.sqrt(3000)
     assert abs(np.mean(values) - null.mean[0, 1]) < 4 * error
     assert kstest(values, null.drawn[:, 0, 1]).pvalue > 0.01
@@ -258,6 +257,17 @@ def untrained() -> list[dict[str, LayerGrid]]:
     """100 untrained adapters of MiniLM's value: A as PEFT starts it, B Gaussian."""
     adapter, base = load_adapter(demo_adapter("lora")), open_base(DEMO_BASE)
 
+    @cache
+    def factored(w0: bytes, shape: tuple[int, ...], *settings: Any) -> Factored:
+        return factor(
+            torch.frombuffer(bytearray(w0), dtype=torch.float64).reshape(shape), *settings
+        )
+
+    def once(w0: torch.Tensor, cutoff: float, computing: torch.dtype, *_: object) -> Factored:
+        assert w0.dtype == torch.float64
+        found = factored(w0.numpy().tobytes(), w0.shape, cutoff, computing)
+        return replace(found, w0=w0)  # which the next layers' is written over
+
     def results() -> Iterator[dict[str, LayerGrid]]:
         for seed in range(100):
             generator = torch.Generator().manual_seed(1000 + seed)
@@ -268,7 +278,13 @@ def untrained() -> list[dict[str, LayerGrid]]:
                 nulls=["gaussian", "propagated", "mismatched", "initialisation"], draws=19, seed=seed, base=base, device="cpu",
             ).grids  # fmt: skip
 
-    return list(results())
+    with (
+        pytest.MonkeyPatch.context() as patch
+    ):  # all have one base, of whose condition an estimate does
+        patch.setattr("lora_lens.subspaces.layers.factor", once)
+        analysis = "lora_lens.questions.similarity.analysis"
+        patch.setattr(f"{analysis}.condition_number", lambda factored: factored.condition)
+        return list(results())
 
 
 def uniformity(p: list[float], draws: int) -> float:

@@ -282,14 +282,15 @@ def test_a_theta_is_found_where_layers_go_together() -> None:
     assert found.nulls["flipped"].p_two_sided <= 0.05
 
 
-def test_a_made_of_w0_is_asked_of_w0() -> None:
+def test_a_made_of_w0_is_asked_of_w0(tmp_path: Path) -> None:
     """A CondLoRA under `stored` makes Aᵀ = W0 θ: A is asked then as B is, and of W0ᵀ where that is asked for."""
-    lora = ll.load_adapter(ll.demo_adapter("lora"))
-    factors, base = lora.modules["value"], ll.open_base("sentence-transformers/all-MiniLM-L6-v2")
-    w0 = torch.stack([base.w0(factors, layer).double() for layer in range(6)])
     generator = torch.Generator().manual_seed(4)
-    theta = normal(384, 8, generator=generator)
-    own = replace(factors, a=(w0 @ theta).mT, b=w0 @ normal(384, 8, generator=generator))
+    w0, a, b = (normal(6, *shape, generator=generator) for shape in ((96, 96), (2, 96), (96, 2)))
+    pairs = list(zip(b.numpy(), a.numpy(), strict=True))
+    lora, base = plant(tmp_path, list(w0.numpy()), pairs), ll.open_base(tmp_path / "base")
+    factors = lora.modules["value"]
+    theta = normal(96, 2, generator=generator)
+    own = replace(factors, a=(w0 @ theta).mT, b=w0 @ normal(96, 2, generator=generator))
     made = replace(lora, modules={"value": own}, convention="stored", method="CondLoRA")
     found = ll.shared_subspace(made, "value", other=made, draws=20, base=base)
     for one in (found["A"].predicted, found["A"].carried, found["B"].predicted):

@@ -102,18 +102,23 @@ def test_rectangular_and_wide_layers_by_the_pseudo_inverse(tmp_path: Path) -> No
 
 @pytest.fixture(scope="module")
 def random_adapters(tmp_path_factory: pytest.TempPathFactory) -> list[Adapter]:
-    """121 of Gaussian factors in files, on a base whose columns fall to a hundredth."""
+    """Of Gaussian factors in files, on two W0 whose columns fall to a hundredth: one that has these, and ten that have them by turns, 12 times each."""
     folder = tmp_path_factory.mktemp("random")
-    shape = BertLike(layers=2, width=12, modules=("value",))
-    skewed = {
-        f"{shape.path(layer, 'value')}.weight": random(12, 12, seed=layer)
-        * torch.logspace(0, -2, 12)
-        for layer in range(2)
-    }
-    write_base(folder / "base", shape, skewed)
-    for seed in range(121):
-        write_lora(folder / str(seed), shape, base=str(folder / "base"), seed=899 + seed)
-    return [load_adapter(folder / str(seed)) for seed in range(121)]
+    w0 = [random(12, 12, seed=layer) * torch.logspace(0, -2, 12) for layer in range(2)]
+    found = []
+    for number, pairs in enumerate([1] + 10 * [12]):
+        shape = BertLike(layers=2 * pairs, width=12, modules=("value",))
+        skewed, factors = {}, {}
+        for k in range(shape.layers):
+            path, seed = shape.path(k, "value"), 1000 * number + 10 * k
+            skewed[f"{path}.weight"] = w0[k % 2].clone()
+            factors[f"base_model.model.{path}.lora_A.weight"] = random(4, 12, seed=seed + 2)
+            factors[f"base_model.model.{path}.lora_B.weight"] = random(12, 4, seed=seed + 3)
+        base, lora = folder / f"base-{pairs}", folder / str(number)
+        write_base(base, shape, skewed)
+        write_lora(lora, BertLike(layers=0), base=str(base), extra=factors)
+        found.append(load_adapter(lora))
+    return found
 
 
 @pytest.mark.parametrize("convention", ["stored", "consistent"])
@@ -121,21 +126,19 @@ def random_adapters(tmp_path_factory: pytest.TempPathFactory) -> list[Adapter]:
 def test_propagated_baseline_is_what_random_adapters_give(
     random_adapters: list[Adapter], convention: str, side: str, i: int
 ) -> None:
-    """Second route: Gaussian adapters in files, each analysed like a trained one, then averaged."""
+    """Second route: Gaussian factors in files, 120 pairs of layers, analysed like trained ones, then averaged."""
     settings = {"i": i, "side": side, "convention": convention}
     first, *others = random_adapters
     result = conversion_similarity(first, "value", j=i, draws=3000, **settings)
-    runs = len(others)
-    values: dict[str, list[float]] = {"A": [], "B": [], "BA": []}
-    for adapter in others:
-        one = conversion_similarity(adapter, "value", j=i, draws=0, **settings)
-        for matrix, grid in one.items():
-            values[matrix].append(grid.values[0, 1])
+    every = [conversion_similarity(one, "value", j=i, draws=0, **settings) for one in others]
     for matrix, grid in result.items():
+        # What one W0 has with the other that is beside it.
+        values = np.concatenate([np.diag(each[matrix].values, 1)[::2] for each in every])
+        assert len(values) == 120
         propagated = grid.baselines["propagated"]
-        error = np.std(values[matrix]) / np.sqrt(runs) + propagated.sd[0, 1] / np.sqrt(3000)
-        assert abs(np.mean(values[matrix]) - propagated.mean[0, 1]) < 4 * error + 1e-9
-        assert propagated.sd[0, 1] == pytest.approx(np.std(values[matrix]), rel=0.25, abs=1e-9)
+        error = np.std(values) / np.sqrt(120) + propagated.sd[0, 1] / np.sqrt(3000)
+        assert abs(np.mean(values) - propagated.mean[0, 1]) < 4 * error + 1e-9
+        assert propagated.sd[0, 1] == pytest.approx(np.std(values), rel=0.25, abs=1e-9)
 
 
 def test_propagated_baseline_through_the_identity_is_the_gaussian_one(tmp_path: Path) -> None:
