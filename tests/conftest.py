@@ -43,6 +43,7 @@ from collections.abc import Iterator  # noqa: E402
 import matplotlib as mpl  # noqa: E402
 import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402
+from matplotlib.figure import Figure  # noqa: E402
 
 # How long an example takes says what else the machine does.
 settings.register_profile("untimed", deadline=None)
@@ -120,6 +121,12 @@ def bert(tmp_path: Path) -> BertLike:
 def result(bert: BertLike, tmp_path: Path) -> SimilarityResult:
     """φ between the layers' conversions of that adapter, with 50 draws."""
     return conversion_similarity(load_adapter(tmp_path / "lora"), "value", draws=50)
+
+
+@pytest.fixture
+def blank_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures have their files, and nothing on them: for tests that ask about neither."""
+    monkeypatch.setattr("lora_lens.questions.question.drawn", lambda *_: Figure(figsize=(1, 1)))
 
 
 @pytest.fixture

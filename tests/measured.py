@@ -84,8 +84,7 @@ def collisions(found: list[Words]) -> list[tuple[str, str]]:
 
 
 def out_of_sight(figure: Figure) -> list[str]:
-    """Lines with points beyond the ends of their axes, and colour scales of fewer than two numbers."""
-    figure.draw_without_rendering()
+    """Lines with points beyond the ends of their axes, and colour scales of fewer than two numbers, once `words_of` has drawn it."""
     found = []
     for ax in figure.axes:
         low, high = np.sort([ax.get_xlim(), ax.get_ylim()]).T

@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from matplotlib import rc_context
+from matplotlib import rc_context, rcParams
 from matplotlib.figure import Figure
 
 from ..printable import safe_stem
+from .drawing.placed import laid_out
 from .layout import Table
 from .paper import ENDINGS, PLAIN, Paper
 from .text import as_json, as_latex, as_markdown
@@ -71,24 +72,13 @@ def write_figures(
             with (
                 paper.settings(),
                 rc_context(_AS_TEXT | {"svg.hashsalt": name}),
-                _laid_out_once(figure),
+                laid_out(figure, rcParams["savefig.dpi"]),
             ):
                 title = {"Title": " ".join(figure.get_suptitle().split()) or name}
                 for ending in endings:
                     figure.savefig(folder / (name + ending), metadata=title | _NO_DATE[ending])
-                    figure.set_layout_engine("none")
                     written.append(name + ending)
     return written
-
-
-@contextmanager
-def _laid_out_once(figure: Figure) -> Iterator[None]:
-    """Its own layout comes back: where panels lie takes half of a file's time, and is the same in all of them."""
-    own = figure.get_layout_engine()
-    try:
-        yield
-    finally:
-        figure.set_layout_engine(own or "none")
 
 
 @contextmanager

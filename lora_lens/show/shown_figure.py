@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from io import BytesIO
+from typing import Any
 
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+
+from .drawing.placed import laid_out
 
 
 class ShownFigure(Figure):
@@ -18,7 +22,13 @@ class ShownFigure(Figure):
         b'\x89PNG'
     """
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        # It has one renderer for all texts that are measured, which remembers them.
+        FigureCanvasAgg(self)
+
     def _repr_png_(self) -> bytes:
         picture = BytesIO()
-        self.savefig(picture, format="png", dpi=self.dpi)
+        with laid_out(self, self.dpi):
+            self.savefig(picture, format="png", dpi=self.dpi)
         return picture.getvalue()

@@ -49,6 +49,7 @@ def test_the_card_has_the_scores_of_the_run_and_the_spectra_of_the_adapter(adapt
     assert not list(adapter.glob(".lora-lens-*"))
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_the_hub_reads_its_metadata(adapter: Path) -> None:
     write_card(adapter, run_of(adapter.name))
     data = ModelCard.load(adapter / "README.md").data
@@ -67,12 +68,14 @@ def test_the_hub_reads_its_metadata(adapter: Path) -> None:
     assert found == ("nyu-mll/glue", "stsb", "validation")
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_its_adapter_is_read_as_before(adapter: Path) -> None:
     before = ll.inspect(adapter).to_dict()
     write_card(adapter, run_of(adapter.name))
     assert ll.inspect(adapter).to_dict() == before
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_card_of_ours_is_written_again_and_another_is_not(adapter: Path) -> None:
     card = adapter / "README.md"
     assert write_card(adapter, run_of(adapter.name))

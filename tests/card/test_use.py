@@ -23,6 +23,7 @@ def code_of(text: str) -> str:
 @pytest.mark.filterwarnings(
     "ignore:the head of:UserWarning", "ignore:The following rank_pattern:RuntimeWarning"
 )
+@pytest.mark.usefixtures("blank_figures")
 @pytest.mark.parametrize("method", ["lora", "condlora", "adalora", "condadalora"])
 @pytest.mark.parametrize(("classes", "head_of_base"), [(None, None), (3, None), (None, 4), (2, 4)])
 def test_its_model_answers_as_the_run_did(

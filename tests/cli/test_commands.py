@@ -167,6 +167,7 @@ def test_out_writes_every_form_whole(bert: BertLike, tmp_path: Path, command: st
     assert "|" in (out / f"{stem}.md").read_text()
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_json_with_notes_keeps_standard_output_clean(bert: BertLike, tmp_path: Path) -> None:
     result = run(
         "similarity",
@@ -249,6 +250,7 @@ def test_a_failure_leaves_none_of_the_folders_it_made(bert: BertLike, tmp_path: 
     assert not (tmp_path / "a").exists()
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_folder_in_the_way_of_a_file_leaves_nothing_half_written(
     bert: BertLike, tmp_path: Path
 ) -> None:

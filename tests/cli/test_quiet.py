@@ -16,6 +16,7 @@ def run(*arguments: str) -> tuple[int, str, str]:
     return result.exit_code, result.stdout, result.stderr
 
 
+@pytest.mark.usefixtures("blank_figures")
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 from checkpoints import BertLike, random, write_base
 from every_question import NAMES, answered, given, takes, write_adapters
-from matplotlib.figure import Figure
 from typer.testing import CliRunner
 
 import lora_lens as ll
 from lora_lens.cli import app
 from lora_lens.errors import LensError
+
+pytestmark = pytest.mark.usefixtures("blank_figures")
 
 
 @pytest.fixture(scope="module")
@@ -25,12 +26,6 @@ def several(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def single(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same of one layer."""
     return write_adapters(tmp_path_factory.mktemp("single"), BertLike(layers=1))
-
-
-@pytest.fixture(autouse=True)
-def empty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Which files there are is asked, and not what is on the figures."""
-    monkeypatch.setattr("lora_lens.questions.question.drawn", lambda *_: Figure(figsize=(1, 1)))
 
 
 def names(folder: Path) -> set[str]:

@@ -101,7 +101,7 @@ def test_the_files_are_as_wide_as_asked_for(folder: Callable[[int], Path], tmp_p
 def test_figure_1_comes_with_similarity_in_the_papers_form(
     folder: Callable[[int], Path], tmp_path: Path
 ) -> None:
-    given = ("similarity", folder(12) / "one", "--draws", 5, "--out", tmp_path / "out")
+    given = ("similarity", folder(6) / "one", "--draws", 5, "--out", tmp_path / "out")
     result = run(*given, "--width", "82.55mm")
     assert result.exit_code == 0, result.stderr
     assert picture(tmp_path / "out" / "similarity-value-figure1.png").width == 975

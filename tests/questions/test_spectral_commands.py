@@ -99,6 +99,7 @@ def test_spectrum_ends_with_a_pattern_to_paste(bert: BertLike, tmp_path: Path) -
         assert word in result.stdout
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_spectrum_of_many_modules_says_where_its_pattern_is(tmp_path: Path) -> None:
     """A page and a half of it was printed below the tables; with --out it is in a file, of however few."""
     shape = BertLike(layers=5)
@@ -141,6 +142,7 @@ def test_spectrum_without_w0_needs_no_base(bert: BertLike, tmp_path: Path) -> No
     assert "nobody/nothing-here" in refused.stderr
 
 
+@pytest.mark.usefixtures("blank_figures")
 @pytest.mark.parametrize(
     ("arguments", "stem", "extra"),
     [
@@ -177,6 +179,7 @@ def test_out_writes_every_form_whole(
     assert json.loads((out / f"{stem}.json").read_text())
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_spectra_of_one_module_leave_those_of_another(bert: BertLike, tmp_path: Path) -> None:
     asked = {"spectrum": (), "spectrum-value": ("-m", "value"), "spectrum-query": ("-m", "q_proj")}
     for module in asked.values():

@@ -2,13 +2,17 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from matplotlib import rc_context
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from PIL import Image
 from pypdf import PdfReader
 
 from lora_lens.show.files import write_figures
-from lora_lens.show.paper import ENDINGS
+from lora_lens.show.paper import ENDINGS, PLAIN
+from lora_lens.show.shown_figure import ShownFigure
 
 
 @pytest.fixture
@@ -46,6 +50,42 @@ def test_it_is_laid_out_once_and_its_own_layout_is_given_back(tmp_path: Path) ->
     axes.set_ylabel("share\nof the factor")
     figure.draw_without_rendering()
     assert axes.get_position().x0 > before
+
+
+def test_each_file_is_drawn_once(tmp_path: Path) -> None:
+    """matplotlib draws a figure that has a layout twice, the first time for nothing but its places."""
+    figure = ShownFigure(figsize=(3, 2), layout="constrained")
+    figure.colorbar(figure.subplots().pcolormesh(np.eye(3)))
+    drawn: list[object] = []
+    figure.canvas.mpl_connect("draw_event", drawn.append)
+    with rc_context({"figure.constrained_layout.use": True}):
+        write_figures({"one": figure}, tmp_path)
+    assert len(drawn) == len(ENDINGS)
+    figure._repr_png_()
+    assert len(drawn) == len(ENDINGS) + 1
+    assert isinstance(figure.get_layout_engine(), ConstrainedLayoutEngine)
+
+
+def test_a_file_is_what_matplotlib_makes_of_the_figure(tmp_path: Path) -> None:
+    """Its layout is made at the dots of the file, as saving does, and left as it was."""
+    with PLAIN.settings(), rc_context({"svg.hashsalt": "one", "svg.fonttype": "none"}):
+        for folder in ("written", "saved"):
+            (tmp_path / folder).mkdir()
+            figure = ShownFigure(figsize=(3, 2), layout="compressed")
+            for ax in figure.subplots(1, 2):
+                mesh = ax.pcolormesh(np.eye(3))
+                ax.set(aspect="equal", ylabel="layer", title="φ")
+            figure.colorbar(mesh, ax=figure.axes)
+            if folder == "written":
+                write_figures({"one": figure}, tmp_path / folder, (".png", ".svg"))
+                continue
+            for ending, none in {".png": {}, ".svg": {"Date": None}}.items():
+                said = {"Title": "one", **none}
+                figure.savefig(tmp_path / folder / f"one{ending}", metadata=said)
+                figure.set_layout_engine("none")
+    for ending in (".png", ".svg"):
+        written, saved = (tmp_path / folder / f"one{ending}" for folder in ("written", "saved"))
+        assert written.read_bytes() == saved.read_bytes()
 
 
 def test_letters_that_the_font_has_not_are_told_once(figure: Figure, tmp_path: Path) -> None:

@@ -104,6 +104,7 @@ def test_the_layer_of_the_lowest_rank_decides(ridge: float, rank: int, error: st
         singular_layers(plan, factored, [0, 1])
 
 
+@pytest.mark.usefixtures("blank_figures")
 @pytest.mark.parametrize("options", [(), ("--json",)])
 def test_a_command_says_it_once_and_its_json_has_it(
     folder: Path, tmp_path: Path, options: tuple[str, ...]

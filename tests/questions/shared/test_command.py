@@ -64,6 +64,7 @@ def test_table_shows_shares_nulls_and_layers(bert: BertLike, tmp_path: Path) -> 
     assert "nan" not in result.stdout
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_the_p_that_layers_are_named_by_is_in_json_and_csv_as_in_the_tables(
     bert: BertLike, tmp_path: Path
 ) -> None:
@@ -141,6 +142,7 @@ def test_too_few_draws_leave_a_share_of_one_a_number() -> None:
     )
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_out_writes_every_form(bert: BertLike, tmp_path: Path) -> None:
     out = tmp_path / "out"
     result = run(tmp_path / "lora", "--draws", 5, "--out", out)
@@ -160,6 +162,7 @@ def test_out_writes_every_form(bert: BertLike, tmp_path: Path) -> None:
     assert r"$\pm$" in latex
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_what_is_carried_over_has_files_of_its_own(bert: BertLike, tmp_path: Path) -> None:
     write_lora(tmp_path / "other", bert, base=str(tmp_path / "base"), seed=5)
     out = tmp_path / "out"

@@ -39,7 +39,7 @@ def of_modules(found: Spectrum, times: int) -> Spectrum:
     return replace(found, layers=layers)
 
 
-@pytest.mark.parametrize(("width", "times"), [(None, 1), (None, 10), ("3.25in", 1), ("3.25in", 3)])
+@pytest.mark.parametrize(("width", "times"), [(None, 1), (None, 3), ("3.25in", 1), ("3.25in", 3)])
 def test_the_scale_of_layers_stands_beside_the_lines_that_it_is_of(
     found: Spectrum, width: str | None, times: int
 ) -> None:
