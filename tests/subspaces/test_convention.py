@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 from checkpoints import BertLike, write_base, write_lora
+from first_layers import first_layers
 from typer.testing import CliRunner
 
 import lora_lens as ll
@@ -86,7 +87,9 @@ def test_grouped_queries_answer_at_once(tmp_path: Path, command: str) -> None:
 
 
 def test_each_adapter_in_a_report_has_its_own_convention_whatever_the_order() -> None:
-    lora, condlora = (ll.load_adapter(ll.demo_adapter(name)) for name in ("lora", "condlora"))
+    lora, condlora = (
+        first_layers(ll.load_adapter(ll.demo_adapter(name)), 2) for name in ("lora", "condlora")
+    )
     for pair in ([lora, condlora], [condlora, lora]):
         found = analyse(pair, Request(modules=("value",), draws=2)).modules
         assert [one.of for one in found] == [(0,), (1,), (0, 1)]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 import torch
+from first_layers import first_layers
 from forwards import factors_of, normal, predicted
 from planted import plant
 from torch import Tensor
@@ -366,18 +367,6 @@ def test_a_rank_that_the_other_has_not_is_an_error_that_names_it(tmp_path: Path)
     )  # fmt: skip
     with pytest.raises(ll.RankError, match=f"{other.source}, at the rank 4 of {one.source}"):
         ll.shared_subspace(one, "value", other=other, draws=5)
-
-
-def first_layers(adapter: ll.Adapter, count: int) -> ll.Adapter:
-    """The adapter of so many layers alone."""
-    modules = {
-        name: replace(
-            one, layers=one.layers[:count], names=one.names[:count], ranks=one.ranks[:count],
-            a=one.a[:count], b=one.b[:count], scaling=one.scaling[:count],
-        )
-        for name, one in adapter.modules.items()
-    }  # fmt: skip
-    return replace(adapter, modules=modules)
 
 
 def test_other_layers_are_an_error_before_anything_is_computed() -> None:
