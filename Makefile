@@ -59,5 +59,10 @@ $(VENV)/docs: pyproject.toml | $(VENV)/bin/python
 	$(INSTALL) --editable '.[docs]'
 	touch $(VENV)/demo $@
 
+# For who wants both, as the gate does: versions are looked for once.
+$(VENV)/both: pyproject.toml | $(VENV)/bin/python
+	$(INSTALL) --editable '.[dev,docs]'
+	touch $(VENV)/demo $(VENV)/dev $(VENV)/docs $@
+
 clean:
 	rm -rf $(VENV) $(LOWEST) lora-lens-demo docs/_build

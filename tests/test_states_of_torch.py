@@ -16,6 +16,7 @@ ASKED = """
 import contextlib, json, os, sys
 import numpy as np, safetensors.torch, scipy.linalg, scipy.special, torch
 import lora_lens as ll
+from first_layers import first_layers
 
 def far(dtype):
     torch.set_default_dtype(dtype)
@@ -36,7 +37,9 @@ def asked_in(state):
     run = {"draws": 6, "device": "cpu"}
     with STATES[state]():
         before = torch.empty(0).device, torch.is_autocast_enabled("cpu"), torch.get_default_dtype()
-        a, b = (ll.load_adapter(ll.demo_adapter(name)) for name in ("lora", "condlora"))
+        a, b = (
+            first_layers(ll.load_adapter(ll.demo_adapter(name)), 3) for name in ("lora", "condlora")
+        )
         said = {
             "similarity": ll.conversion_similarity(a, nulls=every, **run).to_dict(),
             "compare": ll.compare(a, b, **run).to_dict(),
@@ -75,9 +78,10 @@ for state in STATES:
 @pytest.fixture(scope="module")
 def said() -> dict[str, str]:
     """The answers in every state; a state that has none has its traceback on stderr."""
+    path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
         [sys.executable, "-c", ASKED], text=True, check=True, stdout=subprocess.PIPE,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path},
     )  # fmt: skip
     return dict(line.split(" ", 1) for line in done.stdout.splitlines())
 
