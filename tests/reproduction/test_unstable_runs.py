@@ -3,6 +3,8 @@
 import csv
 import json
 import re
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -529,3 +531,16 @@ def test_what_the_readme_says_of_minilm() -> None:
     readme = " ".join((DOCS.parent / "README.md").read_text(encoding="utf-8").split())
     assert f"{shares[0]} and 4.1 % for {flips[0]} and 2.6." in readme
     assert f"Of the third ({shares[1]} for {flips[1]})" in readme
+
+
+def test_rtes_first_trial() -> None:
+    folder = DOCS / "results" / "unfinished" / "rte-lora"
+    record = json.loads((folder / "trials" / "0" / "run.json").read_text())
+    *first, last = curve(record)
+    assert f"is {', '.join(map(short, first))} and {short(last)} by epoch" in PAGE
+    deviation = (last * (1 - last) / 249) ** 0.5
+    constant = short(record["majority_score"])
+    assert f"a deviation is {short(deviation)} and a constant answer has {constant}" in PAGE
+    with closing(sqlite3.connect(folder / "study.db")) as study:
+        trials = study.execute("SELECT state FROM trials").fetchall()
+    assert trials == [("COMPLETE",), ("RUNNING",)]
