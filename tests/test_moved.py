@@ -80,7 +80,8 @@ def test_results_that_were_pickled_before_are_read() -> None:
 def test_nothing_of_the_package_itself_is_deprecated() -> None:
     """Neither the command line nor any module of the package imports an old name."""
     code = (
-        "import pkgutil, importlib, warnings; warnings.simplefilter('error', DeprecationWarning)\n"
+        "import pkgutil, importlib, warnings\n"
+        "warnings.filterwarnings('error', r'lora_lens\\.', DeprecationWarning)\n"
         "import lora_lens\n"
         "skipped = ('lora_lens.training', 'lora_lens.__main__', 'lora_lens.reproduction')\n"
         "for found in pkgutil.walk_packages(lora_lens.__path__, 'lora_lens.'):\n"

@@ -90,7 +90,7 @@ def test_hub_ids_and_paths_that_lead_nowhere(
      "a/", "/b", "", "a b/c", "é/b", "a/é", "A" * 96, "a" * 97, "a/" + "b" * 97, "a@b/c", "a/b\n"],
 )  # fmt: skip
 def test_a_hub_id_is_what_huggingface_hub_takes_for_one(name: str) -> None:
-    if not name.isascii():  # of which not all of its versions think alike
+    if not name.isascii() or "\n" in name:  # of which not all of its versions think alike
         assert not is_hub_id(name)
         return
     try:

@@ -143,6 +143,7 @@ def test_a_whole_model_is_more_than_tensors(new: bool, tmp_path: Path) -> None:
         load_bin(path)
 
 
+@pytest.mark.filterwarnings("ignore:DTensor random operators:UserWarning")
 def test_tensors_shared_out_between_processes_are_told(tmp_path: Path) -> None:
     """FSDP's, of a mesh of one process, whose file names what is of several as well."""
     from torch import distributed

@@ -341,7 +341,11 @@ def test_numbers_that_are_no_floats(kind: str, tmp_path: Path) -> None:
         for binary in (False, True):
             tensors = {k: v.to(getattr(torch, kind)) for k, v in _lora(tmp_path / "a").items()}
             folder = tmp_path / f"lora-{binary}"
-            write_tensors(folder, tensors, binary=binary)
+            try:
+                write_tensors(folder, tensors, binary=binary)
+            except KeyError:  # an older safetensors writes no complex numbers
+                assert (kind, binary) == ("complex64", False)
+                continue
             refused(config(folder), "expected floats|cannot read|not a whole")
 
 

@@ -24,6 +24,10 @@ def write_tiny_base(folder: Path) -> str:
 
 def write_base(folder: Path, model: PreTrainedModel) -> str:
     """A model, with the real tokenizer."""
-    AutoTokenizer.from_pretrained(str(local_folder(DEMO_BASE))).save_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(str(local_folder(DEMO_BASE)))
+    if getattr(model.config, "eos_token_id", None) is not None:
+        # A Trainer of an older library gives the model its tokenizer's.
+        tokenizer.eos_token = tokenizer.sep_token
+    tokenizer.save_pretrained(folder)
     model.save_pretrained(folder)
     return str(folder)
