@@ -14,7 +14,7 @@ from lora_lens.reproduction.numbers.judged import Judged, judged
 from lora_lens.reproduction.numbers.longer import LongerRun
 from lora_lens.reproduction.numbers.scores import TaskScores
 from lora_lens.reproduction.numbers.shares import predicted_shares
-from lora_lens.reproduction.page.claims import _table4, _together, claims
+from lora_lens.reproduction.page.claims import _shared, _table4, _together, claims
 from lora_lens.reproduction.page.page import results_page
 from lora_lens.reproduction.page.tables.every import tables_of
 from lora_lens.reproduction.runs.collect import Found
@@ -148,6 +148,19 @@ def test_claims_agree_do_not_or_cannot_be_told(tmp_path: Path) -> None:
     relation = verdicts["… and that is a relation of W0 and the trained factors, v"]
     assert relation.verdict == "agrees"
     assert "predicts 0.050 of A where chance gives 0.020, beyond it in 2 of 2" in relation.here
+
+
+def test_where_not_all_are_found_it_is_said_what_would_have_been(tmp_path: Path) -> None:
+    shares = predicted_shares(found(tmp_path).analyses, ["v"])
+    rows = [
+        replace(one, p_holm=1.0, detectable=0.0042) if one.matrix == "A" else one
+        for one in shares
+        if one.method == "lora"
+    ]
+    here = _shared(rows, "v", "").here
+    a, b = here.split("; ")
+    assert ", beyond it in 0 of 2 adapters, where an excess of 0.004 would have been seen" in a
+    assert b.endswith("beyond it in 2 of 2 adapters")
 
 
 @pytest.mark.parametrize(

@@ -42,8 +42,8 @@ def _named(result: OutliersResult) -> str:
     start = f"{result.module}, conversions of {result.matrix}:"
     if not result.coordinates:
         return (
-            f"{start} no {kind} coordinate stands apart from the others by its {what[:-1]} of W0 (at a level "
-            f"of {LEVEL:g})"
+            f"{start} no {kind} coordinate stands apart from the others by a {'short' if result.inverse else 'large'} "
+            f"{what[:-1]} of W0 (at a level of {LEVEL:g})"
         )
     named = result.coordinates
     one = len(named) == 1

@@ -144,7 +144,7 @@ def _narrow(module: str, subspaces: dict[str, SharedSubspace]) -> Iterator[str]:
             yield (
                 f"{counted(others, 'other layer')} of {space} dimensions {'fixes' if others == 1 else 'fix'} the {rows} rows of {matrix}'s θ badly; without a θ, "
                 f"`lora-lens similarity ADAPTER --module {module} --convention consistent --ridge 3 --nulls flipped` compares layers two by two "
-                f"(of planted tenths in MiniLM's down-projection it found 13 of 24, and θ 1 of 8: docs, power)"
+                f"(of planted tenths in MiniLM's down- and up-projection it found 13 and 19 of 24, and θ 1 of 8 and 1 of 7: docs, power)"
             )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 import numpy as np
 
@@ -64,8 +65,10 @@ def summary(result: SharedResult, findings: Sequence[Finding]) -> str:
         )
     if hopeless := [one.label for one in findings if one.label in exact and one.hopeless]:
         parts.append(f"the predicted share of {listed(hopeless)} is 1.0000 in every layer")
-    if tested := [one for one in findings if one.label not in whole]:
-        parts.append(told((tested, pattern)) + _where(tested, asked))
+    tested = [one for one in findings if one.label not in whole]
+    for _, some in groupby(tested, lambda one: one.word == "more"):  # whose layers follow them
+        alike = list(some)
+        parts.append(told((alike, pattern)) + _where(alike, asked))
     said = [one.label for one in findings]
     for why in dict.fromkeys(map(_untested, asked.values())):
         rest = [name for name in asked if name not in said and _untested(asked[name]) == why]

@@ -21,6 +21,7 @@ from ..numbers.shares import Share, predicted_shares, too_few_flips
 from ..numbers.table3 import profile
 from ..runs.collect import Found
 from .equivalence_words import in_words, points
+from .missed import missed
 
 Verdict = Literal["agrees", "does not agree", "cannot be told"]
 _PAPERS_LEVEL = 0.01
@@ -164,9 +165,10 @@ def _shared(shares: Sequence[Share], module: str, too_few: str) -> Claim:
         everywhere = everywhere and len(beyond) == len(rows)
         share, flipped = np.mean([(one.share, one.flipped) for one in rows], axis=0)
         said = f"one layer fitted to the others predicts {share:.3f} of {matrix} where chance gives {flipped:.3f}"
-        parts.append(
-            said if too_few else f"{said}, beyond it in {len(beyond)} of {len(rows)} adapters"
-        )
+        if not too_few:
+            said += f", beyond it in {len(beyond)} of {len(rows)} adapters"
+            said += f", where {seen}" if (seen := missed(rows)) else ""
+        parts.append(said)
     return Claim(
         f"… and that is a relation of W0 and the trained factors, {module}",
         "; ".join([*parts, too_few] if too_few else parts),

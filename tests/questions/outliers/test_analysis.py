@@ -162,6 +162,20 @@ def test_a_wide_w0_hides_a_column_that_outweighs_the_rest(tmp_path) -> None:
     assert said in found.summary
 
 
+def test_a_short_column_of_a_wide_w0_is_not_said_to_be_like_the_others(tmp_path) -> None:
+    """The pseudo-inverse shrinks it, so that large ones are looked for, and the sentence speaks of these alone."""
+    shape = BertLike(layers=4, width=48)
+    tensors = {
+        f"{shape.path(layer, 'value')}.weight": random(24, 48, seed=layer) for layer in range(4)
+    }
+    for w in tensors.values():
+        w[:, 7] /= 20
+    found = ll.outliers(str(write_base(tmp_path / "base", shape, tensors)), "value", draws=5)
+    assert found.coordinates == ()
+    said = "no input coordinate stands apart from the others by a large column of W0 (at"
+    assert said in found.summary
+
+
 @pytest.mark.filterwarnings("ignore::lora_lens.RankDeficientWarning")
 def test_many_zero_columns_are_said_in_few_words(tmp_path) -> None:
     found = ll.outliers(

@@ -52,6 +52,32 @@ def test_layers_are_named_by_p_corrected_over_all_that_was_tested(tests: int, sa
     assert _where([finding], asked) == said
 
 
+@pytest.mark.parametrize("first", ["A", "B"])
+def test_layers_follow_the_factor_that_is_found_in_them(first: str) -> None:
+    """And not the other's "no more", though that comes last."""
+    labels = ("A", "B")
+    p = {label: 0.005 if label == first else 0.5 for label in labels}
+    findings = found(
+        [
+            Claim("share", label, SHARE, "flipped", Trial(0.3, 0.2, 0.01, p[label], 199))
+            for label in labels
+        ]
+    )
+    shares = {
+        label: SimpleNamespace(asked=predicted(np.full(2, 0.3), np.full(2, 0.01)))
+        for label in labels
+    }
+    of: Any = SimpleNamespace(
+        module="value", layers=(0, 1), width=2, other=None, items=shares.items
+    )
+    more, no_more = (
+        next(part for part in summary(of, findings).split("; ") if f"predicts {degree} of" in part)
+        for degree in ("more", "no more")
+    )
+    assert f", {first} in every layer by itself" in more
+    assert "by itself" not in no_more
+
+
 @pytest.mark.parametrize(
     ("share", "changes", "said"),
     [

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from ....chance.significance import LEVEL
-from ....show.findings import seen_in_80
 from ....show.layout import Table
 from ....show.wording import listed
 from ...experiment.config import Config
 from ...numbers.shares import Share, predicted_shares, too_few_flips
 from ...runs.collect import Found
+from ..missed import missed
 from ..sheet import shown
 
 
@@ -56,7 +56,6 @@ def _of_lora(rows: Sequence[Share], too_few: str) -> str:
     )
     above = [one for one in rows if one.beyond]
     below = [one for one in rows if one.p_holm <= LEVEL and one.share < one.flipped]
-    reach = max(one.detectable for one in rows)
     said = f"the other layers' θ predicts {share:.3f} of LoRA's factor on average, where flips give {flipped:.3f}; "
     if too_few:
         return f"{said}{too_few}"
@@ -66,9 +65,7 @@ def _of_lora(rows: Sequence[Share], too_few: str) -> str:
     if above:
         alone = sorted({layer for one in above for layer in one.layers})
         said += f", by themselves in {_layers(alone)}" if alone else ", in no layer by itself"
-    if len(above) < len(rows) and np.isfinite(reach):
-        said += f"; {seen_in_80(f'{reach:.3f}')}"
-    return said
+    return f"{said}; {seen}" if (seen := missed(rows)) else said
 
 
 def _layers(layers: Sequence[int]) -> str:
