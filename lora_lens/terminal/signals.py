@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from threading import Timer, main_thread
 from types import FrameType
 
@@ -13,6 +14,7 @@ from ..staging import ENDING
 _IMPORTS = "<frozen importlib._bootstrap>"  # where Python's own import is
 _SOON = 0.05  # seconds
 _heeded: set[int] = set()
+_told: list[Callable[[sys.UnraisableHookArgs], object]] = []  # of exceptions that nothing can catch
 
 
 class Terminated(KeyboardInterrupt):
@@ -37,7 +39,8 @@ _ENDED: Mapping[int, type[KeyboardInterrupt]] = {
 def heed_signals() -> None:
     """From here on, in this process and not in those that it begins, Ctrl-C, SIGTERM and SIGHUP end a command in one line.
 
-    Not in the middle of an import: some libraries catch whatever is raised there, and go on or are left half loaded.
+    Not in the middle of an import: some libraries catch whatever is raised there, and go on or are left half loaded. Nor where
+    Python itself goes on whatever is raised, in a `__del__` or a weak reference's callback: there they come again, too.
     What was ignored is left alone: Ctrl-C in a shell's background, SIGHUP under nohup.
     """
     own = os.getpid()
@@ -47,9 +50,7 @@ def heed_signals() -> None:
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
         elif _is_importing(frame):
-            again = Timer(_SOON, _signal_main, [number])
-            again.daemon = True
-            again.start()
+            _signal_soon(number)
         else:
             raise _ENDED[number]
 
@@ -57,12 +58,32 @@ def heed_signals() -> None:
         if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
             signal.signal(number, end)
             _heeded.add(number)
+    if not _told:
+        _told.append(sys.unraisablehook)
+        sys.unraisablehook = _unraisable
 
 
 def leave_signals() -> None:
     """From here on they end the process without a word: raised in what Python calls at its end, they were a traceback."""
     while _heeded:
         signal.signal(_heeded.pop(), signal.SIG_DFL)
+    if _told:
+        sys.unraisablehook = _told.pop()
+
+
+def _unraisable(what: sys.UnraisableHookArgs) -> None:
+    """Of a signal that came in a `__del__` or the like, out of which Python raises nothing: it comes again soon."""
+    for number, kind in _ENDED.items():
+        if what.exc_type is kind:
+            _signal_soon(number)
+            return
+    (_told or [sys.__unraisablehook__])[0](what)
+
+
+def _signal_soon(number: int) -> None:
+    again = Timer(_SOON, _signal_main, [number])
+    again.daemon = True
+    again.start()
 
 
 def _signal_main(number: int) -> None:

@@ -6,7 +6,8 @@ import random
 import re
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 import optuna
 from optuna.storages import RDBStorage
-from sqlalchemy import event
+from sqlalchemy import Engine, event
 from sqlalchemy.pool import NullPool
 
 from ..errors import OutputError, SettingsError
@@ -131,24 +132,46 @@ def _opened(url: str) -> RDBStorage:
     a transaction locks the file when it begins, not when it first writes.
     """
     lite = url.startswith("sqlite")
-    storage = RDBStorage(
-        url,
-        # No connection is kept for later: a file is opened quickly, and nobody closes a study.
-        engine_kwargs={"connect_args": {"timeout": _PATIENCE}, "poolclass": NullPool}
-        if lite
-        else None,
-        heartbeat_interval=_HEARTBEAT,
-        grace_period=4 * _HEARTBEAT,
-        heartbeat_stale_trial_callback=put_back,
-    )
-    if lite:
-        # SQLAlchemy's own recipe: the driver shall not begin transactions in its own way.
-        event.listen(
-            storage.engine, "connect", lambda link, _: setattr(link, "isolation_level", None)
+    with _in_transactions(Engine) if lite else nullcontext():
+        storage = RDBStorage(
+            url,
+            # No connection is kept for later: a file is opened quickly, and nobody closes a study.
+            engine_kwargs={"connect_args": {"timeout": _PATIENCE}, "poolclass": NullPool}
+            if lite
+            else None,
+            heartbeat_interval=_HEARTBEAT,
+            grace_period=4 * _HEARTBEAT,
+            heartbeat_stale_trial_callback=put_back,
         )
-        event.listen(storage.engine, "begin", lambda link: link.exec_driver_sql("BEGIN IMMEDIATE"))
-        storage.engine.dispose()  # connections made before that
+    if lite:
+        _begin(storage.engine, "BEGIN IMMEDIATE")
     return storage
+
+
+@contextmanager
+def _in_transactions(engines: type[Engine]) -> Iterator[None]:
+    """The block whose new engines of SQLite make all their tables in one transaction.
+
+    Left to itself the driver makes each table and each index by itself: where a process is ended between them, one is
+    missing for good.
+    """
+    listeners = _begin(engines, "BEGIN")  # not more: Optuna looks up its version with two at a time
+    try:
+        yield
+    finally:
+        for listener in listeners:
+            event.remove(engines, *listener)
+
+
+def _begin(of: Engine | type[Engine], how: str) -> list[tuple[str, Callable[..., object]]]:
+    """Of SQLite, by SQLAlchemy's own recipe: the driver shall not begin transactions in its own way."""
+    listeners: list[tuple[str, Callable[..., object]]] = [
+        ("connect", lambda link, _: setattr(link, "isolation_level", None)),
+        ("begin", lambda link: link.exec_driver_sql(how)),
+    ]
+    for listener in listeners:
+        event.listen(of, *listener)
+    return listeners
 
 
 def _check_same(study: optuna.Study, asked: Mapping[str, Any], elsewhere: str) -> None:

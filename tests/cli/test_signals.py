@@ -1,11 +1,17 @@
-"""Ctrl-C, SIGTERM and SIGHUP in the middle of an import wait for its end, and are then heard."""
+"""Ctrl-C, SIGTERM and SIGHUP where Python cannot raise them, or must not, wait for its end, and are then heard."""
 
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from lora_lens.staging import ENDING
+from lora_lens.terminal.signals import heed_signals, leave_signals
 
 SLOW = """
 import os, signal, time
@@ -43,3 +49,56 @@ def test_an_import_is_not_cut_short(name: str, said: str, tmp_path: Path) -> Non
         [sys.executable, "-c", RUN], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.stdout.split() == ["whole", said, "True"], done.stderr
+
+
+@pytest.fixture
+def own_handlers() -> Iterator[None]:
+    """Signals are as a command finds them, and as they were afterwards."""
+    before = {one: signal.getsignal(one) for one in ENDING}
+    for one in ENDING:
+        signal.signal(one, signal.default_int_handler if one == signal.SIGINT else signal.SIG_DFL)
+    yield
+    leave_signals()
+    for one, handler in before.items():
+        signal.signal(one, handler)
+
+
+@pytest.mark.usefixtures("own_handlers")
+@pytest.mark.parametrize(
+    ("name", "said"), [("SIGINT", "KeyboardInterrupt"), ("SIGTERM", "Terminated")]
+)
+def test_one_that_comes_where_nothing_can_be_raised_is_not_lost(name: str, said: str) -> None:
+    """Python goes on after whatever is raised in a `__del__`, and tells of it alone."""
+
+    class Gone:
+        def __del__(self) -> None:
+            signal.raise_signal(getattr(signal, name))
+
+    def go_on() -> None:
+        Gone()  # and is gone at once
+        for _ in range(500):
+            time.sleep(0.01)
+
+    heed_signals()
+    with pytest.raises(KeyboardInterrupt) as raised:
+        go_on()
+    assert type(raised.value).__name__ == said
+
+
+@pytest.mark.usefixtures("own_handlers")
+def test_what_else_nothing_can_catch_is_told_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken:
+        def __del__(self) -> None:
+            raise ValueError
+
+    told: list[type[BaseException] | None] = []
+
+    def tell(what: Any) -> None:
+        told.append(what.exc_type)
+
+    monkeypatch.setattr(sys, "unraisablehook", tell)
+    heed_signals()
+    Broken()
+    leave_signals()
+    assert told == [ValueError]
+    assert sys.unraisablehook is tell

@@ -61,6 +61,20 @@ def killed_at_its_first_checkpoint(words: list[str]) -> None:
     lora_lens(words)
 
 
+def killed_before(statement: str, settings: Any, plan: Any, out: Path) -> None:
+    """Open a study, killed before the first statement to its storage that begins so."""
+    from sqlalchemy import Engine, event
+
+    from lora_lens.training.study import open_study
+
+    def look(_link: Any, _cursor: Any, said: str, *_: Any) -> None:
+        if said.lstrip().startswith(statement):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    event.listen(Engine, "before_cursor_execute", look)
+    open_study(settings, {}, plan, out)
+
+
 def race(out: Path, storage: str, data: str, slow: float) -> None:
     """Search with trials that are over at once, `slow` seconds late to put back what it has told as lost."""
     from lora_lens.training import search as module

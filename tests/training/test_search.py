@@ -14,7 +14,7 @@ from typing import Any
 import optuna
 import pytest
 import torch
-from forked import Forked, killed_at_its_first_checkpoint, lora_lens, race
+from forked import Forked, killed_at_its_first_checkpoint, killed_before, lora_lens, race
 from glue_folder import write_rte
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
@@ -480,6 +480,18 @@ def test_nothing_to_try(changes: dict[str, Any], words: str) -> None:
 def checksums(settings: RunSettings) -> dict[str, str]:
     """Of its data."""
     return open_data(settings.task, settings.data, settings.own)[1].checksums
+
+
+@pytest.mark.parametrize("statement", ["CREATE TABLE trials", "CREATE UNIQUE INDEX", "INSERT"])
+def test_a_study_that_was_being_made_is_made_by_the_next(
+    statement: str, settings: RunSettings, tmp_path: Path
+) -> None:
+    """Without the index of its name the third process to open it made another of that name, and none after it could."""
+    plan = Plan(Space(), (settings.seed,), "qmc", prune=True)
+    cut = Forked(tmp_path / "cut.txt", killed_before, statement, settings, plan, tmp_path)
+    assert cut.exit_code() == -signal.SIGKILL, cut.errors.read_text()
+    studies = [open_study(settings, {}, plan, tmp_path)._study_id for _ in range(3)]
+    assert len(set(studies)) == 1
 
 
 def lose_a_trial(settings: RunSettings, out: Path, host: str) -> optuna.Study:
