@@ -140,7 +140,8 @@ def test_claims_agree_do_not_or_cannot_be_told(tmp_path: Path) -> None:
     verdicts = {one.claim: one for one in claims(CONFIG, found(tmp_path))}
     scores = verdicts["CondLoRA scores as LoRA does (Table 2)"]
     assert scores.verdict == "does not agree"
-    assert scores.here == "STS-B −0.1, equivalent within 1; MRPC −4.0, different; not learnt: RTE"
+    said = "STS-B −0.1, equivalent within 1; MRPC −4.0, different; not learnt: RTE; not finished: MRPC by CondLoRA"
+    assert scores.here == said
     fewer = verdicts["CondLoRA has 1/12 of LoRA's parameters, one θ for twelve layers"]
     assert fewer.here == "1/12: 24,576 of 294,912, 12 layers"
     assert fewer.verdict == "agrees"
@@ -148,6 +149,23 @@ def test_claims_agree_do_not_or_cannot_be_told(tmp_path: Path) -> None:
     relation = verdicts["… and that is a relation of W0 and the trained factors, v"]
     assert relation.verdict == "agrees"
     assert "predicts 0.050 of A where chance gives 0.020, beyond it in 2 of 2" in relation.here
+
+
+def test_runs_that_are_not_finished_are_said_where_their_scores_stand(tmp_path: Path) -> None:
+    longer = LongerRun(
+        task="mrpc", metric="accuracy", method="condlora", seed=0, epochs=8, longer_epochs=16,
+        development=0.80, longer_development=0.83, test=0.8, longer_test=0.8, learnt=True,
+    )  # fmt: skip
+    these = replace(found(tmp_path), longer=[longer])
+    assert claims(CONFIG, these)[0].here.endswith("; not finished: MRPC by CondLoRA")
+    tables = {name: table for name, (table, _) in tables_of(CONFIG, these).items()}
+    lines = results_page(CONFIG, these, tables, ["scores.png"]).splitlines()
+    said = (
+        "Not finished: more epochs gain 3.0 points on the development rows by CondLoRA with seed 0"
+    )
+    assert [line[:10] for line in lines if said in line] == ["- **MRPC**"]
+    done = replace(these, longer=[replace(longer, longer_development=0.80)])
+    assert "not finished" not in claims(CONFIG, done)[0].here
 
 
 def test_where_not_all_are_found_it_is_said_what_would_have_been(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from ...chance.p_values import holm
 from ...show.layout import p_text
 from ..experiment.config import Config
-from ..experiment.paper import TABLE_4, TASK_NAMES
+from ..experiment.paper import NAMES, TABLE_4, TASK_NAMES
 from ..numbers.analysis_records import Analyses, answers
 from ..numbers.conversions import taken_together
 from ..numbers.equivalence import errors_of, p_of_none
@@ -68,6 +68,13 @@ def _scores(found: Found) -> Iterator[Claim]:
     not_learnt = [TASK_NAMES[task.task] for task in found.scores if task not in learnt]
     if not_learnt:
         said.append(f"not learnt: {', '.join(not_learnt)}")
+    not_finished = [
+        f"{TASK_NAMES[one.task]} by {NAMES[one.method]}"
+        for one in found.longer
+        if one.verdict == "not finished"
+    ]
+    if not_finished:
+        said.append(f"not finished: {', '.join(not_finished)}")
     yield Claim(
         "CondLoRA scores as LoRA does (Table 2)", "; ".join(said), _together(verdicts, apart)
     )

@@ -52,6 +52,12 @@ def _of_task(found: Found, task: TaskScores) -> str:
     ]
     if not judged:
         said.append(_without_rows(found, task))
+    said += [
+        f"Not finished: more epochs gain {100 * one.gain:.1f} points on the development rows by {NAMES[one.method]} with seed {one.seed} (below); "
+        "the scores here are of the fewer, in the mean over tasks, too."
+        for one in found.longer
+        if (one.task, one.verdict) == (task.task, "not finished")
+    ]
     text = " ".join(said)
     return text if text.startswith("**") else f"**{named}**: {text}"
 
