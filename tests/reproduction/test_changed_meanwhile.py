@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
 import signal
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from checkpoints import BertLike, write_base, write_lora
+from killed_analysis import killed_before_the_checksums
 from safetensors.torch import load_file, save_file
 
 from lora_lens.errors import AdapterError
@@ -94,18 +93,6 @@ def test_a_record_is_of_the_w0_that_it_was_made_with(
     assert analysis.why_anew(out, folders, None) == f"{folders['lora']} has other weights now"
 
 
-def _killed_before_the_checksums(folders: Mapping[str, Path], base: str, out: Path) -> None:
-    replace = Path.replace
-
-    def kill(self: Path, target: Path) -> Path:
-        if target.name == analysis.ADAPTERS_NAME:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return replace(self, target)
-
-    Path.replace = kill  # type: ignore[method-assign]
-    analysis.analyse(folders, base, WANTED, out)
-
-
 def test_a_record_whose_checksums_a_killed_process_was_moving_gets_them(
     tmp_path: Path, made: tuple[Path, dict[str, Path]]
 ) -> None:
@@ -113,7 +100,7 @@ def test_a_record_whose_checksums_a_killed_process_was_moving_gets_them(
     base, folders = made
     out = tmp_path / "out"
     one = multiprocessing.get_context("spawn").Process(
-        target=_killed_before_the_checksums, args=(folders, str(base), out)
+        target=killed_before_the_checksums, args=(folders, str(base), WANTED, out)
     )
     one.start()
     one.join()
