@@ -118,7 +118,9 @@ def _explained(result: OutliersResult) -> str:
         if several
         else f"that {columns(result)[:-1]}"
     )
-    alone = f", and {_percent(first.explains)} to {first.coordinate} alone" if several else ""
+    alone = (
+        f", and {_percent(first.explains)} to number {first.coordinate} alone" if several else ""
+    )
     return (
         f"; with {those} at the median norm they have {result.after.mean:.3f}, so {_percent(result.explained)} of the "
         f"excess is due to {'them' if several else 'it'}{alone}"
