@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
+from _thread import start_new_thread
 from collections.abc import Callable, Mapping
-from threading import Timer, main_thread
+from threading import main_thread
 from types import FrameType
 
 from ..staging import ENDING
@@ -49,7 +51,7 @@ def heed_signals() -> None:
         if os.getpid() != own and number != signal.SIGINT:
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
-        elif _is_importing(frame):
+        elif _is_deaf(frame):
             _signal_soon(number)
         else:
             raise _ENDED[number]
@@ -81,13 +83,13 @@ def _unraisable(what: sys.UnraisableHookArgs) -> None:
 
 
 def _signal_soon(number: int) -> None:
-    again = Timer(_SOON, _signal_main, [number])
-    again.daemon = True
-    again.start()
+    # Not a `threading.Thread`, whose start waits, and may be what the signal came in.
+    start_new_thread(_signal_main, (number,))
 
 
 def _signal_main(number: int) -> None:
-    """Of another thread: what the main one waits for is interrupted, where the system can."""
+    """Of another thread, a little later: what the main one waits for is interrupted, where the system can."""
+    time.sleep(_SOON)
     kill, main = getattr(signal, "pthread_kill", None), main_thread().ident
     if kill is None or main is None:
         signal.raise_signal(number)
@@ -95,9 +97,10 @@ def _signal_main(number: int) -> None:
         kill(main, number)
 
 
-def _is_importing(frame: FrameType | None) -> bool:
+def _is_deaf(frame: FrameType | None) -> bool:
+    """Whether what is raised there is not heard: in an import, and where it is looked at what was not."""
     while frame is not None:
-        if frame.f_code.co_filename == _IMPORTS:
+        if frame.f_code.co_filename == _IMPORTS or frame.f_code is _unraisable.__code__:
             return True
         frame = frame.f_back
     return False

@@ -6,16 +6,16 @@ import random
 import re
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping
 from dataclasses import asdict
+from itertools import islice, repeat
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import optuna
 from optuna.storages import RDBStorage
-from sqlalchemy import Engine, event
+from sqlalchemy import Connection, Engine, event
 from sqlalchemy.pool import NullPool
 
 from ..errors import OutputError, SettingsError
@@ -32,6 +32,8 @@ _SPACE = "space"
 # Which studies that were begun before they were written down do not have:
 _PRUNE = "prune"
 _DATA = "data"
+_BEGINS = "lora_lens_begins"  # of an engine: how its transactions begin, one after another
+_AT_ONCE = "BEGIN IMMEDIATE"
 _PATIENCE = 60  # seconds to wait for another process's transaction
 _HEARTBEAT = 30  # seconds; a trial of another machine that is silent for four of them is taken over
 # What databases say when another process makes the same tables, or the same study, just then.
@@ -117,12 +119,21 @@ def _created(storage: str, **study: Any) -> optuna.Study:
                 f"pip install {_PIP_NAMES.get(module, module)}"
             ) from error
         except Exception as error:  # SQLAlchemy and the drivers raise many kinds
-            if attempt == _ATTEMPTS or not any(sign in str(error) for sign in _MADE_MEANWHILE):
+            if attempt == _ATTEMPTS or not _made_meanwhile(error):
                 raise OutputError(
                     f"the storage {shown} cannot be opened: {first_line(error)}"
                 ) from error
         time.sleep(random.uniform(0.1, 0.5) * 2**attempt)
         attempt += 1
+
+
+def _made_meanwhile(error: BaseException | None) -> bool:
+    """Whether it, or what it was raised over, says so."""
+    while error is not None:
+        if any(sign in str(error) for sign in _MADE_MEANWHILE):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _opened(url: str) -> RDBStorage:
@@ -132,46 +143,35 @@ def _opened(url: str) -> RDBStorage:
     a transaction locks the file when it begins, not when it first writes.
     """
     lite = url.startswith("sqlite")
-    with _in_transactions(Engine) if lite else nullcontext():
-        storage = RDBStorage(
-            url,
-            # No connection is kept for later: a file is opened quickly, and nobody closes a study.
-            engine_kwargs={"connect_args": {"timeout": _PATIENCE}, "poolclass": NullPool}
-            if lite
-            else None,
-            heartbeat_interval=_HEARTBEAT,
-            grace_period=4 * _HEARTBEAT,
-            heartbeat_stale_trial_callback=put_back,
-        )
+    storage = RDBStorage(
+        url,
+        # No connection is kept for later: a file is opened quickly, and nobody closes a study.
+        engine_kwargs={
+            "connect_args": {"timeout": _PATIENCE, "isolation_level": None},
+            "poolclass": NullPool,
+            # The first makes the tables. Its version it looks up by two at a time, of which one would wait for the other.
+            "execution_options": {_BEGINS: iter([_AT_ONCE])},
+        }
+        if lite
+        else None,
+        heartbeat_interval=_HEARTBEAT,
+        grace_period=4 * _HEARTBEAT,
+        heartbeat_stale_trial_callback=put_back,
+    )
     if lite:
-        _begin(storage.engine, "BEGIN IMMEDIATE")
+        storage.engine.update_execution_options(**{_BEGINS: repeat(_AT_ONCE)})
     return storage
 
 
-@contextmanager
-def _in_transactions(engines: type[Engine]) -> Iterator[None]:
-    """The block whose new engines of SQLite make all their tables in one transaction.
+@event.listens_for(Engine, "begin")
+def _begin(link: Connection) -> None:
+    """SQLAlchemy's own recipe for SQLite, of engines that were opened here: the driver shall not begin transactions in its own way.
 
-    Left to itself the driver makes each table and each index by itself: where a process is ended between them, one is
-    missing for good.
+    From the first: it would make each table and each index by itself, and where a process is ended between them,
+    one is missing for good.
     """
-    listeners = _begin(engines, "BEGIN")  # not more: Optuna looks up its version with two at a time
-    try:
-        yield
-    finally:
-        for listener in listeners:
-            event.remove(engines, *listener)
-
-
-def _begin(of: Engine | type[Engine], how: str) -> list[tuple[str, Callable[..., object]]]:
-    """Of SQLite, by SQLAlchemy's own recipe: the driver shall not begin transactions in its own way."""
-    listeners: list[tuple[str, Callable[..., object]]] = [
-        ("connect", lambda link, _: setattr(link, "isolation_level", None)),
-        ("begin", lambda link: link.exec_driver_sql(how)),
-    ]
-    for listener in listeners:
-        event.listen(of, *listener)
-    return listeners
+    for how in islice(link.engine.get_execution_options().get(_BEGINS, ()), 1):
+        link.exec_driver_sql(how)
 
 
 def _check_same(study: optuna.Study, asked: Mapping[str, Any], elsewhere: str) -> None:

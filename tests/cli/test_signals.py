@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from lora_lens.staging import ENDING
-from lora_lens.terminal.signals import heed_signals, leave_signals
+from lora_lens.terminal.signals import _unraisable, heed_signals, leave_signals
 
 SLOW = """
 import os, signal, time
@@ -83,6 +83,40 @@ def test_one_that_comes_where_nothing_can_be_raised_is_not_lost(name: str, said:
     with pytest.raises(KeyboardInterrupt) as raised:
         go_on()
     assert type(raised.value).__name__ == said
+
+
+@pytest.mark.usefixtures("own_handlers")
+def test_of_many_none_is_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    """One may come while it is looked at what was made of the one before."""
+
+    class Gone:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(signal.SIGINT)
+
+    def go_on() -> None:
+        for _ in range(50):
+            Gone()
+        time.sleep(5)
+
+    def of_all(*_: object) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+    heed_signals()
+    sys.setprofile(
+        lambda frame, what, _: (
+            of_all() if frame.f_code is _unraisable.__code__ and what == "call" else None
+        )
+    )
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            go_on()
+    finally:
+        sys.setprofile(None)
+        for number in ENDING:  # what is still to come is of no interest
+            signal.signal(number, signal.SIG_IGN)
+        time.sleep(0.2)
+    assert "Traceback" not in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("own_handlers")

@@ -158,6 +158,8 @@ def test_runs_that_are_not_finished_are_said_where_their_scores_stand(tmp_path: 
     )  # fmt: skip
     these = replace(found(tmp_path), longer=[longer])
     assert claims(CONFIG, these)[0].here.endswith("; not finished: MRPC by CondLoRA")
+    more = [longer, replace(longer, seed=1), replace(longer, method="adalora")]
+    assert claims(CONFIG, replace(these, longer=more)) == claims(CONFIG, these)
     tables = {name: table for name, (table, _) in tables_of(CONFIG, these).items()}
     lines = results_page(CONFIG, these, tables, ["scores.png"]).splitlines()
     said = (

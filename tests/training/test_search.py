@@ -5,7 +5,8 @@ import signal
 import socket
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,6 +21,7 @@ from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 from own_rows import write_own
 from safetensors.torch import load_file
+from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 from tiny_base import SMALL, write_base
 from transformers import BertConfig, BertModel
@@ -492,6 +494,30 @@ def test_a_study_that_was_being_made_is_made_by_the_next(
     assert cut.exit_code() == -signal.SIGKILL, cut.errors.read_text()
     studies = [open_study(settings, {}, plan, tmp_path)._study_id for _ in range(3)]
     assert len(set(studies)) == 1
+
+
+def test_threads_open_studies_at_once_and_leave_other_engines_alone(
+    settings: RunSettings, tmp_path: Path
+) -> None:
+    plan = Plan(Space(), (settings.seed,), "qmc", prune=True)
+    other = create_engine(f"sqlite:///{tmp_path / 'other.db'}")
+    with other.begin() as link:
+        link.exec_driver_sql("CREATE TABLE t (x)")
+
+    def opened(number: int) -> int:
+        return open_study(settings, {}, plan, tmp_path / str(number % 2))._study_id
+
+    def undo() -> None:
+        with suppress(ZeroDivisionError), other.begin() as link:
+            link.exec_driver_sql("INSERT INTO t VALUES (1)")
+            raise ZeroDivisionError
+
+    with ThreadPoolExecutor(5) as pool:
+        undone = pool.submit(lambda: [undo() for _ in range(20)])
+        assert list(pool.map(opened, range(4))) == [1] * 4
+        undone.result()
+    with other.connect() as link:
+        assert link.exec_driver_sql("SELECT count(*) FROM t").scalar() == 0
 
 
 def lose_a_trial(settings: RunSettings, out: Path, host: str) -> optuna.Study:

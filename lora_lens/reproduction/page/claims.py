@@ -71,10 +71,10 @@ def _scores(found: Found) -> Iterator[Claim]:
     not_finished = [
         f"{TASK_NAMES[one.task]} by {NAMES[one.method]}"
         for one in found.longer
-        if one.verdict == "not finished"
+        if one.verdict == "not finished" and one.method in {"lora", "condlora"}
     ]
     if not_finished:
-        said.append(f"not finished: {', '.join(not_finished)}")
+        said.append(f"not finished: {', '.join(dict.fromkeys(not_finished))}")
     yield Claim(
         "CondLoRA scores as LoRA does (Table 2)", "; ".join(said), _together(verdicts, apart)
     )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-
-import numpy as np
 
 from ...show.findings import seen_in_80
 from ..numbers.shares import Share
@@ -12,7 +11,7 @@ from ..numbers.shares import Share
 
 def missed(rows: Sequence[Share]) -> str:
     """Of rows that are not all beyond chance, which excess would have been, of any of them; else nothing."""
-    reach = max(one.detectable for one in rows)
-    if all(one.beyond for one in rows) or not np.isfinite(reach):
+    seen = [one.detectable for one in rows if math.isfinite(one.detectable)]
+    if not seen or all(one.beyond for one in rows):
         return ""
-    return seen_in_80(f"{reach:.3f}")
+    return seen_in_80(f"{max(seen):.3f}")
