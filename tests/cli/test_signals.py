@@ -19,6 +19,7 @@ try:
     os.kill(os.getpid(), signal.{name})
     for _ in range(20):
         time.sleep(0.01)
+    print("whole", flush=True)
 except BaseException:
     raise ImportError("cut short")
 """
@@ -26,10 +27,9 @@ RUN = """
 import sys, time
 from lora_lens.terminal.signals import Terminated, heed_signals
 heed_signals()
+begun = time.monotonic()
 try:
     import slow
-    print("whole", flush=True)
-    begun = time.monotonic()
     time.sleep(30)
 except KeyboardInterrupt as error:
     print(type(error).__name__, time.monotonic() - begun < 20)
