@@ -8,7 +8,7 @@ Of one thread, and the processor's time, which says more than the clock on a bus
 - `conversion_similarity` with its defaults on --layers such layers in bfloat16, beside their LUs;
 - memory of 4 layers of a 70B model's shapes, 8192² and grouped queries' 1024×8192, with the least that is not
   refused; and of `shared_subspace`, whose time is that of decompositions, on 2048²;
-- `shared_subspace` beside `conversion_similarity`, both with their defaults;
+- `shared_subspace` beside `conversion_similarity`, both with their defaults, and beside its own floor (shared_floor.py);
 - growth of both in the width, layers, rank and draws, and of `adapter_matrix` in the adapters: the exponent of a power law through three
   sizes each.
 
@@ -34,6 +34,7 @@ from typing import Any
 import torch
 from processes import Cost, cost, processor
 from safetensors.torch import load_file, save_file
+from shared_floor import floor
 
 import lora_lens as ll
 from lora_lens.core.conversions.conversion import conversion_matrices
@@ -212,7 +213,7 @@ def shared(width: int, layers: int, folder: Path) -> dict[str, Any]:
     ll.conversion_similarity(adapter, "value", draws=0, device="cpu")
     one = cpu_seconds(lambda: ll.conversion_similarity(adapter, "value", device="cpu"))
     other = cpu_seconds(lambda: ll.shared_subspace(adapter, "value", device="cpu"))
-    sizes = {"width": width, "layers": layers}
+    sizes = {"width": width, "layers": layers, "floor": floor(width, layers, 8, 200)}
     return {**sizes, "similarity": one, "shared": other, "ratio": other / one}
 
 

@@ -107,15 +107,21 @@ def _floors(kernels: dict[str, Any]) -> Iterator[str]:
     yield from _memory(kernels)
     beside = "; ".join(
         f"{one['layers']} layers of {one['width']}², {one['shared']:.1f} s beside {one['similarity']:.1f}: "
-        f"{one['ratio']:.0f} times, {one['layers'] * FITS} fits"
+        f"{one['ratio']:.0f} times, {one['layers'] * FITS} fits, its floor {sum(one['floor'].values()):.1f} s"
         for one in kernels["shared"]
     )
     yield (
         f"- **`shared` beside `similarity`**, both with their defaults, r = 8: {beside}. It fits θ anew without each layer "
         f"in turn in every draw, {FITS} times a layer, where `similarity` fits nothing. A fit costs more with more layers until their factors "
-        f"have more than half as many rows as W0 is wide, and from there the same."
+        f"have more than half as many rows as W0 is wide, and from there the same. The floor is what exact fits cannot do without, at the speed of "
+        f"torch's products and decompositions (`benchmarks/shared_floor.py`): {_least(kernels['shared']):.1f} times `similarity` at the least."
     )
     yield ""
+
+
+def _least(shared: list[dict[str, Any]]) -> float:
+    """The smallest floor, in times of `similarity`."""
+    return min(sum(one["floor"].values()) / one["similarity"] for one in shared)
 
 
 def _memory(kernels: dict[str, Any]) -> Iterator[str]:

@@ -5,7 +5,7 @@ two full SVDs; A, B and BA of query and value. Everything runs interleaved in on
 random weights, and the medians are compared: the released algorithm, lora-lens without draws, with
 200 of the propagated null, and with 200 of every null. Without --exhaustive the plain algorithm is timed on a
 sample of its pairs, which are all alike, and scaled up; with it every pair is computed, and the
-grids are compared too. The command itself, `lora-lens similarity`, is timed without draws and with 200 of the
+grids are compared too. Floors are what no exact way does without, at the speed of torch's own products, LU and QR. The command itself, `lora-lens similarity`, is timed without draws and with 200 of the
 propagated null: it also starts Python, draws the Gaussian null and computes W0's condition numbers.
 """
 
@@ -92,6 +92,26 @@ def plain_seconds(folder: Path, rank: int, pairs: list[tuple[int, int]], scale: 
     return total
 
 
+def floor(layers: int, width: int, rank: int, draws: int) -> float:
+    """Seconds of what no exact way does without, at torch's speed.
+
+    A float32 LU of each W0; of draws their random numbers, a QR's triangle, half of a solve with it, and φ between all layers.
+    """
+    generator = torch.Generator().manual_seed(0)
+    w0, rows = (torch.randn(n, width, generator=generator) for n in (width, draws * rank))
+    bases = torch.randn(draws, layers * rank, width, generator=generator)
+
+    def of_one() -> float:
+        own = seconds(lambda: torch.linalg.lu_factor(w0))
+        if not draws:
+            return own
+        drawn = seconds(lambda: torch.randn(len(rows), width, generator=generator))
+        return own + drawn + seconds(lambda: torch.geqrf(w0)) + seconds(lambda: rows @ w0) / 2
+
+    of_all = sum(of_one() for _ in range(layers))
+    return len(MODULES) * (of_all + seconds(lambda: bases @ bases.mT))
+
+
 def command(folder: Path, rank: int, draws: int) -> None:
     options = [
         "--rank",
@@ -122,7 +142,16 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write(folder, options.layers, options.width, options.rank)
-        names = ("plain", "none", "propagated", "every", "command", "command_propagated")
+        names = (
+            "plain",
+            "none",
+            "propagated",
+            "every",
+            "command",
+            "command_propagated",
+            "floor",
+            "floor_propagated",
+        )
         times: dict[str, list[float]] = {name: [] for name in names}
 
         def ours(draws: int, nulls: Sequence[NullName] = ("gaussian", "propagated")) -> None:
@@ -137,6 +166,8 @@ def main() -> None:
             times["none"].append(seconds(lambda: ours(0)))
             times["propagated"].append(seconds(lambda: ours(200)))
             times["every"].append(seconds(lambda: ours(200, WITHOUT_SVD)))
+            for part, draws in (("floor", 0), ("floor_propagated", 200)):
+                times[part].append(floor(options.layers, options.width, options.rank, draws))
             times["command"].append(seconds(lambda: command(folder, options.rank, 0)))
             times["command_propagated"].append(seconds(lambda: command(folder, options.rank, 200)))
             times["plain"].append(
@@ -172,6 +203,8 @@ def report(
     print(f"lora-lens, 200 of every null  {median['every']:9.2f} s")
     print(f"released / no draws           {median['plain'] / median['none']:9.0f}")
     print(f"released / propagated         {median['plain'] / median['propagated']:9.0f}")
+    print(f"no draws / its floor          {median['none'] / median['floor']:9.2f}")
+    print(f"propagated / its floor        {median['propagated'] / median['floor_propagated']:9.2f}")
     print(f"propagated / no draws         {median['propagated'] / median['none']:9.2f}")
     print(
         f"the same of the command       {median['command_propagated'] / median['command']:9.2f}  "
