@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,9 @@ def outlying_rows(plan: Plan, tasks: Sequence[PlaceTask]) -> list[dict[str, Any]
     """
     rows: list[dict[str, Any]] = []
     # A column a place and rank: robust z of few vary otherwise than of many, so a mean is beside those of its own ranks.
-    of_all: dict[str, dict[tuple[int, int | None], Array]] = {}
+    of_all: defaultdict[str, defaultdict[tuple[int, int | None], Array]] = defaultdict(
+        partial(defaultdict, partial(np.full, plan.count, np.nan))
+    )
     for at, task in enumerate(tasks):
         own: list[dict[str, Any]] = read_rows(task.path, "outlying", _COLUMNS).to_pylist()
         beside = Counter((row["quantity"], row["i"]) for row in own)
@@ -34,8 +37,7 @@ def outlying_rows(plan: Plan, tasks: Sequence[PlaceTask]) -> list[dict[str, Any]
             among = beside[row["quantity"], rank]
             rows.append({"adapter": plan.names[number], **row, "rank": rank, "among": among})
             if row["z"] is not None:
-                columns = of_all.setdefault(row["quantity"], {})
-                columns.setdefault((at, rank), np.full(plan.count, np.nan))[number] = row["z"]
+                of_all[row["quantity"]][at, rank][number] = row["z"]
     if len(tasks) > 1:
         for quantity, by_place in of_all.items():
             rows += _of_all(plan, quantity, by_place)
