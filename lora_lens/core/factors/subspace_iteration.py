@@ -89,7 +89,8 @@ def leading_pair(
     )
     v = drawn.to(matrix)
     for _ in range(rounds):
-        u = torch.linalg.qr(matrix @ torch.linalg.qr(v).Q).Q
+        # Householder's QR finds small columns beside large ones as well as among their like: v need not be orthonormal.
+        u = torch.linalg.qr(matrix @ v).Q
         v = matrix.mT @ u
     q, r = torch.linalg.qr(v)
     turn, _, turned = torch.linalg.svd(r)

@@ -222,6 +222,14 @@ def test_leading_directions_are_those_of_a_whole_decomposition(d: int) -> None:
     np.testing.assert_allclose(np.abs(np.sum(shared.numpy() * u[:, :3], axis=0)), 1, atol=1e-8)
 
 
+def test_a_direction_that_holds_next_to_nothing_is_found_beside_one_that_holds_all() -> None:
+    rng = np.random.default_rng(7)
+    u, v = (orthogonal(200, rng)[:, :8] for _ in range(2))
+    left, right = leading_pair(torch.from_numpy(u * falling(8, 0.1) @ v.T), 8)
+    for found, expected in ((left, u), (right, v)):
+        np.testing.assert_allclose(np.abs(np.sum(found.numpy() * expected, axis=0)), 1, atol=1e-12)
+
+
 def test_over_halvings() -> None:
     shares = [torch.tensor(each, dtype=torch.float64) for each in ([0.1, 0.5], [0.2, 0.4], [0.6])]
     mean, sd = over_halvings(shares)
