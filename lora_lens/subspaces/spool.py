@@ -19,7 +19,8 @@ from numpy.typing import DTypeLike, NDArray
 from ..core.numbers.either import as_numpy
 from ..errors import LensError
 
-_IN_MEMORY = 1 << 24  # bytes
+# Bytes; what is written to a file lies in memory too, as long as nobody else needs that.
+_IN_MEMORY = 1 << 21
 
 
 class Spool:

@@ -121,6 +121,14 @@ class PlaceTable:
                     self._flush(key)
         finally:
             self._writer.close()
+            _give_back()
+
+
+def _give_back() -> None:
+    """What pyarrow keeps of its buffers for the next table would lie beside all that a place needs before it has one."""
+    import pyarrow as pa
+
+    pa.default_memory_pool().release_unused()
 
 
 def _single(values: Any) -> bool:
