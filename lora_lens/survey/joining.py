@@ -19,7 +19,7 @@ from .joined_outlying import outlying_rows
 from .planning import Failed, Plan
 from .questions.spectrum import QUANTITIES
 from .singular import moore_penrose_said, without_inverse
-from .table import read_rows
+from .table import give_back, read_rows
 from .table_file import TableFile
 from .task import PlaceTask
 
@@ -85,6 +85,7 @@ def _write(folder: Path, name: str, parts: Iterable[Any]) -> tuple[str, ...]:
 def _streamed(pairs: JoinedPairs, file: TableFile) -> FoundPairs:
     for table in pairs.tiles():
         file.add(table)
+    give_back()  # before the tree
     return pairs.found()
 
 

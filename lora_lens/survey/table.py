@@ -121,11 +121,11 @@ class PlaceTable:
                     self._flush(key)
         finally:
             self._writer.close()
-            _give_back()
+            give_back()
 
 
-def _give_back() -> None:
-    """What pyarrow keeps of its buffers for the next table would lie beside all that a place needs before it has one."""
+def give_back() -> None:
+    """To the system, what pyarrow keeps of its buffers for the next table: it would lie beside all that comes before there is one."""
     import pyarrow as pa
 
     pa.default_memory_pool().release_unused()

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from .table import REPEATED, parquet
+from .table import REPEATED, give_back, parquet
 
 _MOST_CSV = 200_000  # rows of a table that is written as CSV too
 
@@ -55,6 +55,7 @@ class TableFile:
         self.files = (f"{self._name}.parquet",)
         if self._rows <= _MOST_CSV:
             self.files += (self._as_csv(),)
+        give_back()
 
     def _as_csv(self) -> str:
         import pyarrow as pa
