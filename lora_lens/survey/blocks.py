@@ -12,7 +12,7 @@ from .places import Place
 from .questions.question import One
 from .reading import read_factors
 
-_BLOCK_BYTES = 1 << 22  # of one factor of the adapters that are seen at once
+_BLOCK_BYTES = 1 << 21  # of one factor of the adapters that are seen at once
 
 
 def blocks_of(place: Place, base: str | None) -> Iterator[list[One]]:

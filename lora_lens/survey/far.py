@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from ..chance.significance import LEVEL
 from ..core.many_adapters.robust import FEWEST, least_far_z
 from ..several import counted
 from ..show.layout import number
-from .joined_outlying import alone
+from .joined_outlying import NONE, OutlyingRows, alone
+from .planning import Plan
+from .task import PlaceTask
 
 _SEEN = 10.0  # robust z that enough adapters are to show
 _MANY = 1_000
@@ -22,28 +25,42 @@ class WhoIsFar:
     """Who is far, made once for all that is said of it.
 
     Attributes:
-        rows: Everybody, at every place.
-        far: Those rows that are far, the farthest first.
+        far: The rows of those that are far, the farthest first.
         seen: What would have been seen, as `_seen` has it.
+        adapters: How many have a row at all.
+        among: The most that one was compared among.
+        of_phi: Whether any row is of φ.
     """
 
-    rows: Sequence[dict[str, Any]]
     far: Sequence[dict[str, Any]]
     seen: dict[str, Any]
+    adapters: int = 0
+    among: int = 0
+    of_phi: bool = False
 
 
-def outlying_of(rows: Sequence[dict[str, Any]]) -> WhoIsFar | None:
+def outlying_of(rows: OutlyingRows, plan: Plan, tasks: Sequence[PlaceTask]) -> WhoIsFar | None:
     """Of rows with p corrected over all; None of none."""
-    return WhoIsFar(rows, _far(rows), _seen(rows)) if rows else None
+    if not len(rows):
+        return None
+    return WhoIsFar(
+        _far(rows, plan, tasks),
+        _seen(rows),
+        len(np.unique(rows.adapter)),
+        int(rows.among.max()),
+        any(name.startswith("phi") for name in rows.quantities),
+    )
 
 
-def _far(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def _far(rows: OutlyingRows, plan: Plan, tasks: Sequence[PlaceTask]) -> list[dict[str, Any]]:
     """Those rows whose p is below the level, the farthest first."""
-    found = [row for row in rows if row["p_holm"] is not None and row["p_holm"] <= LEVEL]
-    return sorted(found, key=lambda row: (row["p_holm"], -abs(row["z"])))
+    far = np.flatnonzero(rows.p_holm <= LEVEL)
+    table = rows.table(plan, tasks, far[np.lexsort((-np.abs(rows.z[far]), rows.p_holm[far]))])
+    found: list[dict[str, Any]] = [] if table is None else table.to_pylist()
+    return found
 
 
-def _seen(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _seen(rows: OutlyingRows) -> dict[str, Any]:
     """From which robust z on one alone would be called far, among how many, and how many would do.
 
     Returns:
@@ -52,25 +69,24 @@ def _seen(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         few of their rank beside them at a place; ``enough``, the fewest adapters whose ``z`` is at most 10, of as many
         comparisons each, None where no thousand are.
     """
-    tested = Counter(row["among"] for row in rows if row["p"] is not None)
-    comparisons = sum(tested.values())
+    among, tested = np.unique(rows.among[np.isfinite(rows.p)], return_counts=True)
+    comparisons = int(tested.sum())
     return {
         "level": LEVEL,
         "comparisons": comparisons,
         "least_z": [
-            {"among": n, "comparisons": tested[n], "z": least_far_z(n, comparisons, LEVEL)}
-            for n in sorted(tested, reverse=True)
+            {"among": n, "comparisons": own, "z": least_far_z(n, comparisons, LEVEL)}
+            for n, own in zip(among[::-1].tolist(), tested[::-1].tolist(), strict=True)
         ],
-        "by_norm_alone": len(alone(rows)),
+        "by_norm_alone": alone(rows),
         "enough": {"z": _SEEN, "adapters": _enough(rows)},
     }
 
 
-def _enough(rows: Sequence[dict[str, Any]]) -> int | None:
-    adapters = len({row["adapter"] for row in rows})
-    each = len(rows) / adapters
-    if all(row["module"] is not None for row in rows):  # too few have no row of all places
-        places = len({(row["module"], row["layer"]) for row in rows})
+def _enough(rows: OutlyingRows) -> int | None:
+    each = len(rows) / len(np.unique(rows.adapter))
+    if (rows.place != NONE).all():  # too few have no row of all places
+        places = len(np.unique(rows.place))
         each *= 1 + 1 / places if places > 1 else 1
     for n in range(FEWEST, _MANY):
         if least_far_z(n, round(n * each), LEVEL) <= _SEEN:
@@ -86,10 +102,10 @@ def said(found: WhoIsFar, *, without_phi: bool) -> Iterator[str]:
         without_phi: Whether φ was asked for and is of no two, so that the norm and the effective rank alone are compared.
     """
     known = found.seen
-    if _adapters(found) < 2:
+    if found.adapters < 2:
         return
     if not known["comparisons"]:
-        if max(row["among"] for row in found.rows) < FEWEST:
+        if found.among < FEWEST:
             yield "There are too few adapters to call any far."
         return
     names = {row["adapter"] for row in found.far}
@@ -107,7 +123,7 @@ def said(found: WhoIsFar, *, without_phi: bool) -> Iterator[str]:
 def notes_on_far(found: WhoIsFar) -> Iterator[str]:
     """What the level is of, who is compared by less, and how many adapters would do."""
     known = found.seen
-    if _adapters(found) < 2:
+    if found.adapters < 2:
         return
     enough = known["enough"]["adapters"]
     if enough and (not known["comparisons"] or known["least_z"][0]["z"] > 2 * _SEEN):
@@ -122,7 +138,3 @@ def notes_on_far(found: WhoIsFar) -> Iterator[str]:
             f"who is far from the others is tested at {LEVEL} over all of {known['comparisons']:,} comparisons (Holm); the level is of quantities that "
             f"are Gaussian among adapters of one law: where they have heavier tails, as where one direction of W0 outweighs the rest, more are named"
         )
-
-
-def _adapters(found: WhoIsFar) -> int:
-    return len({row["adapter"] for row in found.rows})

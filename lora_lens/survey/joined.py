@@ -38,10 +38,8 @@ class Joined:
     @property
     def has_phi(self) -> bool:
         """Whether two adapters have a φ anywhere, of whichever matrices."""
-        of_far = self.outlying.rows if self.outlying else ()
-        return any(one.count for one in self.pairs) or any(
-            row["quantity"].startswith("phi") for row in of_far
-        )
+        of_far = self.outlying is not None and self.outlying.of_phi
+        return of_far or any(one.count for one in self.pairs)
 
     @property
     def places(self) -> list[dict[str, Any]]:

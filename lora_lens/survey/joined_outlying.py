@@ -1,85 +1,172 @@
-"""Places' files → who lies far from the others at each place and over all, and what would have been seen."""
+"""Places' files → the columns of who lies where at each place and over all, with p corrected over all of them."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from functools import partial
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..chance.p_values import holm
 from ..core.many_adapters.robust import FEWEST, robust_mean_distances
-from ..labelled import Array, plain
+from ..labelled import Array
 from .planning import Plan
 from .table import read_rows
 from .task import PlaceTask
 
-_COLUMNS = ["module", "layer", "one", "quantity", "i", "value", "expected", "z", "p"]
+_NUMBERS = ("value", "expected", "z", "p")
+NONE = -1  # of whole numbers, where there is none
+
+Whole = NDArray[np.int32]
 
 
-def outlying_rows(plan: Plan, tasks: Sequence[PlaceTask]) -> list[dict[str, Any]]:
-    """Adapters by place, and of each the mean over the places; p corrected over all rows.
+@dataclass(frozen=True)
+class OutlyingRows:
+    """A row an adapter, quantity and place, then of each its mean over the places; there are tens of thousands, so these are columns.
 
-    ``rank`` is that of the adapters that a row's is compared with, ``among`` how many these are, it included.
+    Attributes:
+        adapter: Numbers of adapters.
+        place: Which of the places; -1 of the mean over them.
+        quantity: Which of `quantities`.
+        rank: Of the adapters that a row's is compared with; -1 where these differ by place.
+        among: How many these are, it included.
+        value, expected, z, p: Of the adapter, and beside the others; NaN where there are too few.
+        p_holm: p, corrected over all rows.
+        quantities: Their names.
     """
-    rows: list[dict[str, Any]] = []
+
+    adapter: Whole
+    place: Whole
+    quantity: Whole
+    rank: Whole
+    among: Whole
+    value: Array
+    expected: Array
+    z: Array
+    p: Array
+    p_holm: Array
+    quantities: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.adapter)
+
+    def table(self, plan: Plan, tasks: Sequence[PlaceTask], which: Any = slice(None)) -> Any:
+        """These rows, or some of them in an order, for people and files; None of none."""
+        import pyarrow as pa
+
+        numbers = self.adapter[which]
+        if not len(numbers):
+            return None
+        places = [task.place for task in tasks]
+        known = sorted(plan.names)
+        names = pa.array([plan.names[number] for number in known], pa.string())
+        modules = pa.array([*(place.module for place in places), None], pa.string())
+        layers = pa.array([*(place.layer for place in places), None], pa.int64())
+        at = pa.array(np.where(self.place[which] == NONE, len(places), self.place[which]))
+        rank = self.rank[which].astype(np.int64)
+        columns: dict[str, Any] = {
+            "adapter": names.take(pa.array(np.searchsorted(known, numbers))),
+            "module": modules.take(at),
+            "layer": layers.take(at),
+            "quantity": pa.array(self.quantities).take(pa.array(self.quantity[which])),
+        }
+        for name in _NUMBERS:
+            columns[name] = _with_holes(getattr(self, name)[which])
+        columns["rank"] = pa.array(rank, mask=rank == NONE)
+        columns["among"] = pa.array(self.among[which].astype(np.int64))
+        columns["p_holm"] = _with_holes(self.p_holm[which])
+        return pa.table(columns)
+
+
+def outlying_rows(plan: Plan, tasks: Sequence[PlaceTask]) -> OutlyingRows:
+    """Adapters by place, and of each the mean over the places; p corrected over all rows."""
+    codes: dict[str, int] = {}
+    parts: list[dict[str, Array]] = []
     # A column a place and rank: robust z of few vary otherwise than of many, so a mean is beside those of its own ranks.
-    of_all: defaultdict[str, defaultdict[tuple[int, int | None], Array]] = defaultdict(
-        partial(defaultdict, partial(np.full, plan.count, np.nan))
-    )
+    of_all: dict[int, dict[tuple[int, int], Array]] = {}
     for at, task in enumerate(tasks):
-        own: list[dict[str, Any]] = read_rows(task.path, "outlying", _COLUMNS).to_pylist()
-        beside = Counter((row["quantity"], row["i"]) for row in own)
-        for row in own:
-            number, rank = task.place.pieces[row.pop("one")].adapter, row.pop("i")
-            among = beside[row["quantity"], rank]
-            rows.append({"adapter": plan.names[number], **row, "rank": rank, "among": among})
-            if row["z"] is not None:
-                of_all[row["quantity"]][at, rank][number] = row["z"]
+        own = _of_place(task, at, codes)
+        parts.append(own)
+        there = np.isfinite(own["z"])
+        kinds = np.stack([own["quantity"], own["rank"]], axis=1)[there]
+        numbers, z = own["adapter"][there].astype(np.intp), own["z"][there]
+        for quantity, rank in dict.fromkeys(map(tuple, kinds.astype(int).tolist())):
+            some = (kinds == (quantity, rank)).all(1)
+            column = np.full(plan.count, np.nan)
+            column[numbers[some]] = z[some]
+            of_all.setdefault(quantity, {})[at, rank] = column
     if len(tasks) > 1:
-        for quantity, by_place in of_all.items():
-            rows += _of_all(plan, quantity, by_place)
-    tested = [k for k, row in enumerate(rows) if row["p"] is not None]
-    corrected = holm(np.array([rows[k]["p"] for k in tested], dtype=np.float64))
-    for row in rows:
-        row["p_holm"] = None
-    for k, p in zip(tested, corrected, strict=True):
-        rows[k]["p_holm"] = float(p)
-    return rows
+        parts += [_over_all(quantity, by_place) for quantity, by_place in of_all.items()]
+    return _joined(parts, tuple(codes))
 
 
-def _of_all(
-    plan: Plan, quantity: str, by_place: Mapping[tuple[int, int | None], Array]
-) -> list[dict[str, Any]]:
+def _of_place(task: PlaceTask, at: int, codes: dict[str, int]) -> dict[str, Array]:
+    """Its rows' columns; quantities that are new get the next code."""
+    found = read_rows(task.path, "outlying", ["one", "quantity", "i", *_NUMBERS])
+    adapters = np.array([piece.adapter for piece in task.place.pieces], dtype=np.float64)
+    quantity = np.array(
+        [codes.setdefault(name, len(codes)) for name in found["quantity"].to_pylist()],
+        dtype=np.float64,
+    )
+    rank = np.nan_to_num(found["i"].to_numpy().astype(np.float64), nan=NONE)
+    kinds = np.stack([quantity, rank], axis=1)
+    _, kind, counts = np.unique(kinds, axis=0, return_inverse=True, return_counts=True)
+    return {
+        "adapter": adapters[found["one"].to_numpy()],
+        "place": np.full(len(quantity), float(at)),
+        "quantity": quantity,
+        "rank": rank,
+        "among": counts[kind.ravel()].astype(np.float64),
+        **{name: found[name].to_numpy().astype(np.float64) for name in _NUMBERS},
+    }
+
+
+def _over_all(quantity: int, by_place: Mapping[tuple[int, int], Array]) -> dict[str, Array]:
+    """Of one quantity each adapter's mean over the places."""
     z = np.stack(list(by_place.values()), axis=1)
     found = robust_mean_distances(z)
-    ranks = [rank for _, rank in by_place]
-    rows = []
-    for number in np.flatnonzero(np.isfinite(found.mean)).tolist():
-        own = {ranks[k] for k in np.flatnonzero(np.isfinite(z[number]))}
-        rows.append({
-            "adapter": plan.names[number], "module": None, "layer": None, "quantity": quantity,
-            "value": float(found.mean[number]), "expected": float(found.median[number]),
-            "z": plain(found.z[number]), "p": plain(found.p[number]),
-            "rank": own.pop() if len(own) == 1 else None, "among": int(found.among[number]),
-        })  # fmt: skip
-    return rows
+    numbers = np.flatnonzero(np.isfinite(found.mean))
+    ranks = np.array([rank for _, rank in by_place], dtype=np.float64)
+    there = np.isfinite(z[numbers])
+    least, most = (
+        edge(np.where(there, ranks, other), axis=1)
+        for edge, other in ((np.min, np.inf), (np.max, -np.inf))
+    )
+    same = np.full(len(numbers), float(quantity)), np.full(len(numbers), float(NONE))
+    columns = {"adapter": numbers.astype(np.float64), "quantity": same[0], "place": same[1]}
+    columns["rank"] = np.where(least == most, least, NONE)
+    columns |= {"value": found.mean[numbers], "expected": found.median[numbers]}
+    return columns | {name: getattr(found, name)[numbers] for name in ("among", "z", "p")}
 
 
-def alone(rows: Sequence[dict[str, Any]]) -> set[str]:
-    """Adapters that are compared by their norm alone at some place, as fewer than 5 there have their rank."""
-    compared = {
-        (row["module"], row["layer"])
-        for row in rows
-        if row["quantity"] == "log10 norm" and row["among"] >= FEWEST
-    }
-    return {
-        row["adapter"]
-        for row in rows
-        if row["rank"] is not None
-        and row["module"] is not None
-        and row["among"] < FEWEST
-        and (row["module"], row["layer"]) in compared
-    }
+def _joined(parts: Sequence[Mapping[str, Array]], quantities: tuple[str, ...]) -> OutlyingRows:
+    def column(name: str) -> Array:
+        return np.concatenate([np.empty(0), *(part[name] for part in parts)])
+
+    p = column("p")
+    tested = np.isfinite(p)
+    corrected = np.full(len(p), np.nan)
+    corrected[tested] = holm(p[tested])
+    whole = ("adapter", "place", "quantity", "rank", "among")
+    return OutlyingRows(
+        *(column(name).astype(np.int32) for name in whole),
+        *(column(name) for name in ("value", "expected", "z")),
+        p, corrected, quantities,
+    )  # fmt: skip
+
+
+def _with_holes(numbers: Array) -> Any:
+    import pyarrow as pa
+
+    holes = ~np.isfinite(numbers)
+    return pa.array(numbers, mask=holes if holes.any() else None)
+
+
+def alone(rows: OutlyingRows) -> int:
+    """How many adapters are compared by their norm alone at some place, as fewer than 5 there have their rank."""
+    norm = [k for k, name in enumerate(rows.quantities) if name == "log10 norm"]
+    compared = np.unique(rows.place[np.isin(rows.quantity, norm) & (rows.among >= FEWEST)])
+    some = (rows.rank != NONE) & (rows.place != NONE) & (rows.among < FEWEST)
+    return len(np.unique(rows.adapter[some & np.isin(rows.place, compared)]))

@@ -13,13 +13,14 @@ from .all_pairs.phi import MATRICES, FoundPairs, JoinedPairs
 from .all_pairs.tiles import read_tile, tiles
 from .escaped import escaped
 from .families import families_of
-from .far import outlying_of
+from .far import WhoIsFar, outlying_of
+from .freed import give_back
 from .joined import Joined
 from .joined_outlying import outlying_rows
 from .planning import Failed, Plan
 from .questions.spectrum import QUANTITIES
 from .singular import moore_penrose_said, without_inverse
-from .table import give_back, read_rows
+from .table import read_rows
 from .table_file import TableFile
 from .task import PlaceTask
 
@@ -64,13 +65,14 @@ def join(plan: Plan, tasks: Sequence[PlaceTask], failed: Sequence[Failed], folde
     if "subspace" in asked:
         subspace = [row for task in tasks for row in _subspace(task)]
         files += _write(folder, "subspace", [_columns(subspace)])
-    outlying: list[dict[str, Any]] = []
+    far: WhoIsFar | None = None
     if "outlying" in asked:
         outlying = outlying_rows(plan, tasks)
-        files += _write(folder, "outlying", [_columns(outlying)])
+        files += _write(folder, "outlying", [outlying.table(plan, tasks)])
+        far = outlying_of(outlying, plan, tasks)
     families = tuple(own for one in pairs if (own := families_of(one, plan.names)) is not None)
     return Joined(
-        files, tuple(pairs), families, outlying_of(outlying), tuple(subspace), tuple(merges), tuple(without), tuple(notes)
+        files, tuple(pairs), families, far, tuple(subspace), tuple(merges), tuple(without), tuple(notes)
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import MissingExtraError, OutputError
+from .freed import give_back
 
 _BUFFERED = 1 << 16  # rows of a row group
 _FOUND_BY = ["question", "matrix", "one", "other"]  # what a reader passes over row groups by
@@ -124,13 +125,6 @@ class PlaceTable:
             give_back()
 
 
-def give_back() -> None:
-    """To the system, what pyarrow keeps of its buffers for the next table: it would lie beside all that comes before there is one."""
-    import pyarrow as pa
-
-    pa.default_memory_pool().release_unused()
-
-
 def _single(values: Any) -> bool:
     return values is None or isinstance(values, (str, int, float))
 
@@ -190,9 +184,13 @@ def read_rows(
             found = file.read_row_groups(groups, columns=wanted, use_threads=False)
     except (OSError, ValueError) as error:
         raise _broken(path, error) from None
-    for name, bound in bounds.items():
-        numbers = found[name].to_numpy()
-        found = found.filter((numbers >= bound.start) & (numbers < bound.stop))
+    if bounds and len(found):
+        inside = np.ones(len(found), bool)
+        for name, bound in bounds.items():
+            numbers = found[name].to_numpy()
+            inside &= (numbers >= bound.start) & (numbers < bound.stop)
+        if not inside.all():
+            found = found.filter(inside)  # once: each time all columns are copied
     return found.select(list(columns))
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from .table import REPEATED, give_back, parquet
+from .freed import give_back
+from .table import REPEATED, parquet
 
 _MOST_CSV = 200_000  # rows of a table that is written as CSV too
 

@@ -134,7 +134,7 @@ def test_a_title_names_a_file_that_holds_each(
     """Of 500 rows survey.md has the first 200, and the terminal said that each is there."""
     numbers = dict.fromkeys(("value", "expected", "z", "p_holm"), 0.0)
     row = {"adapter": "one", "module": "query", "layer": 1, "quantity": "norm", **numbers}
-    far = WhoIsFar((row,) * count, (row,) * count, {})
+    far = WhoIsFar((row,) * count, {})
     members = tuple(f"run-{k}" for k in range(count))
     families = (Families("B", {3: members}, (), ()),)
     joined = Joined(("outlying.parquet", "clusters.parquet"), families=families, outlying=far)
