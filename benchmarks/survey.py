@@ -2,7 +2,8 @@
 
 Adapters of rank 8 on 6 layers of 384, query and value, unless asked otherwise. The floors are what nobody can leave out: reading every file once, and
 one pass of φ's kernel, the products of all pairs' bases of A and of B at every place with the sums of their squares,
-at the survey's own precision. Both are measured in the same process, on one thread, before the survey; seconds of the
+at the survey's own precision; and what the other questions cannot do without either (`survey_floors.py`): the sums of ΔW over the adapters with their
+leading directions, bases, the nulls' inner products, interference's weighted sums, and writing as many bytes. All are measured in the same process, on one thread, after the survey; seconds of the
 processor stand beside those of the clock, for a machine that does something else too. Peak memory is that of
 the process, of several processes their largest.
 """
@@ -19,6 +20,7 @@ import time
 from pathlib import Path
 
 from made_adapters import LAYERS, MODULES, RANK, WIDTH, make_adapters
+from survey_floors import bases, bytes_written, inner_products, subspaces, weighted_sums
 
 COLUMNS = 1024
 
@@ -37,8 +39,18 @@ def main() -> None:
     if asked.one:
         print(json.dumps(measured(Path(asked.one), asked)))
         return
-    head = f"{'adapters':>8} {'reading':>8} {'kernel':>8} {'floors':>8} {'survey':>8} {'ratio':>6} {'CPU s':>8} {'ratio':>6} {'peak MB':>8}"
-    print(head)
+    names = (
+        "reading",
+        "kernel",
+        "the rest",
+        "floors",
+        "survey",
+        "ratio",
+        "CPU s",
+        "ratio",
+        "peak MB",
+    )
+    print("adapters", *(f"{name:>8}" for name in names))
     for count in asked.counts:
         with tempfile.TemporaryDirectory() as folder:
             make_adapters(
@@ -46,14 +58,15 @@ def main() -> None:
                 width=asked.width, layers=asked.layers, rank=asked.rank,
             )  # fmt: skip
             found = in_a_process(folder, asked)
-        floors = (found["reading"] + found["kernel"]) / asked.processes
-        cpu = found["reading_cpu"] + found["kernel_cpu"]
+        parts = ("reading", "kernel", "rest") if asked.questions is None else ("reading", "kernel")
+        floors = sum(found[part] for part in parts) / asked.processes
+        cpu = sum(found[f"{part}_cpu"] for part in parts)
+        seconds = (found["reading"], found["kernel"], found["rest"], floors, found["survey"])
         print(
-            f"{count:8} {found['reading']:8.2f} {found['kernel']:8.2f} {floors:8.2f} {found['survey']:8.2f} "
-            f"{found['survey'] / floors:6.2f} {found['survey_cpu']:8.2f} {found['survey_cpu'] / cpu:6.2f} "
-            f"{found['peak']:8.0f}",
+            f"{count:8}", *(f"{one:8.2f}" for one in seconds), f"{found['survey'] / floors:8.2f}",
+            f"{found['survey_cpu']:8.2f} {found['survey_cpu'] / cpu:8.2f} {found['peak']:8.0f}",
             flush=True,
-        )
+        )  # fmt: skip
 
 
 def in_a_process(folder: str, asked: argparse.Namespace) -> dict[str, float]:
@@ -75,13 +88,8 @@ def measured(folder: Path, asked: argparse.Namespace) -> dict[str, float]:
 
     torch.set_num_threads(1)
     files = sorted((folder / "adapters").glob("*/*"))
+    count, places = len(files) // 2, asked.layers * len(MODULES)
     found: dict[str, float] = {}
-    with clock(found, "reading"):
-        for file in files:
-            file.read_bytes()
-    with clock(found, "kernel"):
-        for _ in range(2 * asked.layers * len(MODULES)):
-            kernel_pass(len(files) // 2, asked.rank, asked.width, getattr(torch, asked.dtype))
     with clock(found, "survey"):
         ll.survey(
             folder / "adapters", folder / "out", questions=asked.questions, dtype=asked.dtype,
@@ -91,6 +99,20 @@ def measured(folder: Path, asked: argparse.Namespace) -> dict[str, float]:
         resource.getrusage(who).ru_maxrss
         for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     ]
+    with clock(found, "reading"):
+        for file in files:
+            file.read_bytes()
+    with clock(found, "kernel"):
+        for _ in range(2 * places):
+            kernel_pass(count, asked.rank, asked.width, getattr(torch, asked.dtype))
+    written = sum(file.stat().st_size for file in (folder / "out").rglob("*.parquet"))
+    with clock(found, "rest"):
+        for _ in range(places):
+            bases(count, asked.rank, asked.width)
+            subspaces(count, asked.rank, asked.width)
+            inner_products(count, asked.rank, asked.width)
+            weighted_sums(count, asked.rank, COLUMNS)
+        bytes_written(folder / "bytes", written)
     return found | {"peak": max(peaks) / 1024}
 
 

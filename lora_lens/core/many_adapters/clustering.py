@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from ...labelled import Array
 from ..similarity.phi_by_chance import above_by_chance
 
 Cut = Literal["chance", "gap", "given"]
+Grid = NDArray[np.floating[Any]]
 
 _FALSE_ALARMS = 0.01  # of all pairs together, under the Gaussian null
 _ROUNDING = 1e-6  # of φ in float32: where W0 leaves one span to all, chance gives 1 but for that
@@ -34,7 +35,11 @@ class Clustering(NamedTuple):
 
 
 def cluster(
-    values: Array, mean: Array, sd: Array, count: int | None = None, least: Array | None = None
+    values: Grid,
+    mean: Array | float,
+    sd: Array | float,
+    count: int | None = None,
+    least: Array | float = 0.0,
 ) -> Clustering:
     """Average-linkage clustering of a symmetric n×n grid of φ (``scipy.cluster.hierarchy``).
 
@@ -50,9 +55,9 @@ def cluster(
 
     Args:
         values: (n, n) φ, n at least 2.
-        mean, sd: (n, n) φ's mean and deviation under the null.
+        mean, sd: (n, n) φ's mean and deviation under the null; or one number that all pairs have, which takes no memory.
         count: How many clusters to cut the tree into instead.
-        least: (n, n) what φ is at least, as in `above_by_chance`; by default nothing.
+        least: Likewise, what φ is at least, as in `above_by_chance`.
 
     Returns:
         The tree, the order of its leaves, each thing's cluster, and which cut it was.
@@ -65,22 +70,24 @@ def cluster(
         >>> cluster(values, chance / 2, chance / 100).cut
         'gap'
     """
-    values = np.minimum((values + values.T) / 2, 1)
-    distance = 1 - squareform(values, checks=False)
-    unrelated = 1 - squareform(mean, checks=False)
-    if chance_differs(mean):
+    distance = np.maximum(1 - _pairs(values), 0)
+    mean, sd, least = _pairs(mean), _pairs(sd), _pairs(least)
+    unrelated = 1 - mean
+    if _differs(mean):
         tells = unrelated > _ROUNDING
         distance, unrelated = (
             np.divide(each, unrelated, out=np.ones_like(each), where=tells)
             for each in (distance, unrelated)
         )
     linkage = hierarchy.linkage(distance, method="average")
+    expected = float(unrelated.mean())
+    del distance, unrelated  # of thousands of things, megabytes beside what comes
     cut: Cut = "chance"
     kept = _above_chance(linkage, values, mean, sd, least)
     if count is not None:
         kept, cut = _first(linkage, len(values) - count), "given"
     elif kept.all():
-        kept, cut = _first(linkage, _at_gap(linkage, float(unrelated.mean()))), "gap"
+        kept, cut = _first(linkage, _at_gap(linkage, expected)), "gap"
     order = hierarchy.leaves_list(linkage)
     return Clustering(linkage, tuple(map(int, order)), _flat(linkage, kept, order), cut)
 
@@ -92,8 +99,17 @@ def chance_differs(mean: Array) -> bool:
         >>> chance_differs(np.array([[1, 0.1, 0.1], [0.1, 1, 0.2], [0.1, 0.2, 1]]))
         True
     """
-    pairs = squareform(mean, checks=False)
+    return _differs(_pairs(mean))
+
+
+def _differs(pairs: Array) -> bool:
     return bool(pairs.max() - pairs.min() > _ROUNDING)
+
+
+def _pairs(grid: Grid | float) -> Array:
+    """Of each pair once, or of all of them."""
+    found = np.asarray(grid)
+    return (squareform(found, checks=False) if found.ndim else found).astype(np.float64)
 
 
 def joined(linkage: Array) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
@@ -113,19 +129,20 @@ def joined(linkage: Array) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]
 
 
 def _above_chance(
-    linkage: Array, values: Array, mean: Array, sd: Array, least: Array | None
+    linkage: Array, values: Grid, mean: Array, sd: Array, least: Array
 ) -> NDArray[np.bool_]:
     """Merge by merge: whether its mean φ exceeds the mean threshold of the pairs that it joins, and those below it do."""
     n = len(values)
-    mean, sd = (squareform(each, checks=False) for each in (mean, sd))
-    least = None if least is None else squareform(least, checks=False)
-    threshold = squareform(above_by_chance(mean, sd, _FALSE_ALARMS / len(mean), least))
+    mean, sd, least = np.broadcast_arrays(mean, sd, least)
+    found = above_by_chance(mean, sd, _FALSE_ALARMS / (n * (n - 1) // 2), least)
+    threshold = squareform(found) if found.ndim else found
     kept = dict.fromkeys(range(n), True)
     for k, (pairs, (one, other)) in enumerate(
         zip(joined(linkage), linkage[:, :2].astype(int), strict=True)
     ):
         at = np.ix_(*pairs)
-        above = values[at].mean() > threshold[at].mean() + _ROUNDING
+        asked = threshold[at].mean() if threshold.ndim else threshold
+        above = values[at].mean(dtype=np.float64) > asked + _ROUNDING
         kept[n + k] = bool(above) and kept[one] and kept[other]
     return np.array([kept[n + k] for k in range(n - 1)])
 

@@ -33,25 +33,22 @@ class Clustered:
 
 
 class Tree:
-    """Grids of φ and its moments under the null, adapter by adapter, of one matrix."""
+    """φ of all pairs and its moments under the null, adapter by adapter, of one matrix."""
 
     def __init__(self, adapters: int, matrix: str) -> None:
         self._count, self._matrix = adapters, matrix
         self._fits = adapters <= _MOST_CLUSTERED
         size = adapters if self._fits else 0
-        self._grids = [np.full((size, size), np.nan, np.float32) for _ in range(3)]
-        self._least: NDArray[np.float32] | None = None  # where that is not 0 for all
+        self._phi = np.full((size, size), np.nan, np.float32)
+        self._mean, self._sd, self._least = (_Moments(size) for _ in range(3))
 
     def add(self, one: Any, other: Any, phi: Array, mean: Array, sd: Array, least: Array) -> None:
         """Some pairs: the numbers of their adapters, φ, its moments and what it is at least."""
         if not self._fits:
             return
-        for grid, numbers in zip(self._grids, (phi, mean, sd), strict=True):
-            grid[one, other] = grid[other, one] = numbers
-        if least.any():
-            if self._least is None:
-                self._least = np.zeros_like(self._grids[0])
-            self._least[one, other] = self._least[other, one] = least
+        self._phi[one, other] = self._phi[other, one] = phi
+        for moments, numbers in ((self._mean, mean), (self._sd, sd), (self._least, least)):
+            moments.add(one, other, numbers)
 
     def found(self) -> Clustered:
         """Clusters of those of which every two have a φ; the grids are given up for it."""
@@ -59,10 +56,8 @@ class Tree:
             return Clustered(notes=(
                 f"no clusters of {self._matrix}: a tree is made of at most {_MOST_CLUSTERED:,} adapters, and these are {self._count:,}",
             ))  # fmt: skip
-        grids, self._grids = self._grids, []
         notes = []
-        kept = _complete(grids[0])
-        known = np.flatnonzero(np.isfinite(grids[0]).any(1)).tolist()
+        kept, known = _complete(self._phi)
         if len(kept) < len(known):
             notes.append(
                 f"clusters of {self._matrix} are of {len(kept)} of {len(known)} adapters: the others share no place with some of these"
@@ -70,11 +65,9 @@ class Tree:
         outside = tuple(sorted({*known} - {*kept}))
         if len(kept) < 2:
             return Clustered(outside=outside, notes=tuple(notes))
-        phi, mean, sd = (
-            _whole(grid, kept, own) for grid, own in zip(grids, (1.0, None, None), strict=True)
-        )
-        del grids
-        least = None if self._least is None else _whole(self._least, kept, None)
+        phi, self._phi = _of(self._phi, kept), np.empty((0, 0), np.float32)
+        np.fill_diagonal(phi, 1.0)
+        mean, sd, least = (each.of(kept) for each in (self._mean, self._sd, self._least))
         found = cluster(phi, mean, sd, least=least)
         if found.cut == "gap" and len(set(found.clusters)) > 1:
             notes.append(
@@ -84,27 +77,45 @@ class Tree:
         return Clustered(tuple(kept), found.clusters, outside, tuple(notes))
 
 
-def _whole(grid: NDArray[np.float32], kept: Sequence[int], own: float | None) -> Array:
-    """Of those that are kept, in float64; one number where all have the same, which takes no memory.
+class _Moments:
+    """What all pairs have, which is one number where all adapters have one rank; a grid as soon as two differ."""
 
-    Args:
-        grid: Of all adapters.
-        kept: Numbers of some.
-        own: What each has with itself; by default what the first two have with each other.
-    """
-    found = grid[np.ix_(kept, kept)]
-    np.fill_diagonal(found, found[0, 1] if own is None else own)
-    if own is None and found.min() == found.max():
-        return np.broadcast_to(np.float64(found[0, 1]), found.shape)
-    return found.astype(np.float64)
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._value: float | None = None
+        self._grid: NDArray[np.float32] | None = None
+
+    def add(self, one: Any, other: Any, numbers: Array) -> None:
+        if not len(numbers):
+            return
+        rounded = numbers.astype(np.float32)
+        if self._value is None:
+            self._value = float(rounded[0])
+        if self._grid is None and (rounded != self._value).any():
+            self._grid = np.full((self._size, self._size), self._value, np.float32)
+        if self._grid is not None:
+            self._grid[one, other] = self._grid[other, one] = rounded
+
+    def of(self, kept: Sequence[int]) -> NDArray[np.float32] | float:
+        """Of those that are kept; of no pair with itself."""
+        if self._grid is None:
+            return self._value or 0.0
+        grid, self._grid = self._grid, None
+        return _of(grid, kept)
 
 
-def _complete(phi: NDArray[np.float32]) -> list[int]:
-    """Numbers of adapters of which every two have a φ; those with the most holes are left out, one by one."""
-    kept = [k for k in range(len(phi)) if np.isfinite(phi[k]).any()]
-    while kept:
-        holes = np.isnan(phi[np.ix_(kept, kept)]).sum(1) - 1
-        if not (holes > 0).any():
-            break
-        del kept[int(holes.argmax())]
-    return kept
+def _of(grid: NDArray[np.float32], kept: Sequence[int]) -> NDArray[np.float32]:
+    return grid if len(kept) == len(grid) else grid[np.ix_(kept, kept)]
+
+
+def _complete(phi: NDArray[np.float32]) -> tuple[list[int], list[int]]:
+    """Numbers of adapters of which every two have a φ, and of all that have one; those with the most holes are left out, one by one."""
+    missing = np.isnan(phi)
+    known = np.flatnonzero(~missing.all(1))
+    kept = known
+    holes = missing[:, known].sum(1) - 1  # its own
+    while len(kept) and (holes[kept] > 0).any():
+        worst = int(holes[kept].argmax())
+        holes = holes - missing[:, kept[worst]]
+        kept = np.delete(kept, worst)
+    return kept.tolist(), known.tolist()
