@@ -145,15 +145,16 @@ def _joined(parts: Sequence[Mapping[str, Array]], quantities: tuple[str, ...]) -
     def column(name: str) -> Array:
         return np.concatenate([np.empty(0), *(part[name] for part in parts)])
 
+    def whole(name: str) -> Whole:
+        return column(name).astype(np.int32)
+
     p = column("p")
     tested = np.isfinite(p)
     corrected = np.full(len(p), np.nan)
     corrected[tested] = holm(p[tested])
-    whole = ("adapter", "place", "quantity", "rank", "among")
     return OutlyingRows(
-        *(column(name).astype(np.int32) for name in whole),
-        *(column(name) for name in ("value", "expected", "z")),
-        p, corrected, quantities,
+        whole("adapter"), whole("place"), whole("quantity"), whole("rank"), whole("among"),
+        column("value"), column("expected"), column("z"), p, corrected, quantities,
     )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from lora_lens.core.many_adapters.clustering import cluster
 from lora_lens.core.similarity.phi_by_chance import closest_by_chance
 from lora_lens.survey.all_pairs import kinds, tree
 from lora_lens.survey.all_pairs.closest import Closest
@@ -67,6 +68,28 @@ def test_a_tree_of_parts_leaves_out_who_has_holes() -> None:
     assert clustered.notes == (
         "clusters of A are of 11 of 12 adapters: the others share no place with some of these",
     )
+
+
+def test_a_tree_is_that_of_moments_that_differ_late() -> None:
+    """Of one number for all pairs a grid is made when the first differs: in whichever part that is."""
+    phi = np.where((ONE < 5) == (OTHER < 5), 0.3, 0.1)
+    mean = np.where(ONE >= 5, 0.29, 0.1)
+    whole = np.ones((12, 12)), *np.full((2, 12, 12), [[[0.1]], [[0.01]]])
+    for grid, numbers in zip(whole, (phi, mean), strict=False):
+        grid[ONE, OTHER] = grid[OTHER, ONE] = numbers.astype(np.float32)
+    for parts in (PARTS, PARTS[::-1], [range(66)]):
+        found = Tree(12, "A")
+        for part in map(np.array, parts):
+            found.add(
+                ONE[part],
+                OTHER[part],
+                phi[part],
+                mean[part],
+                *np.full((2, len(part)), [[0.01], [0]]),
+            )
+        assert found.found().clusters == cluster(*whole).clusters
+    same = cluster(whole[0], 0.1, 0.01).clusters
+    assert same != cluster(*whole).clusters  # which it hangs on
 
 
 def test_of_too_many_adapters_there_is_no_tree(monkeypatch: pytest.MonkeyPatch) -> None:

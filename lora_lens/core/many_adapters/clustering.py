@@ -36,10 +36,10 @@ class Clustering(NamedTuple):
 
 def cluster(
     values: Grid,
-    mean: Array | float,
-    sd: Array | float,
+    mean: Grid | float,
+    sd: Grid | float,
     count: int | None = None,
-    least: Array | float = 0.0,
+    least: Grid | float = 0.0,
 ) -> Clustering:
     """Average-linkage clustering of a symmetric n×n grid of φ (``scipy.cluster.hierarchy``).
 

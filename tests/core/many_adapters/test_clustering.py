@@ -1,4 +1,5 @@
 import tracemalloc
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -190,8 +191,29 @@ def test_memory_is_some_numbers_a_pair(several: bool) -> None:
     mean, sd = null(values)
     if several:
         mean[: n // 2, : n // 2] *= 2
+    assert peak_of(lambda: cluster(values, mean, sd)) < 65 * n**2
+
+
+def test_one_number_for_all_pairs_takes_no_memory_and_tells_the_same() -> None:
+    """`Tree` holds φ alone while adapters have one rank, in float32."""
+    n = 300
+    values = families([n // 2, n // 2], [0.1, 0.3], 0.02, 0.02).astype(np.float32)
+    few = {"mean": 0.02, "sd": 0.001, "least": 0.001}
+    grids = {name: np.full(values.shape, number) for name, number in few.items()}
+    for count in (None, 7):
+        one, other = cluster(values, count=count, **few), cluster(values, count=count, **grids)
+        np.testing.assert_array_equal(one.linkage, other.linkage)
+        assert one[1:] == other[1:]
+    assert (
+        peak_of(lambda: cluster(values, **few))
+        < 13 * n**2
+        < peak_of(lambda: cluster(values, **grids))
+    )
+
+
+def peak_of(action: Callable[[], object]) -> int:
     tracemalloc.start()
-    cluster(values, mean, sd)
+    action()
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < 65 * n**2
+    return peak
