@@ -3,7 +3,8 @@
 Adapters of rank 8 on 6 layers of 384, query and value, unless asked otherwise. The floors are what nobody can leave out: reading every file once, and
 one pass of φ's kernel, the products of all pairs' bases of A and of B at every place with the sums of their squares,
 at the survey's own precision; and what the other questions cannot do without either (`survey_floors.py`): the sums of ΔW over the adapters with their
-leading directions, bases, the nulls' inner products, interference's weighted sums, and writing as many bytes. All are measured in the same process, on one thread, after the survey; seconds of the
+leading directions, bases, the nulls' inner products, interference's weighted sums, and writing as many bytes. The latter are 0 where they are not known:
+with `--questions`, and of a W0 so wide that the survey does otherwise than with whole sums. All are measured in the same process, on one thread, after the survey; seconds of the
 processor stand beside those of the clock, for a machine that does something else too. Peak memory is that of
 the process, of several processes their largest.
 """
@@ -20,7 +21,14 @@ import time
 from pathlib import Path
 
 from made_adapters import LAYERS, MODULES, RANK, WIDTH, make_adapters
-from survey_floors import bases, bytes_written, inner_products, subspaces, weighted_sums
+from survey_floors import (
+    bases,
+    bytes_written,
+    inner_products,
+    subspaces,
+    sums_are_whole,
+    weighted_sums,
+)
 
 COLUMNS = 1024
 
@@ -39,17 +47,7 @@ def main() -> None:
     if asked.one:
         print(json.dumps(measured(Path(asked.one), asked)))
         return
-    names = (
-        "reading",
-        "kernel",
-        "the rest",
-        "floors",
-        "survey",
-        "ratio",
-        "CPU s",
-        "ratio",
-        "peak MB",
-    )
+    names = ("reading", "kernel", "the rest", "floors", "survey", "ratio", "CPU s", "ratio", "peak MB")  # fmt: skip
     print("adapters", *(f"{name:>8}" for name in names))
     for count in asked.counts:
         with tempfile.TemporaryDirectory() as folder:
@@ -58,7 +56,7 @@ def main() -> None:
                 width=asked.width, layers=asked.layers, rank=asked.rank,
             )  # fmt: skip
             found = in_a_process(folder, asked)
-        parts = ("reading", "kernel", "rest") if asked.questions is None else ("reading", "kernel")
+        parts = ("reading", "kernel", "rest")
         floors = sum(found[part] for part in parts) / asked.processes
         cpu = sum(found[f"{part}_cpu"] for part in parts)
         seconds = (found["reading"], found["kernel"], found["rest"], floors, found["survey"])
@@ -106,13 +104,14 @@ def measured(folder: Path, asked: argparse.Namespace) -> dict[str, float]:
         for _ in range(2 * places):
             kernel_pass(count, asked.rank, asked.width, getattr(torch, asked.dtype))
     written = sum(file.stat().st_size for file in (folder / "out").rglob("*.parquet"))
+    known = asked.questions is None and sums_are_whole(count, asked.rank, asked.width)
     with clock(found, "rest"):
-        for _ in range(places):
+        for _ in range(places if known else 0):
             bases(count, asked.rank, asked.width)
             subspaces(count, asked.rank, asked.width)
             inner_products(count, asked.rank, asked.width)
             weighted_sums(count, asked.rank, COLUMNS)
-        bytes_written(folder / "bytes", written)
+        bytes_written(folder / "bytes", written if known else 0)
     return found | {"peak": max(peaks) / 1024}
 
 

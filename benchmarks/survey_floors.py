@@ -11,15 +11,20 @@ import numpy as np
 import torch
 from scipy.linalg import eigh
 
+from lora_lens.core.factors.subspace_iteration import REDUCED
+
 _HALVES = 14  # of seven ways to halve the adapters
-_LED = (
-    4 * (_HALVES + 1) + 1
-)  # sums whose leading directions are asked for: of each half and of all, beside the mean and not, on both sides; random ones
-_MEANS = (
-    36 + _HALVES + 1
-)  # means: without every one or two of eight folds, of each half, and of all
+# Sums whose leading directions are asked for: of each half and of all, beside the mean and not, on both sides; and random ones.
+_LED = 4 * (_HALVES + 1) + 1
+# Means: without every one or two of eight folds, of each half, and of all.
+_MEANS = 36 + _HALVES + 1
 _ROUNDS = 6
 _NULLS = 3
+
+
+def sums_are_whole(count: int, rank: int, width: int) -> bool:
+    """Whether the survey sums matrices of W0's width, and decomposes them by LAPACK: what is counted here."""
+    return 2 * count * rank > width and width <= REDUCED
 
 
 def bases(count: int, rank: int, width: int) -> None:

@@ -14,6 +14,7 @@ from ..core.many_adapters.robust import FEWEST, robust_mean_distances
 from ..labelled import Array
 from .planning import Plan
 from .table import read_rows
+from .table_file import with_holes
 from .task import PlaceTask
 
 _NUMBERS = ("value", "expected", "z", "p")
@@ -73,10 +74,10 @@ class OutlyingRows:
             "quantity": pa.array(self.quantities).take(pa.array(self.quantity[which])),
         }
         for name in _NUMBERS:
-            columns[name] = _with_holes(getattr(self, name)[which])
+            columns[name] = with_holes(getattr(self, name)[which])
         columns["rank"] = pa.array(rank, mask=rank == NONE)
         columns["among"] = pa.array(self.among[which].astype(np.int64))
-        columns["p_holm"] = _with_holes(self.p_holm[which])
+        columns["p_holm"] = with_holes(self.p_holm[which])
         return pa.table(columns)
 
 
@@ -134,11 +135,15 @@ def _over_all(quantity: int, by_place: Mapping[tuple[int, int], Array]) -> dict[
         edge(np.where(there, ranks, other), axis=1)
         for edge, other in ((np.min, np.inf), (np.max, -np.inf))
     )
-    same = np.full(len(numbers), float(quantity)), np.full(len(numbers), float(NONE))
-    columns = {"adapter": numbers.astype(np.float64), "quantity": same[0], "place": same[1]}
-    columns["rank"] = np.where(least == most, least, NONE)
-    columns |= {"value": found.mean[numbers], "expected": found.median[numbers]}
-    return columns | {name: getattr(found, name)[numbers] for name in ("among", "z", "p")}
+    return {
+        "adapter": numbers.astype(np.float64),
+        "place": np.full(len(numbers), float(NONE)),
+        "quantity": np.full(len(numbers), float(quantity)),
+        "rank": np.where(least == most, least, NONE),
+        "value": found.mean[numbers],
+        "expected": found.median[numbers],
+        **{name: getattr(found, name)[numbers] for name in ("among", "z", "p")},
+    }
 
 
 def _joined(parts: Sequence[Mapping[str, Array]], quantities: tuple[str, ...]) -> OutlyingRows:
@@ -156,13 +161,6 @@ def _joined(parts: Sequence[Mapping[str, Array]], quantities: tuple[str, ...]) -
         whole("adapter"), whole("place"), whole("quantity"), whole("rank"), whole("among"),
         column("value"), column("expected"), column("z"), p, corrected, quantities,
     )  # fmt: skip
-
-
-def _with_holes(numbers: Array) -> Any:
-    import pyarrow as pa
-
-    holes = ~np.isfinite(numbers)
-    return pa.array(numbers, mask=holes if holes.any() else None)
 
 
 def alone(rows: OutlyingRows) -> int:

@@ -7,6 +7,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import numpy as np
+
+from ..labelled import Array
 from .freed import give_back
 from .table import REPEATED, parquet
 
@@ -73,6 +76,19 @@ class TableFile:
             pyarrow.csv.WriteOptions(quoting_style="needed"),
         )
         return f"{self._name}.csv"
+
+
+def with_holes(numbers: Array) -> Any:
+    """A column of numbers, empty where one is not finite.
+
+    Example:
+        >>> with_holes(np.array([1.0, np.nan])).to_pylist()
+        [1.0, None]
+    """
+    import pyarrow as pa
+
+    holes = ~np.isfinite(numbers)
+    return pa.array(numbers, mask=holes if holes.any() else None)
 
 
 def to_read(files: Sequence[str], name: str) -> str | None:

@@ -10,7 +10,7 @@ from ..computing.lapack import leading_eigenvectors_of
 
 _SMALL = 128  # a matrix of which all vectors cost nothing
 _DENSE = 512  # one of which all eigenvectors cost little beside the rest, on a card
-_REDUCED = 2048  # one whose leading ones, of its tridiagonal form, cost no more than the rounds
+REDUCED = 2048  # one whose leading ones, of its tridiagonal form, cost no more than the rounds
 _ROUNDS = 16
 
 
@@ -37,7 +37,7 @@ def shared_directions(gram: Float[Tensor, "d d"], most: int) -> Float[Tensor, "d
     on_cpu = gram.device.type == "cpu"
     if len(gram) <= (_SMALL if on_cpu else _DENSE):
         return torch.linalg.eigh(gram).eigenvectors[:, -most:].flip(-1)
-    if len(gram) <= _REDUCED and on_cpu:
+    if len(gram) <= REDUCED and on_cpu:
         return torch.from_numpy(leading_eigenvectors_of(gram.numpy(), most).copy())
     generator = torch.Generator().manual_seed(0)
     width = min(2 * most + 16, len(gram))

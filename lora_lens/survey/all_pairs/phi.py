@@ -12,6 +12,7 @@ from ...chance.p_values import standardised
 from ...core.similarity.phi_by_chance import in_common
 from ...labelled import Array
 from ..planning import Plan
+from ..table_file import with_holes
 from ..task import PlaceTask
 from .closest import Closest
 from .kinds import Kinds
@@ -172,6 +173,5 @@ class JoinedPairs:
                 found |= {f"{null}_{word}": empty for word in ("mean", "sd", "z")}
                 continue
             for word, numbers in zip(("mean", "sd", "z"), tile.moments[null], strict=True):
-                holes = ~np.isfinite(numbers)
-                found[f"{null}_{word}"] = pa.array(numbers, mask=holes if holes.any() else None)
+                found[f"{null}_{word}"] = with_holes(numbers)
         return pa.table(found)
