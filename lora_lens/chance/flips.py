@@ -74,10 +74,13 @@ class OwnDirections:
         return turned
 
     def turned_rows(self, draws: int, generator: torch.Generator) -> Float[Tensor, "draws r in"]:
-        """``QᵀW`` of turned factors Q, W at unit norm: W has nothing of what lies outside."""
-        of, turned = self.of, self.turned(draws, generator)
-        norm = of.s.norm()
-        return (turned.mT * (of.s / torch.where(norm > 0, norm, 1))) @ of.v.mT
+        """``QᵀW`` of turned factors Q, W at unit norm."""
+        return self.rows(self.turned(draws, generator))
+
+    def rows(self, inside: Float[Tensor, "draws m r"]) -> Float[Tensor, "draws r in"]:
+        """``QᵀW`` of factors by their coordinates on U, W at unit norm: W has nothing of what lies outside."""
+        of, norm = self.of, self.of.s.norm()
+        return (inside.mT * (of.s / torch.where(norm > 0, norm, 1))) @ of.v.mT
 
 
 def directions(w: Float[Tensor, "out in"], cutoff: float | None = None) -> Directions:

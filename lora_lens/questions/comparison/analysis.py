@@ -11,7 +11,6 @@ from ...adapter import Adapter, ModuleFactors
 from ...bases.along import along_said_each
 from ...bases.of_adapter import open_base_of, open_if_here
 from ...bases.weights import BaseWeights
-from ...chance.baseline import Baseline
 from ...chance.draws import FEWEST_LAYERS, TOO_FEW_LAYERS
 from ...chance.p_values import check_draws, check_seed
 from ...core.computing.progress import Progress, untold
@@ -130,14 +129,14 @@ def compare(
         )
     ]
     bases = [{matrix: each.bases[matrix] for matrix in sides} for each in cut]
-    flipped: dict[str, Baseline] = {}
+    flipped = nulls.Flipped({}, (), frozenset())
     singular: Iterator[str] = iter(())
     if weights is not None and draws:
         try:
-            flipped, ranks = nulls.flipped(
+            flipped = nulls.flipped(
                 first, weights, bases, where, progress or untold, draws=draws, seed=seed
             )
-            singular = _singular(first, ranks)
+            singular = _singular(first, flipped.ranks)
         except BaseModelError as error:
             if beside_w0 or base or one.base_given:
                 raise
@@ -152,8 +151,8 @@ def compare(
         u, v = (found[matrix] for found in bases)
         pairs = phi_of_all_pairs(u, v).double().cpu()
         baselines = {"gaussian": gaussian[u.shape[-2]]}
-        if matrix in flipped:
-            baselines["flipped"] = flipped[matrix]
+        if matrix in flipped.baselines:
+            baselines["flipped"] = flipped.baselines[matrix]
         if draws and len(layers) >= FEWEST_LAYERS:
             baselines["mismatched"] = nulls.mismatched(pairs, draws, seed)
         values = pairs.diagonal().numpy()
@@ -163,7 +162,14 @@ def compare(
         widths = np.array([one.widths for one in together])
         times = float(scatter_on_coordinates(u.shape[-2], widths, uneven)[0, 1])
         series[matrix] = LayerSeries(
-            matrix, side, tuple(layers), values, baselines, scatter * times, times
+            matrix,
+            side,
+            tuple(layers),
+            values,
+            baselines,
+            scatter * times,
+            times,
+            matrix in flipped.unknown,
         )
     ties = (
         note
@@ -258,8 +264,13 @@ def _singular(factors: ModuleFactors, ranks: Sequence[int]) -> Iterator[str]:
 def _together(series: Mapping[str, LayerSeries]) -> Iterator[str]:
     """Of which matrices no claim is made, or one too many may be, for their layers go together or few coordinates outweigh the rest."""
     for matrix, one in series.items():
+        name = "ΔW" if matrix == "delta" else matrix
+        if one.of_one_theta:
+            yield (
+                f"{name} of either adapter was made by a θ of its own, in a part at least: φ of unrelated ones goes up and down in all layers at once, "
+                f"and no flips are known that do, so that nothing is claimed of it"
+            )
         if one.alike:
-            name = "ΔW" if matrix == "delta" else matrix
             what = (
                 "nothing is claimed of it" if one.together else "a claim may be W0's, or too many"
             )

@@ -18,18 +18,21 @@ from ...chance.flipped_phi import Pair, flipped_nulls
 from ...chance.flips import Directions, directions
 from ...chance.gaussian import gaussian_samples
 from ...chance.gaussian_moments import gaussian_baseline
+from ...chance.hanging_together import PulledBack, flips_of_theta, independent
 from ...chance.streams import null_generator
 from ...core.computing.progress import Progress
 from ...core.numbers.precision import singular_cutoff
+from ...labelled import Array
 from ...subspaces.device import Where
 from .compared import SIDES
 
 
 class Flipped(NamedTuple):
-    """What φ is under flips, by matrix, and each layer's rank of W0 as they took it."""
+    """What φ is under flips, by matrix, each layer's rank of W0 as they took it, and of which matrices flips do not tell."""
 
     baselines: dict[str, Baseline]
     ranks: tuple[int, ...]
+    unknown: frozenset[str]
 
 
 def flipped(
@@ -42,10 +45,41 @@ def flipped(
     draws: int,
     seed: int,
 ) -> Flipped:
-    """Both as they lie on W0's own singular directions, with random signs there: one decomposition of W0 a layer."""
+    """Both as they lie on W0's own singular directions, with random signs there: one decomposition of W0 a layer.
+
+    Where one θ made all layers of the one adapter, and one θ′ all of the other's, signs are drawn in θ′'s space, the same for all layers, and W0 is read once more. Where
+    both hang together so in a part, flips do not tell (`lora_lens.chance.hanging_together`).
+    """
     ranks: list[int] = []
-    places = _places(factors, weights, bases, where, progress, ranks)
-    return Flipped(flipped_nulls(places, draws, seed), tuple(ranks))
+    pulled = {side: PulledBack(seed) for side in ("left", "right")}
+    places = _places(factors, weights, bases, where, progress, ranks, pulled)
+    baselines = flipped_nulls(places, draws, seed)
+    unknown = set()
+    for side, of in pulled.items():
+        found, each = of.hang_together(), [matrix for matrix in bases[0] if SIDES[matrix] == side]
+        for matrix, one, other in zip(each, found[::2], found[1::2], strict=True):
+            if independent(one.energy, other.energy):
+                continue
+            if one.theta is None or other.theta is None:
+                unknown.add(matrix)
+                continue
+            layers = (
+                (w0.mT if side == "right" else w0, bases[0][matrix][k])
+                for k, w0 in enumerate(
+                    where.take(weights.w0(factors, k)) for k in range(len(ranks))
+                )
+            )
+            signs = null_generator(seed, "flipped", len(ranks))
+            drawn = flips_of_theta(other, layers, draws, signs).numpy()
+            i, j = (bases[k][matrix].shape[-1] for k in range(2))
+            baselines[matrix] = _together(drawn * j / min(i, j))
+    return Flipped(baselines, tuple(ranks), frozenset(unknown))
+
+
+def _together(drawn: Array) -> Baseline:
+    """Of draws (draw, layer) whose layers hang together."""
+    mean_sd = float(drawn.mean(1).std(ddof=1))
+    return Baseline(drawn.mean(0), drawn.std(0, ddof=1), mean_sd, len(drawn), drawn)
 
 
 def _places(
@@ -55,8 +89,9 @@ def _places(
     where: Where,
     progress: Progress,
     ranks: list[int],
+    pulled: dict[str, PulledBack],
 ) -> Iterator[tuple[Directions, dict[str, Pair]]]:
-    """W0's directions in each layer, one at a time, with the pairs of subspaces there; how many they are goes to `ranks`."""
+    """W0's directions in each layer, one at a time, with the pairs of subspaces there; how many they are goes to `ranks`, by side what layers have in common to `pulled`."""
     shape = factors.out_features, factors.in_features
     for k in range(len(factors.layers)):
         pairs = {
@@ -67,6 +102,10 @@ def _places(
         w0 = weights.w0(factors, k)
         of = directions(where.take(w0), singular_cutoff(w0.dtype, where.dtype, shape))
         ranks.append(len(of.s))
+        for side, found in pulled.items():
+            each = [pair for matrix, pair in pairs.items() if SIDES[matrix] == side]
+            spanned = [basis for pair in each for basis in (pair.one, pair.other)]
+            found.add(of if side == "left" else of.transposed, spanned)
         yield of, pairs
         progress(k + 1, len(factors.layers))
 

@@ -33,6 +33,7 @@ class LayerSeries(Brief):
         scatter: How many times as far the mean φ of two such adapters scatters, were they unrelated, as that of independent
             layers that lie evenly on the coordinates, which tests are of.
         on_coordinates: The part of that which comes of a few coordinates that outweigh the rest in both; 1 up to 1.1.
+        of_one_theta: Whether one θ made a part of either adapter's layers, so that no null tells what their mean φ is by chance.
     """
 
     matrix: str
@@ -42,6 +43,7 @@ class LayerSeries(Brief):
     baselines: Mapping[str, Baseline]
     scatter: float = 1.0
     on_coordinates: float = 1.0
+    of_one_theta: bool = False
 
     @property
     def baseline(self) -> Baseline:
@@ -59,7 +61,12 @@ class LayerSeries(Brief):
         layers = len(self.layers)
         correlated = layers > 1 and (self.scatter**2 - 1) / (layers - 1) > _CORRELATED
         uneven = self.on_coordinates > 1
-        return correlated or uneven or (self.alike and "flipped" not in self.baselines)
+        return (
+            self.of_one_theta
+            or correlated
+            or uneven
+            or (self.alike and "flipped" not in self.baselines)
+        )
 
     @property
     def alike(self) -> bool:

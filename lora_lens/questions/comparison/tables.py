@@ -19,8 +19,9 @@ NULLS = {
     "mismatched": "one's layers against other's, shuffled",
 }
 _INDEPENDENT = (
-    "Nulls take the layers of an adapter as independent of each other, but for W0: of two adapters that each have a shared layer of "
-    "their own, as CondLoRA's exported to plain LoRA, too many are called more or less alike (11 of 50 null pairs on MiniLM's value). "
+    "Nulls take the layers of an adapter as independent of each other, but for W0. Of two adapters that each have a shared layer of "
+    "their own, as CondLoRA's exported to plain LoRA, flips are of that layer and turn all of an adapter's layers at once; where it made but a part of both, nothing is claimed. "
+    "Without W0 that is not seen, and too many are called more or less alike. "
     "The level is of factors that lie evenly on the axes, as Gaussian ones do, or trained ones along W0's directions: where a few "
     "coordinates outweigh the rest in both, φ scatters farther, and nothing is claimed where it does so by a tenth or more (17 of 100 null pairs whose entries "
     "have the tails of Student's t with 1.5 degrees of freedom would be called alike, or less alike). Too many or all are called alike of those whose rows have the same unequal norms in both, as W0's rows or a dense ΔW's may (measured once, of 40 pairs of noise "

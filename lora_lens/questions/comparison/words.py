@@ -138,7 +138,8 @@ def _still(series: LayerSeries) -> bool:
 def _why(untested: Sequence[LayerSeries]) -> str:
     reasons = {
         "layers go together": any(
-            one.scatter > one.on_coordinates * AS_INDEPENDENT for one in untested
+            one.of_one_theta or one.scatter > one.on_coordinates * AS_INDEPENDENT
+            for one in untested
         ),
         "the two lie unevenly on the coordinates": any(one.on_coordinates > 1 for one in untested),
     }

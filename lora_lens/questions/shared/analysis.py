@@ -177,7 +177,9 @@ def shared_subspace(
         of_other = along_said_each((other,), its_base)
         reading, *fits = passes(carrying, 2, *(1,) * len(matrices))
         their = _asked(its_factors, its_base, where, spill.beside(), reading, asked_as)
-        carried = _carried(own, their, matrices, terms, fits)
+        made_of = {"A": other.convention, "B": asked_as} if other.from_w0 else {}
+        elsewhere = [matrix for matrix, of in made_of.items() if of != asked_as]
+        carried = _carried(own, their, matrices, terms, fits, elsewhere)
     subspaces: dict[str, SharedSubspace] = {
         matrix: replace(
             captured(plan, matrix, bases[matrix], k, nulls[matrix]),
@@ -256,11 +258,16 @@ def _of_other(
 
 
 def _carried(
-    own: Asked, their: Asked, matrices: Sequence[Factor], terms: Terms, progress: Sequence[Progress]
+    own: Asked,
+    their: Asked,
+    matrices: Sequence[Factor],
+    terms: Terms,
+    progress: Sequence[Progress],
+    elsewhere: Sequence[str],
 ) -> dict[str, Predicted]:
     """What θ of the one adapter predicts of the other's layers, of each factor."""
     return {
-        matrix: carry_over(own, their, matrix, terms, each)
+        matrix: carry_over(own, their, matrix, terms, each, elsewhere=matrix in elsewhere)
         for matrix, each in zip(matrices, progress, strict=True)
     }
 

@@ -174,10 +174,22 @@ def _alike(subspaces: dict[str, SharedSubspace]) -> Iterator[str]:
 
 
 def _together(subspaces: dict[str, SharedSubspace]) -> Iterator[str]:
-    """Of which factors of another adapter chance is of fewer layers."""
+    """Of which factors of another adapter chance is of fewer layers, of all at once, or unknown."""
     for matrix, shared in subspaces.items():
         one = shared.carried
-        if one is not None and one.nulls and one.scatter > AS_INDEPENDENT:
+        if one is None:
+            continue
+        if one.unknown:
+            yield (
+                f"{matrix} of the other adapter was made by one θ in a part, or of something else than what is asked here: what θ predicts of its layers "
+                f"goes up and down in all of them at once, and no flips are known that do, so that nothing is claimed of the mean"
+            )
+        elif one.of_one_theta:
+            yield (
+                f"one θ made {matrix} of the other adapter in all layers: flips of the mean are of that θ, by random signs on the axes of Σ W0ᵀW0 "
+                f"in its own space, and turn all layers at once; each layer by itself is flipped alone"
+            )
+        elif one.nulls and one.scatter > AS_INDEPENDENT:
             yield (
                 f"{matrix} of the other adapter lies alike in its layers, and so does what θ predicts there, as where layers have one W0: the mean share of "
                 f"unrelated adapters would scatter {one.scatter:.1f} times as far as that of independent layers, and flips of the mean are of so few "

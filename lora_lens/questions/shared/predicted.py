@@ -59,6 +59,10 @@ class Predicted(Brief):
             so few independent groups of layers that theirs scatters as far.
         alike: How many times as far the mean φ of two adapters with layers like these would scatter as that of independent layers: 1 where their factors
             are unrelated, √L where all have one subspace, as where A is frozen at one value in all layers.
+        hang_together: Where it is and is tested, how far the other adapter's layers hang together by a θ′ of their own, from 0 to 1; see
+            `lora_lens.chance.hanging_together`.
+        of_one_theta: Whether one θ′ made all of them, so that flips are of θ′ and turn all layers at once; each layer by itself is flipped alone.
+        unknown: Whether nothing is tested of the mean, for the other's layers hang together and no flips are known that do so too.
         detectable: The excess over `flipped`'s mean that is found in 80 of 100 cases at the level corrected
             for all factors that are tested.
         drawn: (draw,) means of the flipped null's draws.
@@ -84,6 +88,9 @@ class Predicted(Brief):
     carried: bool = False
     scatter: float = 1.0
     alike: float = 1.0
+    hang_together: float | None = None
+    of_one_theta: bool = False
+    unknown: bool = False
     detectable: float | None = None
     drawn: Array | None = field(default=None, repr=False)
 
@@ -150,7 +157,10 @@ class Predicted(Brief):
     def to_dict(self, tests: int | None = None) -> Row:
         """For JSON, `p_named` too where its tests are known; θ is not in it."""
         named = {} if tests is None else {"p_holm_layers_and_tests": plain(self.p_named(tests))}
-        carried = {"scatter": plain(self.scatter)} if self.carried else {}
+        carried: Row = {}
+        if self.carried:
+            hang = None if self.hang_together is None else plain(self.hang_together)
+            carried = {"scatter": plain(self.scatter), "hang_together": hang}
         return carried | {
             "share": plain(self.share),
             "mean": plain(self.mean),

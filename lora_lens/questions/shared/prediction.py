@@ -10,6 +10,7 @@ import numpy as np
 from ...chance.against_null import NullTest, null_test
 from ...chance.detectable import detectable_excess
 from ...chance.gaussian_moments import gaussian_baseline
+from ...chance.hanging_together import HangTogether, PulledBack, flips_of_theta, independent
 from ...chance.p_values import holm
 from ...chance.significance import LEVEL
 from ...core.computing.progress import Progress, passes, untold
@@ -22,12 +23,12 @@ from ...core.similarity.layers_together import (
     scatter_of_mean,
 )
 from ...labelled import Array
-from ...subspaces.w0_and_bases import Factor, W0AndBases
+from ...subspaces.w0_and_bases import Factor, W0AndBases, asks_transposed
 from .asked import Asked
 from .flips import FLIPS, flipped_alone, high_together
 from .predicted import Predicted
 from .terms import Terms
-from .variants import variants
+from .variants import generator, variants
 
 
 def predict(of: Asked, matrix: Factor, terms: Terms, progress: Progress = untold) -> Predicted:
@@ -76,18 +77,26 @@ def predict(of: Asked, matrix: Factor, terms: Terms, progress: Progress = untold
 
 
 def carry_over(
-    own: Asked, other: Asked, matrix: Factor, terms: Terms, progress: Progress = untold
+    own: Asked,
+    other: Asked,
+    matrix: Factor,
+    terms: Terms,
+    progress: Progress = untold,
+    *,
+    elsewhere: bool = False,
 ) -> Predicted:
     """How much of another adapter's factor the θ fitted to this one's other layers predicts.
 
     θ₋ₗ has seen layer l of neither. Flips are of the other's factors with θ as it is, so that a draw of
-    the mean is one flip of each layer, and no fit is made anew. Where layers go together, in the factors and in what θ
-    predicts of them, it is of fewer independent groups of layers, whose mean scatters as far, or a little farther (`most_groups`).
+    the mean is one flip of each layer, and no fit is made anew. Where one θ′ made all of the other's layers, a draw is one flip of θ′, which
+    turns all of them at once; where it made a part of them, nothing is tested of the mean (`HangTogether`). Where layers go together, in the factors and in what θ
+    predicts of them, a draw is of fewer independent groups of layers, whose mean scatters as far, or a little farther (`most_groups`).
 
     Args:
         own: What θ is fitted to, of two layers or more.
         other: What it is to predict, of the same layers.
         matrix, terms, progress: As in `predict`.
+        elsewhere: Whether one θ′ made the other's factors of something else than `other.w0_and_bases` has, so that flips cannot follow it.
     """
     fits, flips = passes(progress, 9, 1)
     rank, width, draws, seed, _, ridge = terms
@@ -110,26 +119,48 @@ def carry_over(
     tested = draws and not (trivial or whole)
     both = [LayersTogether.of(list(bases)) for bases in (predicted, target.q)]
     scatter = float(scatter_of_mean(both[0], both[1:])[0])
-    times = scatter if scatter > AS_INDEPENDENT else 1.0
-    flips_of_mean = None
-    if tested:
-        (groups,) = most_groups(np.asarray(by_layer.sd), np.array([times])).tolist()
-        flips_of_mean = high_together(drawn[:, :count], groups).mean(0)
+    hang = _hang_together(other, target, matrix, terms) if tested else HangTogether(0.0)
+    alike = scatter > AS_INDEPENDENT
+    unknown = elsewhere or not (hang.theta is not None or alike or independent(1.0, hang.energy))
+    times, flips_of_mean = 1.0, None
+    if tested and not unknown:
+        if hang.theta is not None:
+            layers_of = zip(target.w, predicted, strict=True)
+            turns = flips_of_theta(hang, layers_of, count, generator(seed, "theta", matrix))
+            flips_of_mean = turns.mean(1).numpy()
+            times = float(flips_of_mean.std() / max(drawn[:, :count].mean(0).std(), 1e-300))
+        else:
+            times = scatter if alike else 1.0
+            (groups,) = most_groups(np.asarray(by_layer.sd), np.array([times])).tolist()
+            flips_of_mean = high_together(drawn[:, :count], groups).mean(0)
     mean = np.asarray(share.mean())
     return _predicted(
         fit, other, matrix, terms, share, by_layer,
         chance=width / out,
-        nulls={
+        nulls={} if flips_of_mean is None else {
             "flipped": null_test(mean, flips_of_mean),
             "uniform": null_test(mean, None, mean=width / out, sd=deviation * times),
-        } if tested else {},
-        draws={"flipped": count, "uniform": 0} if tested else {},  # the second is in closed form
+        },
+        draws={} if flips_of_mean is None else {"flipped": count, "uniform": 0},  # the second is in closed form
         flips_of_mean=flips_of_mean,
         trivial=trivial,
         whole=whole,
         carried=True,
         scatter=scatter,
+        hang_together=hang.energy if tested else None,
+        of_one_theta=hang.theta is not None,
+        unknown=bool(tested and unknown),
     )  # fmt: skip
+
+
+def _hang_together(other: Asked, target: W0AndBases, matrix: Factor, terms: Terms) -> HangTogether:
+    """How far the other adapter's layers do, one layer's W at a time."""
+    turned = asks_transposed(matrix, other.convention)
+    pulled = PulledBack(terms.seed)
+    for of, q in zip(other.directions, target.q, strict=True):
+        pulled.add(of.transposed if turned else of, [q])
+        other.spill.release()
+    return pulled.hang_together()[0]
 
 
 def _predicted(
@@ -149,6 +180,9 @@ def _predicted(
     carried: bool = False,
     scatter: float = 1.0,
     alike: float = 1.0,
+    hang_together: float | None = None,
+    of_one_theta: bool = False,
+    unknown: bool = False,
 ) -> Predicted:
     """What `predict` and `carry_over` have found of the factors of one adapter, by θ that were fitted to it or to another."""
     return Predicted(
@@ -172,6 +206,9 @@ def _predicted(
         carried=carried,
         scatter=scatter,
         alike=alike,
+        hang_together=hang_together,
+        of_one_theta=of_one_theta,
+        unknown=unknown,
         detectable=detectable(flips_of_mean, terms.tests),
         drawn=flips_of_mean,
     )

@@ -23,7 +23,14 @@ from .predicted import DESCRIBING
 _VARIANTS, _OF_ALL = 40, 480
 _MANY = 6  # layers from which on 40 do
 # Words of their streams: above those of `lora_lens.chance.streams`.
-_WORDS = {"flipped": 1000, "uniform": 1001, "mismatched": 1002, "single": 1003, "picks": 1004}
+_WORDS = {
+    "flipped": 1000,
+    "uniform": 1001,
+    "mismatched": 1002,
+    "single": 1003,
+    "picks": 1004,
+    "theta": 1005,
+}
 _FACTORS: Mapping[Factor, int] = {"A": 0, "B": 1}
 
 

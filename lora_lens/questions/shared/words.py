@@ -89,6 +89,8 @@ def _untested(one: Predicted) -> str:
         )
     if one.whole:
         return "as it does of any factors where their rank, or the layer's width, is the whole space's dimension"
+    if one.unknown:
+        return "which nothing is said of: the other adapter's layers hang together by a θ of their own, and no draws of chance are known that do"
     if one.nulls:
         return "which nothing can be said of, for the draws of chance do not vary"
     return "which nothing can be said of without draws of chance"

@@ -231,15 +231,21 @@ def test_what_carries_over_where_layers_go_together_is_said_to(tmp_path: Path) -
     found = ll.shared_subspace(one, "value", other=alike, draws=20)
     assert found["B"].carried is not None
     assert found["B"].carried.scatter > 1.5
-    (note,) = (note for note in found.notes if "lies alike in its layers" in note)
-    assert note.startswith("B of the other adapter")
-    assert "what would have been seen allow for it" in note
+    (note,) = (note for note in found.notes if "one θ made" in note)
+    assert note.startswith("one θ made B of the other adapter in all layers")
     assert found["B"].carried.to_dict()["scatter"] == found["B"].carried.scatter
     assert "scatter" not in found["B"].predicted.to_dict()
     untested = ll.shared_subspace(one, "value", other=alike, draws=0)
     assert not any("lies alike in its layers" in note for note in untested.notes)
     found = ll.shared_subspace(one, "value", other=other, draws=20)
-    assert not any("lies alike in its layers" in note for note in found.notes)
+    assert not any("alike in its layers" in note or "one θ" in note for note in found.notes)
+
+    nearly = [w + 0.3 * rng.standard_normal((24, 24)) for w in w0]
+    alike = plant(tmp_path / "nearly", nearly, [(b, drawn()[1]) for _ in w0])
+    found = ll.shared_subspace(one, "value", other=alike, draws=20, base=tmp_path / "nearly/base")
+    (note,) = (note for note in found.notes if "lies alike in its layers" in note)
+    assert note.startswith("B of the other adapter")
+    assert "what would have been seen allow for it" in note
 
 
 # As few W0, and factors of either adapter, in six layers; W0 of each is so far from its like.
