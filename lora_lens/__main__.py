@@ -20,7 +20,10 @@ def main() -> None:
 
         run()
     except KeyboardInterrupt as error:
-        sys.stderr.write("lora-lens: interrupted; nothing is half-written\n")
+        from .ledger import result_written
+
+        so = result_written() or "nothing is half-written"
+        sys.stderr.write(f"lora-lens: interrupted; {so}\n")
         sys.exit(getattr(error, "code", 130))  # SIGTERM and SIGHUP have codes of their own
 
 

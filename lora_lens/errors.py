@@ -61,6 +61,10 @@ class OutputError(LensError, OSError):
     """The output cannot be written there."""
 
 
+class RefusedOutputError(OutputError):
+    """The output would be written over, or into, what is read, or is a report by a name that does not end in .html."""
+
+
 class MissingExtraError(LensError, ImportError):
     """An optional part of lora-lens is not installed; the message says the pip line."""
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from types import FrameType
 
 from .errors import OutputError
+from .ledger import check_apart, writing, wrote
 from .locked import alone_in, held, is_left
 
 PREFIX = ".lora-lens-"
@@ -38,6 +39,7 @@ def staged(
     last: str | None = None,
     check: Callable[[], None] | None = None,
     removed: list[str] | None = None,
+    result: bool = False,
 ) -> Iterator[Path]:
     """A folder to write into; its files move to `out` when the block ends well, and vanish otherwise.
 
@@ -46,17 +48,20 @@ def staged(
     Args:
         out: Made if it is not there; files of the same names are replaced, others left alone.
         last: A file to move after all others, as the sign that the rest is there.
-        check: Called before the files are moved, when no other process moves any there: what it raises leaves `out` as it is.
+        check: Called when what a killed process was moving there has been moved, and again before the files are, when no other
+            process moves any: what it raises leaves `out` as it is.
         removed: Is given the names of the files that `remove_too` has had removed, when the block has ended well.
+        result: Whether the files are what a command was asked for: whatever ends it later says that they are there.
 
     Raises:
         OutputError: `out` cannot be written.
+        RefusedOutputError: It is what this command reads, or lies in that; or one of the files is read.
     """
     stack = ExitStack()
-    with none_empty(out):
+    with writing(out), none_empty(out):
         try:
             with stack:
-                folder = _begun(out, stack)
+                folder = _begun(out, stack, check)
                 yield folder / _NEW
                 files = sorted(
                     (path.name for path in (folder / _NEW).iterdir()),
@@ -67,6 +72,7 @@ def staged(
                     if check is not None:
                         check()
                     gone = _move(folder, out, files)
+                    wrote(out, result=result)
                     if removed is not None:
                         removed += gone
         except OutputError:
@@ -91,6 +97,21 @@ def remove_too(staging: Path, names: Iterable[str]) -> None:
             (marks / name).touch()  # on the disk, for whoever has to end it
 
 
+def end_moves(out: Path) -> None:
+    """Move on what a killed process was moving to `out`, for who reads the files there as one thing.
+
+    What other processes are making there, or have left, is let alone: that is for who writes.
+
+    Args:
+        out: Need not be there.
+
+    Raises:
+        OutputError: A move was begun, and cannot be ended, or another process does not end its own.
+    """
+    if any(map(_is_moving, _hidden(out))):
+        end_begun(out)
+
+
 def end_begun(out: Path) -> None:
     """Move on what a killed process was moving to `out`, and remove what it was making, as the next writer does.
 
@@ -103,7 +124,7 @@ def end_begun(out: Path) -> None:
     Raises:
         OutputError: `out` cannot be written, or another process does not leave it.
     """
-    if not any(out.glob(f"{PREFIX}*")):
+    if not _hidden(out):
         return
     try:
         with alone_in(out), _undisturbed():
@@ -111,10 +132,13 @@ def end_begun(out: Path) -> None:
     except OutputError:
         raise
     except OSError as error:
-        raise OutputError(f"cannot write to {out}: {error.strerror or error}") from error
+        raise OutputError(
+            f"{out} holds files of a process that was killed while it moved them, and they cannot be moved on: "
+            f"{error.strerror or error}; let who may write there do it, by any command on that folder"
+        ) from error
 
 
-def _begun(out: Path, stack: ExitStack) -> Path:
+def _begun(out: Path, stack: ExitStack, check: Callable[[], None] | None) -> Path:
     """A hidden folder in `out` that is this process's until `stack` is closed, and is gone then."""
     if out.is_file():
         raise OutputError(f"cannot write to {out}: it is a file; name a folder")
@@ -122,6 +146,8 @@ def _begun(out: Path, stack: ExitStack) -> Path:
         out.mkdir(parents=True, exist_ok=True)
         with alone_in(out):
             _end_what_was_begun(out)
+            if check is not None:
+                check()
             with _undisturbed():
                 folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=out))
                 stack.enter_context(held(folder))
@@ -137,6 +163,20 @@ def _begun(out: Path, stack: ExitStack) -> Path:
     return folder
 
 
+def _hidden(out: Path) -> list[Path]:
+    """Folders that processes are making here, or have left; a link is none."""
+    try:
+        return [one for one in out.glob(f"{PREFIX}*") if one.is_dir() and not one.is_symlink()]
+    except OSError:  # not ours to look into
+        return []
+
+
+def _is_moving(folder: Path) -> bool:
+    """Whether files were being moved out of a hidden folder; a link in it, which no process of ours makes, would lead elsewhere."""
+    within = [folder / name for name in (_NEW, _GONE)]
+    return (folder / _MOVING).exists() and not any(map(Path.is_symlink, within))
+
+
 @contextmanager
 def staged_file(target: Path) -> Iterator[Path]:
     """A file to write; what is in it is `target` when the block ends well, and `target` is as before otherwise.
@@ -146,7 +186,14 @@ def staged_file(target: Path) -> Iterator[Path]:
 
     Raises:
         OutputError: `target` is a folder, or cannot be written.
+        RefusedOutputError: It is what this command reads, or lies in that.
     """
+    with writing(target), _whole(target) as file:
+        yield file
+
+
+@contextmanager
+def _whole(target: Path) -> Iterator[Path]:
     try:
         found = target.stat() if os.path.lexists(target) else None
     except OSError:  # a link that leads nowhere yet
@@ -167,6 +214,7 @@ def staged_file(target: Path) -> Iterator[Path]:
         except OSError as error:
             raise OutputError(f"cannot write {target}: {error.strerror or error}") from None
         yield file
+    wrote(target, result=True)
 
 
 @contextmanager
@@ -197,6 +245,8 @@ def _move(folder: Path, out: Path, files: Sequence[str]) -> list[str]:
         if new.is_file() and new.stat().st_mode & _OF_FILES != mode:
             new.chmod(mode)  # safetensors writes for its owner alone
     gone = _marked(folder, out)
+    for name in (*gone, *files):
+        check_apart(out / name)
     _keep_old(folder, out, [*gone, *files])
     (folder / _MOVING).touch()  # from here on, whoever finds this ends it
     moved = []
@@ -245,15 +295,14 @@ def _put_back(folder: Path, out: Path, moved: Sequence[str]) -> None:
 
 def _end_what_was_begun(out: Path) -> None:
     """Of processes that are no more: move on what was being moved, remove what was being made."""
-    for folder in out.glob(f"{PREFIX}*"):
-        if folder.is_symlink() or not folder.is_dir() or not is_left(folder):
-            continue
-        if (folder / _MOVING).exists() and (folder / _NEW).is_dir():
+    for folder in filter(is_left, _hidden(out)):
+        if _is_moving(folder) and (folder / _NEW).is_dir():
             for name in _marked(folder, out):
                 (out / name).unlink(missing_ok=True)
             for new in sorted((folder / _NEW).iterdir()):
                 if not (out / new.name).is_dir():
                     new.replace(out / new.name)
+            (folder / _MOVING).unlink()  # before its folder, of which a part may be left
         shutil.rmtree(folder, ignore_errors=True)
 
 

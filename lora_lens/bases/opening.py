@@ -21,6 +21,7 @@ from ..files.revisions import (
     with_revision,
 )
 from ..files.tensors import TensorStore, open_named
+from ..ledger import reads
 from ..plain_torch import in_plain_torch
 from ..printable import is_printable
 from .configuration import BaseConfiguration, read_configuration
@@ -122,6 +123,7 @@ def _finder(base: str, revision: str | None, download: bool) -> FindFile:
         )
     folder = folder_of(base, revision)
     if folder is not None:
+        reads(folder)
         return LocalFiles(folder)
     if not is_hub_id(base):
         raise BaseModelError(

@@ -130,10 +130,14 @@ def run(
     if print_only:
         check_there(found, folder)
     else:
+        from ..files.revisions import folder_of, split_revision
+        from ..ledger import reads, writing
         from ..reproduction.runs.pipeline import run_steps
         from ..reproduction.runs.speed import measure_speed
 
-        with warnings_as_lines():
+        if (base := folder_of(*split_revision(found.base))) is not None:
+            reads(base)
+        with warnings_as_lines(), writing(folder, own=True):
             run_steps(found, folder, watcher, **chosen, storage=storage, use_cpu=cpu)
             if not any(chosen.values()) and not (folder / RECORD_NAME).exists():
                 watcher("training speed, side by side")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..errors import AdapterError
 from ..printable import is_printable
+from ..staging import end_moves
 from .adapters_in import (
     ALONE,
     GGUF,
@@ -56,6 +57,7 @@ def _place(path: str | Path, stems: Sequence[str]) -> Place:
     here = snapshot_in(user_path(path))
     if os.path.isdir(here):  # noqa: PTH112  (a name that is too long is no folder, not an error)
         return _in_folder(here, stems)
+    end_moves(here.parent)  # a file's folder is one thing with it
     if os.path.isfile(here):  # noqa: PTH113
         return _of_file(here, stems)
     hub = hub_id(path)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..staging import end_moves
 from .local_files import FindFile, LocalFiles
 from .names import natural
 from .peft_names import CONFIG
@@ -36,7 +37,8 @@ class Place:
 
 
 def is_adapter(folder: Path, stems: Sequence[str]) -> bool:
-    """Whether a folder holds an adapter: its configuration, or tensors of such a name."""
+    """Whether a folder holds an adapter, its configuration or tensors of such a name, when what a killed process was moving there has been moved."""
+    end_moves(folder)
     names = [stem + ending for stem in stems for ending in ENDINGS]
     indices = [f"{name}.index.json" for name in names]
     return any((folder / name).is_file() for name in (CONFIG, *names, *indices))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..arrays import Tensor
 from ..errors import FileFormatError
+from ..ledger import reads
 from .by_content import LFS_POINTER, LOOKED_AT, OF_LFS, told_by_content
 from .in_memory import NAME, MemoryFile, nowhere
 from .json_files import read_json
@@ -238,6 +239,7 @@ def _index_of(stem: str, ending: str) -> str:
 
 def _indexed(source: str, index: Path, find: FindFile) -> TensorStore:
     """The store of the files that an index names."""
+    reads(index)
     version = version_of(index)
     return TensorStore(source, _weight_map(index), find, indices={index: version})
 
@@ -256,6 +258,7 @@ def _weight_map(index: Path) -> dict[str, str]:
 
 
 def _open(path: Path) -> MappedFile | BinFile:
+    reads(path)
     with path.open("rb") as stream:
         first = stream.read(LOOKED_AT)
     if first.startswith(LFS_POINTER):

@@ -15,6 +15,7 @@ from ..bases.fused import NAMES
 from ..bases.other_base import beside
 from ..errors import AdapterError
 from ..files.locate import user_path
+from ..ledger import reads
 from ..plain_torch import in_plain_torch
 from ..updates import FromW0, LowRank
 from .adapter_files import AdapterFiles
@@ -139,6 +140,7 @@ def adapter_of(given: Adapter | str | Path | Model, base: object = None) -> Adap
         base: Of the question; where it names a base, it is the one to read with.
     """
     if isinstance(given, Adapter):
+        reads(*given.read_from)
         return beside(given, base)
     return load_adapter(given, base if isinstance(base, (str, Path)) else None)
 

@@ -12,11 +12,12 @@ from ..files.adapter_places import find_adapter, told_instead
 from ..files.adapters_in import ENDINGS, GGUF, Place, is_part
 from ..files.hub_adapters import HubAdapter
 from ..files.json_files import read_json
-from ..files.local_files import FindFile
+from ..files.local_files import FindFile, LocalFiles
 from ..files.mapped import version_of
 from ..files.peft_names import CONFIG, WEIGHTS
 from ..files.tensors import TensorStore, open_file, open_tensors
 from ..files.whole_models import find_model, open_whole
+from ..ledger import reads
 from .adapter_files import AdapterFiles
 
 _MOST_NAMED = 6
@@ -34,6 +35,10 @@ def open_adapter(path: str | Path, base: str | Path | None = None) -> AdapterFil
     place = find_adapter(path, stems)
     config_file = place.find(CONFIG)
     version = version_of(config_file) if config_file else None
+    if place.file is None and isinstance(place.find, LocalFiles):
+        reads(place.find.folder)
+    if config_file:
+        reads(config_file)
     config = read_json(config_file, AdapterError) if config_file else {}
     tensors = _tensors(place, stems, config)
     if tensors is None or (
@@ -66,6 +71,8 @@ def open_tuned(path: str | Path, base: str | Path) -> AdapterFiles | None:
     place = find_model(path, all_stems())
     if place is None:
         return None
+    if isinstance(place.find, LocalFiles):
+        reads(place.find.folder)
     tensors = open_whole(place)
     if tensors is None:
         return None

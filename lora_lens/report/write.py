@@ -14,10 +14,11 @@ from ..chance.p_values import check_seed
 from ..core.computing.progress import Progress
 from ..core.conversions.conversion import ConventionChoice
 from ..core.numbers.whole import whole_or_none
-from ..errors import LensError
+from ..errors import LensError, RefusedOutputError
 from ..files.hub_adapters import hub_id
 from ..files.locate import user_path
 from ..formats.loading import Model, adapter_of
+from ..ledger import one_command
 from ..plain_torch import in_plain_torch
 from ..several import several
 from ..show.time_left import TimeLeft
@@ -27,6 +28,8 @@ from .libraries import check_libraries
 from .page import render
 from .request import Request
 from .summary import told
+
+_ENDING = ".html"
 
 
 @in_plain_torch
@@ -63,7 +66,7 @@ def report(
         adapter: From `load_adapter`, or what that takes: a folder, a file, a hub id, a model in memory.
         others: Others on the same base: each analysed too, and every two compared. Two that were read from one
             place count as one.
-        out: The file to write; its folder is made if it is not there.
+        out: The file to write, whose name ends in ``.html``; its folder is made if it is not there.
         module: Only this target module, or these; by default all with factors, or all in layers of models that were tuned in full.
         rank: As in `conversion_similarity`, `shared_subspace` and `compare`; between two that were trained in full 64, or half of
             ΔW's directions.
@@ -87,6 +90,7 @@ def report(
     Raises:
         MissingExtraError: The extra ``report`` is not installed.
         OutputError: It cannot be written there.
+        RefusedOutputError: It has another name, or is, or lies in, what is read.
         LensError: `made` is no date, one adapter is given twice, nothing of what was asked for can be analysed, or some part takes more than `memory`.
 
     Example:
@@ -185,6 +189,7 @@ def _counting(progress: Progress | None) -> Watch | None:
     return watch
 
 
+@one_command()
 def make_report(
     adapter: Adapter | str | Path | Model,
     path: str | Path,
@@ -206,6 +211,11 @@ def make_report(
     check_libraries()
     given = (adapter, *others)
     target = Path(path)
+    if target.suffix.lower() != _ENDING and (target.is_file() or not os.path.lexists(target)):
+        raise RefusedOutputError(
+            f"{target} does not end in {_ENDING}, as a report's name has to, which no file of an adapter or a base has; name "
+            f"another by --out, as {target}{_ENDING}"
+        )
     with staged_file(target) as file:
         adapters = [adapter_of(one, base) for one in given]
         _check_different(given, adapters)

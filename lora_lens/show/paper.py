@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SettingsError
+from ..ledger import reads
 
 ENDINGS = (".png", ".svg", ".pdf")  # of the files of a figure
 LEAST_POINTS = 6.0  # of any letter: what journals ask for
@@ -160,6 +161,7 @@ def _sheet(style: str) -> Mapping[str, Any]:
     elif style == "default":
         return {}
     elif Path(style).is_file():
+        reads(style)
         try:
             found = rc_params_from_file(style, use_default_template=False)
         except Exception as error:  # matplotlib says no more of what can be wrong

@@ -13,6 +13,7 @@ from ..errors import AdapterError, FileFormatError, LensError
 from ..files.adapter_folders import find_adapters
 from ..files.locate import user_path
 from ..formats.opening import all_stems, stands_alone
+from ..ledger import reads
 from .escaped import escaped_line
 from .reading import Unread, without_path
 
@@ -62,6 +63,7 @@ def _answering(line: str) -> list[str]:
 
 
 def _listed(path: Path) -> list[str]:
+    reads(path)
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:

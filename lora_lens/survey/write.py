@@ -13,10 +13,11 @@ from ..core.computing.progress import Progress, Steps
 from ..core.numbers.whole import whole, whole_or_none
 from ..errors import LensError, OutputError
 from ..files.locate import user_path
+from ..ledger import one_command, reads, writing
 from ..plain_torch import in_plain_torch
 from ..several import several
 from ..show.text import as_json
-from ..staging import none_empty, staged
+from ..staging import end_begun, none_empty, staged
 from .copies import copies_in, copies_said
 from .earlier import check_no_others, check_no_places_of_others, sweep_places, sweep_tables
 from .failing import failed_lines, failure, not_there
@@ -42,6 +43,7 @@ from .words import sentences
 
 
 @in_plain_torch
+@one_command()
 def survey(
     adapters: str | Path | Sequence[str | Path],
     out: str | Path = "survey",
@@ -128,12 +130,17 @@ def survey(
     part, parts = _shard(shard)
     typed = several(adapters)
     folder = Path(out).resolve()
-    with none_empty(folder / PLACES):
+    with writing(folder), none_empty(folder / PLACES):
         with _runner(processes, executor, scheduler) as runner:
             found, unread = adapters_meant(typed)
             paths = [_absolute(path) for path in found]  # other processes start from other folders
             steps = Steps(progress, len(paths))
             given = [*paths, *(one.path for one in unread)]
+            reads(
+                *paths, *(one for one in (base, start) if one is not None)
+            )  # here too, for other processes open them
+            for one in (folder, folder / PLACES):
+                end_begun(one)
             check_no_others(folder, given)
             check_no_places_of_others(folder, given)
             with staged(folder), one_thread():  # finds out early that it cannot be written
@@ -146,6 +153,7 @@ def survey(
             own = plan.tasks[part::parts]
             steps.total += len(own)
             reasons = _work(own, runner, steps)
+            end_begun(folder / PLACES)  # of a process that was killed, and had none after it there
         there = [task for task in plan.tasks if _is_there(task)]
         bad = not_there(own, there, reasons)
         failed = [*plan.failed, *bad]
@@ -250,7 +258,7 @@ def _joined(
     given: Sequence[str],
 ) -> tuple[SurveyResult, list[str]]:
     """The tables of these places, and names of those that an earlier survey had left and that are removed."""
-    with staged(folder, last="survey.json") as temporary, one_thread():
+    with staged(folder, last="survey.json", result=True) as temporary, one_thread():
         joined = join(plan, there, failed, temporary)
         failed = [*failed, *joined.without]
         copies = copies_in(plan)

@@ -1,4 +1,4 @@
-"""How a command fails: one line on standard error and exit 1; 130 when it was interrupted, 143 at SIGTERM, 129 at SIGHUP."""
+"""How a command fails: one line on standard error and exit 1; 2 where it would have written over what it reads; 130 when it was interrupted, 143 at SIGTERM, 129 at SIGHUP."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from ..errors import LensError
+from ..errors import LensError, RefusedOutputError
+from ..ledger import one_command, result_written
 from ..printable import one_line
 from .signals import Terminated
 from .tracebacks import VARIABLE, traceback_wanted
@@ -66,26 +67,32 @@ class LensGroup(TyperGroup):
         """Run the command; every way it fails ends here."""
         try:
             _stand_somewhere()
-            return super().invoke(ctx)
+            with one_command():
+                return super().invoke(ctx)
         except _TYPERS_OWN as error:
             _in_plain_words(error)
             raise
         except LensError as error:
-            _fail(str(error))
+            _fail(str(error), code=2 if isinstance(error, RefusedOutputError) else 1)
         except KeyboardInterrupt as error:
             on = str(error) or _GOES_ON.get(str(ctx.invoked_subcommand), "")
+            so = "nothing is half-written"
+            if not str(error) and result_written():
+                so, on = result_written(), ""
             by, code = (
                 ("ended", error.code) if isinstance(error, Terminated) else ("interrupted", 130)
             )
-            _fail(f"{by}; nothing is half-written{on}", code=code)
+            _fail(f"{by}; {so}{on}", code=code)
         except BrokenPipeError:
             # The reader has gone; keep Python from complaining about it once more at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            if result_written():
+                _said(f"nobody reads standard output any more; {result_written()}")
             raise typer.Exit(1) from None
         except Exception as error:
             if traceback_wanted():
                 raise
-            _fail(_unexpected(error))
+            _fail("; ".join(filter(None, (_unexpected(error), result_written()))))
 
 
 def _stand_somewhere() -> None:

@@ -89,7 +89,7 @@ def report(
     files: list[str] = []
     gone: list[str] = []
     with ExitStack() as stack:
-        folder = stack.enter_context(staged(out.folder, removed=gone)) if out else None
+        folder = stack.enter_context(staged(out.folder, removed=gone, result=True)) if out else None
         stack.enter_context(warnings_as_lines())
         # Said whatever PYTHONWARNINGS is, which silences libraries in many jobs.
         warnings.simplefilter("always", UserWarning)

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from ..errors import OutputError
+from ..ledger import writing
 from ..locked import alone_in, held
 from ..staging import PREFIX, none_empty
 
@@ -40,11 +41,12 @@ def alone(out: Path) -> Iterator[None]:
     Raises:
         BusyError: Another run is there.
         OutputError: `out` cannot be written.
+        RefusedOutputError: It is what this command reads, or lies in that.
     """
     if not is_first_process():
         yield
         return
-    with none_empty(out), ExitStack() as stack:
+    with writing(out, own=True), none_empty(out), ExitStack() as stack:
         try:
             _enter(out, stack)
         except OutputError:

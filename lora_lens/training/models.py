@@ -15,6 +15,7 @@ from transformers.pytorch_utils import Conv1D
 from ..errors import AdapterError, BaseModelError
 from ..files.hub_files import hub_file, is_hub_id, named_instead
 from ..files.revisions import commit_in, folder_of, full_commit, split_revision
+from ..ledger import reads
 from ..printable import first_line
 from .budget import budget_of
 from .condlora import CondAdaLoraConfig, CondLoraConfig, get_condlora_model
@@ -63,6 +64,8 @@ def open_classifier(base: str, labels: int, revision: str | None = None) -> Clas
         raise BaseModelError(
             f"base model {base!r} is no folder; pass --base with a folder or hub id{named_instead(base, whole=True)}"
         )
+    if folder is not None:
+        reads(folder)
     source = str(folder or base)
     at = {} if folder or revision is None else {"revision": full_commit(base, revision)}
     try:

@@ -22,7 +22,9 @@ from transformers import (
     set_seed,
 )
 
+from ..files.revisions import folder_of, split_revision
 from ..files.run_names import CHECKPOINTS, TENSORBOARD
+from ..ledger import one_command, reads
 from . import resuming
 from .alone import alone
 from .answers import logits_of
@@ -63,6 +65,7 @@ from .settings import RunSettings
 from .trainer import LensTrainer
 
 
+@one_command()
 def train(
     settings: RunSettings,
     out: Path,
@@ -111,6 +114,8 @@ def train(
         if made is not None:
             return made
     check_varied(task, splits)
+    if (base := folder_of(*split_revision(settings.base))) is not None:
+        reads(base)  # before all in `out` is the run's own
     with alone(out):
         return _train(
             settings,

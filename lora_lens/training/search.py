@@ -16,6 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 from transformers import TrainerCallback
 
 from ..errors import DivergedError, LensError, SettingsError
+from ..ledger import check_apart
 from . import ownership, resuming
 from .alone import BusyError
 from .arguments import optimiser_steps
@@ -80,6 +81,7 @@ def search(
         SettingsError: A seed is none, or a trial has too few steps for AdaLoRA's form. The storage holds a study of that name with other settings or other data, or torchrun or
             accelerate has started several processes.
         DataError: The data are not there, or do not fit the task.
+        RefusedOutputError: `out` is, or lies in, what is read.
         OutputError: The storage cannot be opened or written, or a trial's folder cannot.
     """
     refuse_several_processes()
@@ -93,6 +95,7 @@ def search(
     classifier = open_classifier(settings.base, task.outputs)
     checked_length(settings.max_length, classifier, settings.base, pairs=task.pairs, given=True)
     put_adapter(each[0], classifier, steps=optimiser_steps(settings, len(splits.train)))
+    check_apart(out)
     study = open_study(settings, checksums, plan, out, storage=storage, name=name)
 
     def objective(trial: optuna.Trial) -> float:

@@ -24,6 +24,7 @@ from ..formats.live.layers import is_live
 from ..formats.live.model import check_scales, live_files
 from ..formats.loading import Model, low_rank
 from ..formats.opening import open_adapter
+from ..ledger import one_command
 from ..plain_torch import in_plain_torch
 from ..staging import staged
 from ..updates import FromW0, LowRank
@@ -33,6 +34,7 @@ FILES = (CONFIG, WEIGHTS)
 _INNER_BIAS = ".base_layer.bias"  # how a trained bias's name ends where PEFT has wrapped its layer
 
 
+@one_command()
 @in_plain_torch
 def export_lora(
     path: Adapter | str | Path | Model, out: str | Path, base: str | Path | None = None
@@ -63,8 +65,6 @@ def export_lora(
         'lora'
     """
     target = user_path(out)
-    free = partial(check_free, target, CONFIG)
-    free()
     files = _opened(path, base)
     found = format_of(files).read(files)
     if files.live is not None:
@@ -77,14 +77,16 @@ def export_lora(
         raise AdapterError(
             f"{files.source} is {found.title}, and has no θ to make factors of: what it was made by loads it as it is"
         )
-    updates = low_rank(files, found)
-    config = {
-        **found.settings,
-        **_base_used(files),
-        "peft_type": "LORA",
-        "target_modules": sorted(updates),
-    }
-    with staged(target, last=CONFIG, check=free) as folder:
+    with staged(
+        target, last=CONFIG, check=partial(check_free, target, CONFIG), result=True
+    ) as folder:
+        updates = low_rank(files, found)
+        config = {
+            **found.settings,
+            **_base_used(files),
+            "peft_type": "LORA",
+            "target_modules": sorted(updates),
+        }
         tensors = _tensors(files, found, updates)
         save_tensors(tensors, folder / WEIGHTS, {"format": "pt"})
         text = json.dumps(config, indent=2, sort_keys=True)

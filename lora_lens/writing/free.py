@@ -8,7 +8,9 @@ from ..errors import AdapterError
 
 
 def check_free(target: Path, *names: str) -> None:
-    """Refuse a folder with one of these files: before the work, and after it, since another process may have been quicker.
+    """Refuse a folder with one of these files.
+
+    `staged` asks before the work, when what a killed process was moving is there, and after it, since another may have been quicker.
 
     Raises:
         AdapterError: One is there.

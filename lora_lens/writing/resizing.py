@@ -26,6 +26,7 @@ from ..formats.kohya import RSLORA_FLAG
 from ..formats.loading import low_rank
 from ..formats.opening import open_adapter
 from ..formats.peft.names import module_of
+from ..ledger import one_command
 from ..plain_torch import in_plain_torch
 from ..several import counted
 from ..staging import staged
@@ -40,6 +41,7 @@ _SINCE = "0.40"  # diffusers, whose get_peft_kwargs mirrors ranks into α
 _FORMATS = {"peft_lora": "PEFT's LoRA", "kohya": "kohya's", "diffusers_lora": "diffusers'"}
 
 
+@one_command()
 @in_plain_torch
 def resize(
     path: Adapter | str | Path,
@@ -96,8 +98,7 @@ def resize(
     target = user_path(out)
     name = WEIGHTS if files.config else _file_name(files)
     free = partial(check_free, target, name, CONFIG)
-    free()
-    with staged(target, last=CONFIG if files.config else name, check=free) as folder:
+    with staged(target, last=CONFIG if files.config else name, check=free, result=True) as folder:
         modules = {p: narrowed(files, p, one, rank, energy) for p, one in updates.items()}
         for p, k in raised(updates, modules).items():
             modules[p] = narrowed(files, p, updates[p], k, None)

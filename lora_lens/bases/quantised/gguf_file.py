@@ -16,6 +16,7 @@ from ...files.in_memory import nowhere
 from ...files.mapped import Version, still_as_opened, version_of
 from ...files.names import check_names
 from ...files.tensors import TensorStore
+from ...ledger import reads
 from ..configuration import BaseConfiguration, configuration_of
 from .gguf_names import ARCHITECTURES, IMAGES, Architecture, transformers_name
 from .gguf_reader import content, read_gguf, said
@@ -117,6 +118,7 @@ def open_gguf(path: Path) -> tuple[TensorStore, BaseConfiguration, bool]:
         BaseModelError: The library is not installed, or the architecture is none that is known.
         FileFormatError: The file is truncated or corrupt.
     """
+    reads(path)
     file = _open_file(path)
     if is_adapter(file.metadata):
         raise BaseModelError(
@@ -137,6 +139,7 @@ def open_gguf_adapter(path: Path) -> TensorStore:
         AdapterError: The library is not installed.
         FileFormatError: The file is truncated or corrupt.
     """
+    reads(path)
     return _store(_open_adapter(path))
 
 

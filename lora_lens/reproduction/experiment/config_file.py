@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from ...errors import SettingsError
+from ...ledger import reads
 from ...training.data import TASKS
 from ...training.methods import Method
 from ...training.settings import RunSettings
@@ -39,6 +40,7 @@ def read_config(source: str) -> Config:
         SettingsError: There is no such file, or it says what is not known; names the key.
     """
     shipped = files("lora_lens.reproduction") / "configs" / f"{source}.toml"
+    reads(source)
     try:
         text = (shipped if source in SHIPPED else Path(source)).read_text(encoding="utf-8")
         found = tomllib.loads(text)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ...errors import DataError
+from ...ledger import reads
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -18,6 +19,7 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
     Raises:
         DataError: The file cannot be read, or a line is not UTF-8; names the line.
     """
+    reads(path)
     empty: list[int] = []
     try:
         # Bytes, because reading as text would also end a line at a lone \r within a sentence.
