@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -176,17 +177,35 @@ def test_whichever_comes_second_is_refused(tmp_path: Path) -> None:
     """A reader that goes on all the same finds nothing moved."""
     read = tmp_path / "read.html"
     read.write_text("kept")
-    with one_command():
-        with pytest.raises(RefusedOutputError, match="written over"), staged_file(read) as file:
+    link = tmp_path / "link.html"
+    link.symlink_to(read)
+    other = tmp_path / "other"
+    other.mkdir()
+
+    def read_late() -> None:
+        with staged_file(link) as file:
             file.write_text("new")
             reads(read)
-        with pytest.raises(RefusedOutputError, match="written over"), staged(tmp_path) as folder:
-            (folder / read.name).write_text("new")
-        with pytest.raises(RefusedOutputError, match="written over"):
-            with staged(tmp_path) as folder:
-                (folder / "more.html").hardlink_to(read)
-                (folder / "more.html").unlink()
-                (folder / read.name).write_text("new")
+
+    def read_unheard() -> None:
+        with staged(tmp_path) as folder:
+            (folder / "more.html").write_text("new")
+            with suppress(RefusedOutputError):
+                reads(tmp_path)
+
+    def read_before() -> None:
+        with staged(other) as folder:
+            (folder / "a").write_text("new")
+            (other / "a").hardlink_to(read)
+
+    for late, early in ((read_late, ()), (read_before, (read,)), (read_unheard, ())):
+        with one_command():
+            reads(*early)
+            with pytest.raises(RefusedOutputError, match="would be written"):
+                late()
+    (other / "a").unlink()
+    other.rmdir()
+    link.unlink()
     assert read.read_text() == "kept"
     assert [path.name for path in tmp_path.iterdir()] == ["read.html"]
     with one_command(), staged_file(read) as file:

@@ -25,7 +25,7 @@ def test_a_base_stays_as_it_is(name: str, below: str, tmp_path: Path) -> None:
     rows, config = tmp_path / "rows.csv", tmp_path / "mine.toml"
     rows.write_text("text,label\n" + "".join(f"word {k},{k % 2}\n" for k in range(40)))
     config.write_text(
-        f'name = "mine"\nbase = "{base}"\ntasks = ["rte"]\nmethods = ["lora"]\nseeds = [0]\n'
+        f'name = "mine"\nbase = "{base}"\nmethods = ["lora"]\nseeds = [0]\n[tasks.rte]\n'
     )
     words = [
         "--task", "mine", "--train", rows, "--test", rows, "--text", "text", "--label", "label", "--base", base,
@@ -35,7 +35,7 @@ def test_a_base_stays_as_it_is(name: str, below: str, tmp_path: Path) -> None:
         words = words[:-2]
     given = [config, "--data", tmp_path] if name == "reproduce" else words
     done = run(name, *given, "--cpu", "--out", Path(base) / below)
-    assert done.exit_code == 2, done.output
+    assert done.exit_code == 2, (done.output, done.exc_info)
     assert (
         "which is read, and would be written into" in done.stderr
         or "read, and would" in done.stderr
