@@ -434,9 +434,9 @@ def test_a_report_to_a_stream_or_nowhere(tmp_path: Path, monkeypatch: pytest.Mon
     assert "No space left" in result.stderr
     analysed.clear()
     for nowhere in (
-        "/proc/x",
-        str(lora / "adapter_config.json" / "x"),
-        str(tmp_path / ("x" * 300)),
+        "/proc/x.html",
+        str(lora / "adapter_config.json" / "x.html"),
+        str(tmp_path / f"{'x' * 300}.html"),
     ):
         result = CliRunner().invoke(app, ["report", str(lora), "-o", nowhere])
         assert result.exit_code == 1
