@@ -9,6 +9,7 @@ from typing import Any
 from ..errors import LensError
 from ..files.locate import local_folder
 from ..formats import load_adapter
+from ..ledger import wrote
 from ..questions.spectrum.analysis import spectrum
 from ..questions.spectrum.result import Spectrum
 from ..show.files import write_figures
@@ -37,6 +38,7 @@ def write_card(folder: Path, record: Mapping[str, Any], repository: str | None =
     """
     if not may_write(folder):
         return False
+    wrote(folder)  # a card is a part of the adapter that it is read for
     found, why = _spectrum(folder, record)
     with staged(folder, last=CARD) as staging:
         picture = None
