@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from checkpoints import BertLike, write_base, write_config, write_tensors
-from every_question import takes
+from every_question import NAMES, answered, given, takes
 from pretend_gpu import GeneratorOnCard, OnCard, PretendGPU
 from scipy.linalg import hadamard
 from slow_routes import conditioned
@@ -33,7 +32,6 @@ from lora_lens.core.solving.refined import RefinedSolver, refined
 from lora_lens.core.solving.ridge import ridged
 from lora_lens.core.solving.solvers import PseudoInverseSolver, SquareSolver
 from lora_lens.errors import LensError
-from lora_lens.questions import QUESTIONS
 from lora_lens.report.speed import measured_speed
 from lora_lens.subspaces.device import select_device
 
@@ -104,8 +102,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, kind in KINDS.items():
         write(found / name, kind)
     for step in (1, 2):  # of a run
-        (found / "run").mkdir(exist_ok=True)
-        (found / "run" / f"checkpoint-{step}").symlink_to(found / "square" / ("one", "other")[step - 1])  # fmt: skip
+        (found / "square" / "run").mkdir(exist_ok=True)
+        (found / "square" / "run" / f"checkpoint-{step}").symlink_to(found / "square" / ("one", "other")[step - 1])  # fmt: skip
     return found
 
 
@@ -176,12 +174,9 @@ def suggested(folder: Path, **options: Any) -> Any:
     return ll.suggest_ranks(folder / "one", **options)
 
 
-def matrix(folder: Path, **options: Any) -> Any:
-    return ll.adapter_matrix([folder / "one", folder / "other"], "value", draws=6, **options)
-
-
-def dynamics(folder: Path, **options: Any) -> Any:
-    return ll.dynamics(folder.parent / "run", "value", **options)
+def matrix_of_a(folder: Path, **options: Any) -> Any:
+    both = [folder / "one", folder / "other"]
+    return ll.adapter_matrix(both, "value", matrix="A", draws=6, **options)
 
 
 def outliers(folder: Path, **options: Any) -> Any:
@@ -189,6 +184,7 @@ def outliers(folder: Path, **options: Any) -> Any:
     return ll.outliers(folder / "one", "value", **options)
 
 
+# Beside every question of `QUESTIONS` with its defaults: other adapters, other options.
 ASKED: dict[str, tuple[str, Callable[..., Any]]] = {
     "similarity": ("square", similarity),
     "similarity, stored, of the right side": ("square", partial(similarity, convention="stored", side="right", i=2, j=3)),
@@ -216,9 +212,7 @@ ASKED: dict[str, tuple[str, Callable[..., Any]]] = {
     "spectrum": ("square", spectrum),
     "spectrum, DoRA": ("dora", spectrum),
     "suggested ranks": ("tall", suggested),
-    "matrix": ("square", matrix),
-    "matrix of A": ("square", partial(matrix, matrix="A")),
-    "dynamics": ("square", dynamics),
+    "matrix of A": ("square", matrix_of_a),
     "outliers": ("deep", outliers),
     "outliers, of some": ("outlying", outliers),
     "outliers, of some, stored": ("outlying", partial(outliers, convention="stored")),
@@ -230,18 +224,23 @@ ASKED: dict[str, tuple[str, Callable[..., Any]]] = {
 }  # fmt: skip
 
 
-def test_every_question_that_takes_a_device_is_asked() -> None:
-    commands = {question.command for question in QUESTIONS if takes(question.name, "device")}
-    assert {re.split(r"\W", name)[0] for name in ASKED} >= commands
+@pytest.mark.parametrize("name", [name for name in NAMES if takes(name, "device")])
+def test_every_question_s_answer_is_the_cpus(name: str, root: Path, card: PretendGPU) -> None:
+    drawn = {"draws": 6} if takes(name, "draws") else {}
+    is_the_cpus(partial(answered, name, given(name, root / "square"), **drawn), card)
 
 
 @pytest.mark.filterwarnings("ignore::lora_lens.RankDeficientWarning")
 @pytest.mark.parametrize("name", ASKED)
 def test_an_answer_is_the_cpus(name: str, root: Path, card: PretendGPU) -> None:
     where, ask = ASKED[name]
-    expected = ask(root / where, device="cpu").to_dict()
+    is_the_cpus(partial(ask, root / where), card)
+
+
+def is_the_cpus(ask: Callable[..., Any], card: PretendGPU) -> None:
+    expected = ask(device="cpu").to_dict()
     assert not card.computed
-    found = ask(root / where, device="cuda")
+    found = ask(device="cuda")
     assert card.computed > 10
     agree(found.to_dict(), expected)
 

@@ -1,7 +1,9 @@
 import json
 import pickle
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,31 +11,40 @@ from checkpoints import BertLike
 from every_question import NAMES, answered, given, takes, write_adapters
 
 from lora_lens import (
-    amplification,
     compare,
     conversion_similarity,
     demo_adapter,
-    inspect,
     load_adapter,
-    outliers,
     rank_grids,
     shared_subspace,
     spectrum,
 )
-from lora_lens.labelled import Comparable
+from lora_lens.labelled import Brief, Comparable
 
 
-def test_results_go_to_pandas_json_and_jupyter(bert: BertLike, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_adapters(tmp_path_factory.mktemp("home"), BertLike())
+
+
+def found(question: str, home: Path) -> Any:
+    """A question's answer, of few draws."""
+    drawn = {"draws": 5} if takes(question, "draws") else {}
+    return answered(question, given(question, home), **drawn)
+
+
+@pytest.mark.parametrize("question", NAMES)
+def test_results_go_to_pandas_json_and_jupyter(question: str, home: Path) -> None:
+    result = found(question, home)
+    assert len(result.to_frame()) == len(result.rows()) > 0
+    json.dumps(result.to_dict(), allow_nan=False)
+    assert "<table>" in result._repr_html_()
+
+
+def test_parts_of_results_go_there_too(bert: BertLike, tmp_path: Path) -> None:
     adapter = load_adapter(tmp_path / "lora")
     grids = rank_grids(adapter, adapter, "value", matrices=["A"], layers=[0, 2])
-    found = spectrum(adapter)
-    for result, rows in (
-        (grids, 2 * 16),
-        (grids[0], 16),
-        (amplification(adapter, "value"), 3),
-        (found, 6),
-        (found.suggestion, 6),
-    ):
+    for result, rows in ((grids, 2 * 16), (grids[0], 16), (spectrum(adapter).suggestion, 6)):
         assert len(result.to_frame()) == rows
         json.dumps(result.to_dict(), allow_nan=False)
         assert "<table>" in result._repr_html_()
@@ -51,51 +62,59 @@ def test_an_adapter_is_one_line_and_a_small_table() -> None:
     assert row in adapter._repr_html_()
 
 
+def parts(found: Any) -> Iterator[Brief]:
+    """What a result is made of, and what that is made of."""
+    if isinstance(found, Mapping):
+        found = list(found.values())
+    if isinstance(found, (tuple, list)):
+        for each in found:
+            yield from parts(each)
+    elif is_dataclass(found):
+        if isinstance(found, Brief):
+            yield found
+        yield from parts([getattr(found, each.name) for each in fields(found)])
+
+
+def is_brief(one: Any) -> None:
+    assert "\n" not in repr(one)
+    assert len(repr(one)) <= 120, repr(one)
+    assert "array" not in repr(one)
+    assert repr(one).startswith(f"<{type(one).__name__}: ")
+
+
+@pytest.mark.parametrize("question", NAMES)
 def test_what_results_are_made_of_is_one_line_and_where_it_has_layers_a_small_table(
-    bert: BertLike, tmp_path: Path
+    question: str, home: Path
 ) -> None:
+    for one in parts(found(question, home)):
+        is_brief(one)
+        if hasattr(one, "_repr_html_"):
+            assert "<table>" in one._repr_html_()
+            assert "nan" not in one._repr_html_()
+            assert len(one._repr_html_()) < 4000
+
+
+def test_that_line_has_the_mean_and_what_chance_gives(bert: BertLike, tmp_path: Path) -> None:
     adapter = load_adapter(tmp_path / "lora")
     alike = conversion_similarity(adapter, "value", draws=3)["A"]
     shared = shared_subspace(adapter, "value", draws=19)["A"]
     series = compare(adapter, adapter, "value", draws=9)["A"]
-    grid = rank_grids(adapter, adapter, "value")[0]
     layer = spectrum(adapter).layers[0]
-    named = outliers(adapter, "value", draws=3)
-    tabled = [alike, shared, shared.predicted, series, grid, layer]
-    single = [
-        *alike.baselines.values(), *alike.significance.values(), *shared.nulls.values(),
-        shared.nulls["gaussian"].captured, layer.beside_w0, named.before, *named.candidates,
-        amplification(adapter, "value").layers[0], inspect(adapter).modules[0],
-        spectrum(adapter).suggestion.layers[0], next(adapter.each_layer()),
-    ]  # fmt: skip
-    for one in (*tabled, *single):
-        assert "\n" not in repr(one)
-        assert len(repr(one)) <= 120, repr(one)
-        assert "array" not in repr(one)
-        assert repr(one).startswith(f"<{type(one).__name__}: ")
-    for one in tabled:
-        assert "<table>" in one._repr_html_()
-        assert "nan" not in one._repr_html_()
-        assert len(one._repr_html_()) < 4000
     assert f"mean {alike.mean:.3f}, by chance: gaussian 0." in repr(alike)
     assert f"share {shared.share:.3f}, by chance: gaussian 0." in repr(shared)
     assert f"mean φ {series.mean:.3f}, by chance: gaussian 0." in repr(series)
     assert repr(layer).startswith(f"<LayerSpectrum: {layer.module}, layer {layer.layer}, ")
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_adapters(tmp_path_factory.mktemp("home"), BertLike())
+    for one in (*alike.significance.values(), next(adapter.each_layer())):
+        is_brief(one)
 
 
 @pytest.mark.parametrize("question", NAMES)
 def test_results_of_the_same_numbers_are_equal(question: str, home: Path) -> None:
-    drawn = {"draws": 5} if takes(question, "draws") else {}
-    one, again = (answered(question, given(question, home), **drawn) for _ in range(2))
+    one, again = (found(question, home) for _ in range(2))
     assert one == again
     assert pickle.loads(pickle.dumps(one)) == one
-    (name,) = [each.name for each in fields(one) if each.type in ("str", "tuple[str, ...]")][:1]
-    assert replace(one, **{name: ("another",)}) != one
+    name = next(each.name for each in fields(one) if isinstance(getattr(one, each.name), str))
+    assert replace(one, **{name: "another"}) != one
     assert one != 3
 
 

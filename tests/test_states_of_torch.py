@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from checkpoints import BertLike
+from every_question import write_adapters
 
 import lora_lens
 
@@ -14,6 +16,7 @@ import lora_lens
 # and nothing of this one's, whose constants are made in the state.
 ASKED = """
 import contextlib, json, os, sys
+from pathlib import Path
 import numpy as np, safetensors.torch, scipy.linalg, scipy.special, torch
 import lora_lens as ll
 from first_layers import first_layers
@@ -36,21 +39,23 @@ def asked_in(state):
     every = ("gaussian", "propagated", "mismatched", "initialisation", "equivalent")
     run = {"draws": 6, "device": "cpu"}
     with STATES[state]():
+        from every_question import NAMES, answered, given, takes
+
         before = torch.empty(0).device, torch.is_autocast_enabled("cpu"), torch.get_default_dtype()
         a, b = (
             first_layers(ll.load_adapter(ll.demo_adapter(name)), 3) for name in ("lora", "condlora")
         )
+        made = {"one": a, "other": b}
         said = {
-            "similarity": ll.conversion_similarity(a, nulls=every, **run).to_dict(),
-            "compare": ll.compare(a, b, **run).to_dict(),
-            "shared": ll.shared_subspace(a, **run).to_dict(),
-            "outliers": ll.outliers(a, **run).to_dict(),
-            "matrix": ll.adapter_matrix([a, b], **run).to_dict(),
-            "amplification": ll.amplification(a, device="cpu").to_dict(),
-            "spectrum": ll.spectrum(a, "value", draws=4, device="cpu").to_dict(),
+            name: answered(
+                name,
+                [made.get(each.name, each) for each in given(name, Path(sys.argv[1]))],
+                **{option: value for option, value in run.items() if takes(name, option)},
+            ).to_dict()
+            for name in NAMES
+        } | {
+            "every null": ll.conversion_similarity(a, nulls=every, **run).to_dict(),
             "ranks": ll.suggest_ranks(a).to_dict(),
-            "inspect": ll.inspect(a).to_dict(),
-            "grids": ll.rank_grids(a, b, device="cpu", draws=6).to_dict(),
             "baseline": ll.gaussian_baseline(30, 4),
             "samples": ll.gaussian_samples(30, 4, draws=5, generator=generator).tolist(),
             "phi": ll.phi(x, y, 3).item(),
@@ -76,11 +81,12 @@ for state in STATES:
 
 
 @pytest.fixture(scope="module")
-def said() -> dict[str, str]:
+def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The answers in every state; a state that has none has its traceback on stderr."""
+    root = write_adapters(tmp_path_factory.mktemp("asked"), BertLike())
     path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
-        [sys.executable, "-c", ASKED], text=True, check=True, stdout=subprocess.PIPE,
+        [sys.executable, "-c", ASKED, str(root)], text=True, check=True, stdout=subprocess.PIPE,
         env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path},
     )  # fmt: skip
     return dict(line.split(" ", 1) for line in done.stdout.splitlines())

@@ -16,11 +16,13 @@ from .options import Style, Width
 
 
 def for_paper(run: Callable[..., None]) -> Callable[..., None]:
-    """A command that has ``--out``, with ``--width`` and ``--style`` after it.
+    """A command with ``--width`` and ``--style`` after its ``--out``; one without ``--out`` as it is.
 
     They are looked at first, so that a wrong one costs nothing.
     """
     signature = inspect.signature(run, eval_str=True)
+    if "out" not in signature.parameters:
+        return run
 
     @wraps(run)
     def with_paper(

@@ -1,4 +1,4 @@
-"""The option that says a base's own names, given to every command that reads W0."""
+"""The option that says a base's own names, given to every command that has ``--base``."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from .options import Rename
 
 
 def with_rename(run: Callable[..., None]) -> Callable[..., None]:
-    """A command that has ``--base``, with ``--rename`` after it."""
+    """A command with ``--rename`` after its ``--base``; one without ``--base`` as it is."""
     signature = inspect.signature(run, eval_str=True)
+    if "base" not in signature.parameters:
+        return run
 
     @wraps(run)
     def with_names(*given: Any, rename: list[str] | None = None, **options: Any) -> None:

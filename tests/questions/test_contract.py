@@ -15,7 +15,7 @@ from typing import Any
 import matplotlib as mpl
 import pandas
 import pytest
-from checkpoints import BertLike, write_base, write_lora
+from checkpoints import BertLike
 from every_question import BY_NAME, NAMES, answered, given, takes, write_adapters
 from matplotlib.figure import Figure
 from rich.console import Console
@@ -296,83 +296,6 @@ def test_nothing_that_its_figures_say_is_cut(name: str, width: str | None, folde
             edges = [one.get_window_extent() for one in said if one.get_visible()]
             assert min(box.x0 for box in edges) >= -1, stem
             assert max(box.x1 for box in edges) <= figure.bbox.width + 1, stem
-
-
-def test_a_question_is_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A question in eight small files, and the line that names it, which CONTRIBUTING.md points to."""
-    parts = {
-        "__init__": (
-            "from lora_lens.questions.question import Question\n"
-            "QUESTION = Question(__name__, 'norms', 'How large is each layer?', 'norms')\n"
-        ),
-        "result": (
-            "from dataclasses import dataclass\n"
-            "from lora_lens.questions.answer import Answer\n"
-            "@dataclass(frozen=True)\n"
-            "class Norms(Answer):\n"
-            "    values: tuple\n"
-            "    notes: tuple = ()\n"
-            "    stem = 'norms'\n"
-            "    def rows(self): return [{'layer': k, 'norm': v} for k, v in enumerate(self.values)]\n"
-            "    def numbers(self): return {'norms': list(self.values)}\n"
-        ),
-        "analysis": (
-            "from .result import Norms\n"
-            "def norms(adapter, module):\n"
-            "    return Norms(tuple(adapter.modules[module].b.norm(dim=(1, 2)).tolist()))\n"
-        ),
-        "words": ("def summary(result): return f'The largest is {max(result.values):.1f}.'\n"),
-        "tables": (
-            "from lora_lens.show.layout import Table\n"
-            "def tables(result): return [Table('Norms', ['norm'], [[f'{v:.2f}'] for v in result.values])]\n"
-            "def legend(result): return ['norm: of B']\n"
-        ),
-        "terminal": "def terminal(result, console): return f'{len(result.values)} layers'\n",
-        "figures": (
-            "import numpy as np\n"
-            "from lora_lens.show.figure import Block, Line, Panel, Sheet, named, positions\n"
-            "def figures(result):\n"
-            "    x = positions(result.values)\n"
-            "    panel = Panel('Norms', named('layer', range(len(x))), marks=(Line(x, np.array(result.values)),))\n"
-            "    return {'': Sheet((Block([[panel]]),), (4, 3))}\n"
-        ),
-        "command": (
-            "from . import QUESTION\n"
-            "from lora_lens.terminal.options import AdapterFolder, Json, Module, Out\n"
-            "from lora_lens.terminal.printing import report\n"
-            "def run(adapter: AdapterFolder, module: Module = 'value', as_json: Json = False, out: Out = None) -> None:\n"
-            "    'How large is each layer?\\n\\n    Example: lora-lens norms runs/mrpc'\n"
-            "    from lora_lens import load_adapter\n"
-            "    report(lambda: QUESTION.ask(load_adapter(adapter), module), QUESTION, as_json=as_json, out=out)\n"
-        ),
-    }
-    home = tmp_path / "asked_in_a_test"
-    home.mkdir()
-    for name, text in parts.items():
-        (home / f"{name}.py").write_text(text)
-    monkeypatch.syspath_prepend(tmp_path)
-    question: Question = import_module("asked_in_a_test").QUESTION
-    shape = BertLike()
-    write_base(tmp_path / "base", shape)
-    write_lora(tmp_path / "lora", shape, base=str(tmp_path / "base"))
-    import typer
-
-    one = typer.Typer()
-    one.command(question.command)(question.run)
-    found = CliRunner().invoke(
-        one, [str(tmp_path / "lora"), "--json", "--out", str(tmp_path / "out")]
-    )
-    assert found.exit_code == 0, found.output
-    assert "Example: lora-lens norms" in CliRunner().invoke(one, ["--help"]).stdout
-    made = json.loads(found.stdout)
-    assert len(made["norms"]) == shape.layers
-    assert made["summary"].startswith("The largest is ")
-    assert made["findings"] == []
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        f"norms.{ending}" for ending in ("csv", "json", "md", "tex", "png", "svg", "pdf")
-    }
-    shown = CliRunner().invoke(one, [str(tmp_path / "lora")]).stdout.splitlines()
-    assert shown[0] == made["summary"]
 
 
 def test_what_is_written_or_shown_in_a_notebook_needs_no_rich(folder: Path) -> None:
