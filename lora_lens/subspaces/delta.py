@@ -197,7 +197,7 @@ def trained_singular(
     """
     found = delta_singular(factors, position, where, w0)
     if not len(found.s):
-        raise _zero(factors, position)
+        raise zero_delta(factors, position)
     return found
 
 
@@ -218,10 +218,18 @@ def check_scaling(factors: ModuleFactors) -> None:
     if factors.magnitude is None:
         for position, scaling in enumerate(factors.scaling.tolist()):
             if not scaling:
-                raise _zero(factors, position)
+                raise zero_delta(factors, position)
 
 
-def _zero(factors: ModuleFactors, position: int) -> RankError:
+def zero_delta(factors: ModuleFactors, position: int) -> RankError:
+    """That ΔW of a layer, which is zero, has no singular subspace, and why it is zero.
+
+    Example:
+        >>> a, b = torch.ones(1, 1, 2), torch.zeros(1, 2, 1)
+        >>> factors = ModuleFactors("value", "*.value", (0,), ("0.value",), a, b, torch.ones(1), (1,))
+        >>> zero_delta(factors, 0)
+        RankError('ΔW of value is zero in layer 0: the adapter is untrained there, and a zero matrix has no singular subspace')
+    """
     said = f"ΔW of {factors.module} is zero in layer {factors.layers[position]}"
     return zero_error(said, _why_zero(factors, position))
 

@@ -64,6 +64,16 @@ def zero_error(said: str, why: str = "") -> RankError:
     return RankError(f"{said}{reason}, and a zero matrix has no singular subspace")
 
 
+def zero_said(paths: Sequence[str]) -> str:
+    """Where ΔW is zero, of an answer that goes on without these layers.
+
+    Example:
+        >>> zero_said(["layer.0.value", "layer.2.value"])
+        'ΔW is zero in layer.0.value, layer.2.value: untrained there, scaled by 0, or its factors cancel'
+    """
+    return f"ΔW is zero in {', '.join(paths)}: untrained there, scaled by 0, or its factors cancel"
+
+
 def check_factor_ranks(factors: ModuleFactors, matrices: Sequence[str], needed: int) -> None:
     """Raise RankError unless A and B, as `matrices` need them, have numerical rank `needed` in every layer.
 

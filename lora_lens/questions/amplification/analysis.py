@@ -17,8 +17,9 @@ from ...core.spectra.random_matrix import projected_square_moments
 from ...errors import RankError
 from ...formats.loading import Model, adapter_of
 from ...plain_torch import in_plain_torch
-from ...subspaces.delta import trained_singular
+from ...subspaces.delta import delta_singular, zero_delta
 from ...subspaces.device import Where, select_device
+from ...subspaces.dimensions import zero_said
 from ...subspaces.selection import deltas_of, select_dense, select_module
 from .result import Amplification, LayerAmplification
 
@@ -40,7 +41,8 @@ def amplification(
     U and V are the top r singular vectors of ΔW. Beside ‖Uᵀ W0 V‖_F stands the same with W0's own
     singular vectors and with random ones, in closed form (`projected_square_moments`). A factor above
     1 says that ΔW is larger than W0 on ΔW's directions. A large one does not yet say that the directions
-    are special: random ones have ‖ΔW‖_F/(r·‖W0‖_F/√(out·in)). Free of the gauge.
+    are special: random ones have ‖ΔW‖_F/(r·‖W0‖_F/√(out·in)). Layers in which ΔW is zero are left out, with
+    a note. Free of the gauge.
 
     Args:
         adapter: From `load_adapter`, or what that takes: a path, a hub id, a model in memory.
@@ -53,7 +55,7 @@ def amplification(
 
     Raises:
         ModuleLookupError: No such module.
-        RankError: `rank` is above ΔW's in a layer, or ΔW is zero there; or none is given, and ΔW was trained in full.
+        RankError: `rank` is above ΔW's in a layer, or ΔW is zero in all; or none is given, and ΔW was trained in full.
         BaseModelError: The base is not found or does not fit.
 
     Example:
@@ -74,13 +76,21 @@ def amplification(
         )
     weights = open_base_of(adapter, base)
     where = select_device(device, dtype)
-    layers = tuple(
+    measured = [
         _layer(factors, position, rank, weights.w0(factors, position), where)
         for position in range(len(factors.layers))
-    )
+    ]
+    layers = tuple(layer for layer in measured if layer)
+    if not layers:
+        raise zero_delta(factors, 0)
+    zero = [path for path, layer in zip(factors.names, measured, strict=True) if not layer]
     partly = any(layer.delta_top_norm < (1 - 1e-6) * layer.delta_norm for layer in layers)
     note = "the factor's ‖ΔW‖_F is of all of ΔW, and its top r directions hold only a part of it"
-    notes = (*said_beside(adapter, weights), *([note] if partly else []))
+    notes = (
+        *said_beside(adapter, weights),
+        *([zero_said(zero)] if zero else []),
+        *([note] if partly else []),
+    )
     return Amplification(
         adapter.source, weights.source, factors.module, layers, notes, weights.commit
     )
@@ -88,8 +98,11 @@ def amplification(
 
 def _layer(
     factors: ModuleFactors, position: int, rank: int | None, w0: Tensor, where: Where
-) -> LayerAmplification:
-    delta = trained_singular(factors, position, where, w0)
+) -> LayerAmplification | None:
+    """One layer's numbers; None where ΔW is zero."""
+    delta = delta_singular(factors, position, where, w0)
+    if not len(delta.s):
+        return None
     r = _rank(rank, len(delta.s), factors, position)
     check_range(w0, where.dtype, f"W0 of {factors.names[position]}")
     w0 = where.take(w0)

@@ -61,7 +61,7 @@ class Amplification(Answer):
 
     Attributes:
         adapter, base, module: What was analysed.
-        layers: One entry a layer.
+        layers: One entry a layer in which ΔW is not zero.
         notes: What a reader should know beside the numbers.
         base_commit: Of the base in its hub repository, asked for or not; None for other folders.
     """

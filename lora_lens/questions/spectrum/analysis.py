@@ -29,6 +29,7 @@ from ...several import several
 from ...show.delta_named import Matrix, product_of
 from ...show.wording import listed
 from ...subspaces.device import asked_device, select_device
+from ...subspaces.dimensions import zero_said
 from ...subspaces.selection import select_dense, select_name
 from ...subspaces.spectra import layer_values
 from .result import LayerSpectrum, Spectrum, W0Comparison
@@ -220,7 +221,7 @@ def _thresholds(epsilons: Any) -> tuple[float, ...]:
 def _of_ranks(suggestion: RankSuggestion) -> Iterator[str]:
     """Where no rank is suggested."""
     if suggestion.zero:
-        yield f"ΔW is zero in {', '.join(suggestion.zero)}: untrained there, scaled by 0, or its factors cancel"
+        yield zero_said(suggestion.zero)
     if suggestion.full_rank:
         yield NO_RANK
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from planted import orthogonal, plant, regauged, unit
 
-from lora_lens import RankError, amplification
+from lora_lens import RankError, amplification, spectrum
 
 
 def test_known_answer_on_a_diagonal_w0(tmp_path: Path) -> None:
@@ -102,6 +102,22 @@ def test_more_directions_than_delta_has_are_refused(tmp_path: Path) -> None:
     for rank in (0, 3):
         with pytest.raises(RankError, match="which has rank 2 in layer 0; expected 1 to 2"):
             amplification(adapter, "value", rank)
-    zero = plant(tmp_path / "0", [np.eye(6)], [(0 * unit(6, 0), unit(6, 0).T)])
-    with pytest.raises(RankError, match="untrained"):
+
+
+def test_a_layer_whose_delta_is_zero_is_left_out_with_spectrum_s_note(tmp_path: Path) -> None:
+    w0, one, nothing = np.eye(6), (unit(6, 0), unit(6, 0).T), (0 * unit(6, 0), unit(6, 0).T)
+    whole = amplification(plant(tmp_path / "whole", [w0, w0], [one, one]), "value")
+    adapter = plant(tmp_path / "part", [w0, w0, w0], [one, nothing, one])
+    result = amplification(adapter, "value")
+    assert [layer.layer for layer in result.layers] == [0, 2]
+    assert [layer.factor for layer in result.layers] == [layer.factor for layer in whole.layers]
+    (note,) = result.notes
+    assert note.startswith("ΔW is zero in bert.encoder.layer.1.attention.self.value: untrained")
+    assert note in spectrum(adapter, "value", draws=0).notes
+    assert amplification(adapter, "value", rank=1).layers == result.layers
+
+
+def test_a_module_whose_delta_is_zero_everywhere_is_refused(tmp_path: Path) -> None:
+    zero = plant(tmp_path, [np.eye(6)] * 2, [(0 * unit(6, 0), unit(6, 0).T)] * 2)
+    with pytest.raises(RankError, match="ΔW of value is zero in layer 0: the adapter is untrained"):
         amplification(zero, "value")
