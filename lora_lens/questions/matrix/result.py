@@ -144,6 +144,12 @@ class MatrixResult(Answer):
         ]
         return min(kept, default=float("nan"))
 
+    @property
+    def cut_at(self) -> float:
+        """The least mean φ, or excess (`by`), at which two clusters were joined, in the unit of `within`; NaN where none were."""
+        heights = self.linkage[self.inside, 2]
+        return float(1 - heights.max()) if heights.size else float("nan")
+
     @cached_property
     def by(self) -> str:
         """What the tree and the order of pairs go by: φ; where chance differs from pair to pair the excess."""
@@ -262,6 +268,7 @@ class MatrixResult(Answer):
             ],
             "cut": self.cut,
             "cut_phi": plain(self.cut_phi),
+            "cut_at": plain(self.cut_at),
             "mean_within": plain(self.within()),
             "mean_between": plain(self.between()),
         }  # fmt: skip

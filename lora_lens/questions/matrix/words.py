@@ -122,8 +122,7 @@ def clusters_told(result: MatrixResult) -> str:
     """How many clusters, and at which cut where it is not where chance begins."""
     count = counted(len(set(result.clusters)), "cluster")
     if result.cut == "gap":
-        least = 1 - float(result.linkage[result.inside, 2].max())
-        return f"{count} at the tree's largest gap ({result.by} ≥ {least:.3f})"
+        return f"{count} at the tree's largest gap ({result.by} ≥ {result.cut_at:.3f})"
     return f"{count}, as many as asked for" if result.clusters_given else count
 
 

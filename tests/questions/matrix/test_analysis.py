@@ -19,6 +19,7 @@ from lora_lens import (
     gaussian_baseline,
     load_adapter,
 )
+from lora_lens.core.many_adapters.clustering import joined
 from lora_lens.errors import AdapterError, LensError, ModuleLookupError
 from lora_lens.questions.matrix.reading import space_named
 
@@ -306,6 +307,27 @@ def test_forms(folder: Path) -> None:
     assert bare.by_layer is None
     assert bare.to_dict()["by_layer"] is None
     np.testing.assert_array_equal(bare.values, result.values)
+
+
+@pytest.mark.parametrize(("rank", "by"), [(None, "excess"), (3, "phi")])
+def test_the_cut_is_told_in_the_unit_of_the_means(folder: Path, rank: int | None, by: str) -> None:
+    """Ranks differ, and so does chance: means within and between are in excess, and the cut was in φ alone."""
+    result = adapter_matrix([folder], "value", rank, clusters=2, draws=0)
+    found = json.loads(json.dumps(result.to_dict(), allow_nan=False))
+    assert found["by"] == by
+    compared = np.array(found["phi" if by == "phi" else "excess"], dtype=float)
+    merges = [
+        compared[np.ix_(one, other)].mean()
+        for (one, other), inside in zip(joined(result.linkage), result.inside, strict=True)
+        if inside
+    ]
+    assert len(merges) == 2
+    assert found["cut_at"] == pytest.approx(min(merges))
+    assert (found["cut_at"] == pytest.approx(found["cut_phi"])) is (by == "phi")
+    for cluster in found["clusters"]:
+        assert cluster["mean_within"] is None or cluster["mean_within"] >= found["cut_at"] - 1e-12
+    alone = adapter_matrix([folder], "value", rank, clusters=4, draws=0).to_dict()
+    assert alone["cut_at"] is None
 
 
 def test_progress_ends_at_its_total(folder: Path) -> None:
