@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,12 +12,16 @@ from ..chance.significance import LEVEL
 from ..core.many_adapters.robust import FEWEST, least_far_z
 from ..several import counted
 from ..show.layout import number
+from ..show.wording import few, listed
+from .all_pairs.phi import FoundPairs
 from .joined_outlying import NONE, OutlyingRows, alone
 from .planning import Plan
 from .task import PlaceTask
 
 _SEEN = 10.0  # robust z that enough adapters are to show
 _MANY = 1_000
+_SHOWN = 3  # names of a family
+_OF_PHI = "phi "  # begins the quantities that are of φ; what follows is the matrix
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ def outlying_of(rows: OutlyingRows, plan: Plan, tasks: Sequence[PlaceTask]) -> W
         _seen(rows),
         len(np.unique(rows.adapter)),
         int(rows.among.max()),
-        any(name.startswith("phi") for name in rows.quantities),
+        any(name.startswith(_OF_PHI) for name in rows.quantities),
     )
 
 
@@ -137,4 +141,41 @@ def notes_on_far(found: WhoIsFar) -> Iterator[str]:
         yield (
             f"who is far from the others is tested at {LEVEL} over all of {known['comparisons']:,} comparisons (Holm); the level is of quantities that "
             f"are Gaussian among adapters of one law: where they have heavier tails, as where one direction of W0 outweighs the rest, more are named"
+        )
+
+
+def notes_on_families(
+    found: WhoIsFar, pairs: Sequence[FoundPairs], names: Mapping[int, str]
+) -> Iterator[str]:
+    """Which of those that are far by φ are each other's nearest: a family of its own is no stray.
+
+    Args:
+        found: Who is far.
+        pairs: Of each matrix; without them it cannot be told who is whose nearest.
+        names: Number of an adapter to its name.
+    """
+    numbers = {name: number for number, name in names.items()}
+    far: dict[str, set[int]] = {}
+    for row in found.far:
+        if row["quantity"].startswith(_OF_PHI):
+            matrix = row["quantity"].removeprefix(_OF_PHI)
+            far.setdefault(matrix, set()).add(numbers[row["adapter"]])
+    known = {one.matrix: one for one in pairs}
+    families: dict[tuple[int, ...], list[str]] = {}
+    for matrix, own in far.items():
+        if len(own) > 1 and matrix in known:
+            chance = known[matrix].by_chance or 0.0
+            if family := known[matrix].nearest.among(own, chance):
+                families.setdefault(tuple(sorted(family)), []).append(matrix)
+    for family, matrices in families.items():
+        who = few((names[number] for number in family), _SHOWN)
+        yield (
+            f"{who} are far from the others by φ of {listed(sorted(matrices))}, and each other's nearest: they look like a family of "
+            f"their own, as of another start, not like strays"
+        )
+    unknown = sorted(matrix for matrix, own in far.items() if len(own) > 1 and matrix not in known)
+    if unknown:
+        yield (
+            f"several adapters are far from the others by φ of {listed(unknown)}: the question pairs, asked with outlying, tells whether "
+            f"they are one family or strays"
         )

@@ -21,7 +21,7 @@ from ..staging import end_begun, none_empty, staged
 from .copies import copies_in, copies_said
 from .earlier import check_no_others, check_no_places_of_others, sweep_places, sweep_tables
 from .failing import failed_lines, failure, not_there
-from .far import notes_on_far
+from .far import notes_on_families, notes_on_far
 from .joining import join
 from .missing import missing_said, places_of_start
 from .notes import notes_of
@@ -270,6 +270,7 @@ def _joined(
         ]
         if joined.outlying:
             notes += notes_on_far(joined.outlying)
+            notes += notes_on_families(joined.outlying, joined.pairs, plan.names)
         said = sentences(plan, joined, failed, len(there), copies)
         shown, whole = (
             tables(joined, failed, start_given=plan.start_given, rank=rank)

@@ -8,6 +8,7 @@ from lora_lens.core.similarity.phi_by_chance import closest_by_chance
 from lora_lens.survey.all_pairs import kinds, tree
 from lora_lens.survey.all_pairs.closest import Closest
 from lora_lens.survey.all_pairs.kinds import Kinds
+from lora_lens.survey.all_pairs.nearest import Nearest
 from lora_lens.survey.all_pairs.of_place import OfPlace
 from lora_lens.survey.all_pairs.tiles import tiles
 from lora_lens.survey.all_pairs.tree import Clustered, Tree
@@ -25,6 +26,20 @@ def test_the_closest_are_the_same_in_parts() -> None:
     names = {k: str(k) for k in range(12)}
     best = np.argsort(np.where(np.isnan(z), np.inf, -z))[:10]
     assert found.found(names) == [(str(ONE[k]), str(OTHER[k]), z[k] / 10, z[k]) for k in best]
+
+
+def test_the_nearest_of_each_is_the_same_in_parts() -> None:
+    z = np.random.default_rng(1).standard_normal(66)
+    z[ONE == 7], z[OTHER == 7] = np.nan, np.nan
+    whole = np.full((12, 12), -np.inf)
+    whole[ONE, OTHER] = whole[OTHER, ONE] = np.nan_to_num(z, nan=-np.inf)
+    found = Nearest(12)
+    for part in PARTS:
+        found.add(ONE[part], OTHER[part], z[part])
+    assert found.of[7] == -1
+    others = np.arange(12) != 7
+    np.testing.assert_array_equal(found.of[others], whole.argmax(1)[others])
+    np.testing.assert_array_equal(found.z[others], whole.max(1)[others])
 
 
 def test_the_closest_by_chance_is_of_all_parts() -> None:

@@ -14,6 +14,7 @@ from safetensors.numpy import load_file, save_file
 import lora_lens as ll
 from lora_lens.core.similarity.phi_by_chance import closest_by_chance
 from lora_lens.survey.all_pairs import kinds, tiles, tree
+from lora_lens.survey.all_pairs.nearest import Nearest
 from lora_lens.survey.all_pairs.phi import FoundPairs
 from lora_lens.survey.families import Families
 from lora_lens.survey.far import WhoIsFar
@@ -157,7 +158,7 @@ def test_tables_of_many_places_leave_no_module_out() -> None:
         {"module": name, "layer": k, "cross_energy": k / 100, "sd": 0.02, "z": k / 2}
         for name in names for k in range(20)
     ]  # fmt: skip
-    pairs = FoundPairs("A and B", tuple(places), 0, [], None, tree.Clustered())
+    pairs = FoundPairs("A and B", tuple(places), 0, [], None, tree.Clustered(), Nearest(0))
     joined = Joined(pairs=(pairs,), merges=tuple(merges))
     assert [len(table.rows) for table in tables(joined, ())] == [80, 40]
     by_place, summed = tables(joined, (), rank=8)

@@ -17,6 +17,7 @@ from ..task import PlaceTask
 from .closest import Closest
 from .kinds import Kinds
 from .named import Named
+from .nearest import Nearest
 from .of_place import OfPlace
 from .tiles import read_tile, tiles
 from .tree import Clustered, Tree
@@ -44,6 +45,7 @@ class FoundPairs:
         by_chance: z that the closest of so many unrelated ones has in half of all surveys; None where too many of them differ
             to say, and of conversions: W0 gives their φ a shape of its own, of which mean and deviation do not tell what is rare.
         tree: Its clusters.
+        nearest: Each adapter's nearest.
     """
 
     matrix: str
@@ -52,6 +54,7 @@ class FoundPairs:
     closest: list[tuple[str, str, float, float]]
     by_chance: float | None
     tree: Clustered
+    nearest: Nearest
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,7 @@ class JoinedPairs:
         self._closest = Closest()
         self._kinds = Kinds() if question == "pairs" else None
         self._tree = Tree(plan.count, matrix)
+        self._nearest = Nearest(plan.count)
         self._named = Named(plan.names)
 
     def tiles(self) -> Iterator[Any]:
@@ -109,6 +113,7 @@ class JoinedPairs:
             self._closest.found(self._plan.names),
             None if self._kinds is None else self._kinds.closest_by_chance(),
             self._tree.found(),
+            self._nearest,
         )
 
     def _tile(self, one: range, other: range) -> _Tile:
@@ -152,6 +157,7 @@ class JoinedPairs:
         mean, sd, z = tile.moments[self._nulls[0]]
         self._count += len(tile.phi)
         self._closest.add(tile.one, tile.other, tile.phi, z)
+        self._nearest.add(tile.one, tile.other, z)
         if self._kinds is not None:
             self._kinds.add(mean, sd, tile.least)
         self._tree.add(tile.one, tile.other, tile.phi, mean, sd, tile.least)
