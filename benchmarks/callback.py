@@ -1,7 +1,7 @@
 """What share of training time SpectralCallback takes: python benchmarks/callback.py.
 
 PEFT's LoRA (query and value, r = 8) on all-MiniLM-L6-v2, batches of 32 short rows, a Trainer's own run
-that logs to TensorBoard, with the callback at every 50 steps as it is by default. Two measures:
+that logs to TensorBoard every 50 steps, and the callback with it, as by default. Two measures:
 
 - the time spent inside the callback's methods over the time of the whole training loop, the last picture
   and the references at the start included, by the clock and by the processor's time;
@@ -104,7 +104,7 @@ def train(options: argparse.Namespace, callback: SpectralCallback | None) -> Sec
                 max_steps=options.steps,
                 per_device_train_batch_size=options.batch,
                 learning_rate=1e-3,
-                logging_steps=50,
+                logging_steps=options.every,
                 save_strategy="no",
                 report_to=["tensorboard"],
                 disable_tqdm=True,

@@ -157,7 +157,7 @@ def _in_training(callback: dict[str, Any]) -> Iterator[str]:
         [100 * one for one in callback[key]] for key in ("by_the_clock", "of_the_processor")
     )
     yield (
-        f"`SpectralCallback` every {callback['every']} steps, as by default, in {callback['steps']} steps of {callback['batch']} rows of "
+        f"`SpectralCallback` every {callback['every']} steps, whenever the Trainer logs, in {callback['steps']} steps of {callback['batch']} rows of "
         f"{callback['length']} tokens of PEFT's LoRA (query and value, r = 8) on all-MiniLM-L6-v2 ({callback['processor']}, {callback['device']}, one thread): "
         f"{median(clock):.1f} % of the time by the clock ({min(clock):.1f} to {max(clock):.1f} in {callback['rounds']} rounds), "
         f"{median(of_processor):.1f} % of the processor's. Most of it is the one picture at the end, "

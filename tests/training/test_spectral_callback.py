@@ -271,10 +271,16 @@ def test_pictures_go_to_those_that_take_images(kind: str, tmp_path: Path) -> Non
     assert {"_wandb"} <= set(WandbCallback.setup.__code__.co_names)  # transformers' own name for it
 
 
-def test_on_each_log(tmp_path: Path) -> None:
-    run = trainer(lora(), tmp_path, SpectralCallback("log"), logging_steps=5)
+@pytest.mark.parametrize(
+    ("steps", "logging", "expected"), [(10, 2, [2, 4, 6, 8, 10]), (12, 5, [5, 10, 12])]
+)
+def test_it_logs_whenever_the_trainer_does_and_after_the_last_step(
+    steps: int, logging: int, expected: list[int], tmp_path: Path
+) -> None:
+    """It logged every 50 steps by default, and so once in a run of 10 with ``logging_steps=2``."""
+    run = trainer(lora(), tmp_path, SpectralCallback(), max_steps=steps, logging_steps=logging)
     run.train()
-    assert list(logged(run)) == [5, 10, 12]
+    assert list(logged(run)) == expected
 
 
 def test_training_is_the_same_with_and_without_it(tmp_path: Path) -> None:

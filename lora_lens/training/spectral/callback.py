@@ -53,7 +53,8 @@ class SpectralCallback(TrainerCallback):
     adapter's size), with which a resumed run goes on. As much memory is taken on the model's device.
 
     Args:
-        every: Optimizer steps between logs; ``"log"`` is whenever the Trainer logs its loss.
+        every: ``"log"``: whenever the Trainer logs its loss. Or a number of optimizer steps between logs. After the last
+            step there is a log in either case.
         pictures: Logs between pictures; 0 is for none at all, not even at the end.
         adapter: Name of the adapter, where the model has several; by default the active one.
 
@@ -70,7 +71,7 @@ class SpectralCallback(TrainerCallback):
 
     def __init__(
         self,
-        every: int | Literal["log"] = 50,
+        every: int | Literal["log"] = "log",
         *,
         pictures: int = 20,
         adapter: str | None = None,
