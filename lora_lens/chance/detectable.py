@@ -57,6 +57,8 @@ def detectable_deviations(level: float, draws: int) -> float | None:
 def detectable_excess(drawn: Array, level: float) -> float | None:
     """The excess over the mean of a null's draws that their test finds in 80 of 100 cases, whatever the null's shape.
 
+    By other draws of a heavy-tailed null it is found less often (``benchmarks/heavy_tails.py``, docs/theory.md).
+
     The threshold is the distance of the k-th farthest draw from the mean, k = ⌊level·(n + 1)⌋, those below it as far as they are
     from a mean that holds the number itself; an excess is found where a draw with it added is beyond that, as four of five
     new ones are.
