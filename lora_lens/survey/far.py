@@ -165,10 +165,10 @@ def notes_on_families(
     for matrix, own in far.items():
         if len(own) > 1 and matrix in known:
             chance = known[matrix].by_chance or 0.0
-            if family := known[matrix].nearest.among(own, chance):
-                families.setdefault(tuple(sorted(family)), []).append(matrix)
+            if together := known[matrix].nearest.among(own, chance):
+                families.setdefault(tuple(sorted(together)), []).append(matrix)
     for family, matrices in families.items():
-        who = few((names[number] for number in family), _SHOWN)
+        who = few((names[each] for each in family), _SHOWN)
         yield (
             f"{who} are far from the others by φ of {listed(sorted(matrices))}, and each other's nearest: they look like a family of "
             f"their own, as of another start, not like strays"
