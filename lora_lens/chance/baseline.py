@@ -25,6 +25,7 @@ class Baseline(Brief):
         mean_sd: Standard deviation, from draw to draw, of the mean of φ over all cells.
         mean_mean: Expected mean of φ over all cells, where it is not the mean of ``mean``.
         draws: How many draws there are; None where there is a closed form alone.
+        closed: Whether `mean` and `sd` are the null's own, in closed form, and neither is of the draws.
         samples: (draw, …) φ of every draw, for p-values, or what draws them when they are asked for.
         cells: (n, …) null values of each cell by itself, where they are others than its `samples`.
         tie: What φ of a draw and the observed one may differ by and be the same number, where a draw
@@ -39,6 +40,7 @@ class Baseline(Brief):
     samples: Samples | Callable[[], Samples] | None = field(default=None, repr=False, compare=False)
     cells: Samples | None = field(default=None, repr=False, compare=False)
     mean_mean: float | None = None
+    closed: bool = field(default=False, repr=False, compare=False)
     tie: float = 0.0
     in_place: Mask | None = field(default=None, repr=False, compare=False)
 

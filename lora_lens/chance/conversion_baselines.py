@@ -90,9 +90,9 @@ class Baselines:
         mean, sd = gaussian_baseline(d, i, j)
         mean_sd = mean_off_diagonal_sd(d, layers, i, j)
         if not draws:
-            return Baseline(mean, sd, mean_sd)
+            return Baseline(mean, sd, mean_sd, closed=True)
         sampler = partial(_gaussian_samples, d, layers, i, j, draws, self.nulls.seed)
-        return Baseline(mean, sd, mean_sd, draws, sampler)
+        return Baseline(mean, sd, mean_sd, draws, sampler, closed=True)
 
     def _mismatched(
         self, bases: Float[Tensor, "donor layer d width"], own: Float[Tensor, "layer d width"]

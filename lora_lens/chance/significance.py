@@ -36,8 +36,8 @@ class Significance(Brief):
         p: Monte-Carlo p-value (b+1)/(n+1), b of n null values being at least φ; never 0.
         p_bh: p after Benjamini and Hochberg (1995), over the distinct cells.
         p_max: p of the largest standardised cell of a draw (Westfall and Young 1993, single step):
-            the probability that *any* cell of the null is so many deviations high; deviations of the
-            null values and φ together, unlike z's.
+            the probability that *any* cell of the null is so many deviations high. Deviations are z's
+            where the null has them in closed form, else those of the null values and φ together.
         excess: (φ − mean)/(1 − mean): 0 where the null's mean is, 1 for equal subspaces.
         of_mean: The same of the mean over all cells.
         tests: How many distinct cells.
@@ -109,9 +109,7 @@ def significance(
         p = monte_carlo_p(phi, own)
         fewest = fewest_discoveries(len(phi), len(own), LEVEL)
         p_bh = benjamini_hochberg(p)
-        # By the moments of all of them: the observed grid must be one among its null's.
-        every = np.concatenate([own, phi[None]])
-        moments = every.mean(0), every.std(0, ddof=1)
+        moments = (mean, sd) if baseline.closed else _of_all(own, phi)
         own_z, drawn_z = standardised(phi, *moments), standardised(drawn, *moments)
         p_max = max_statistic_p(own_z, drawn_z, standardised(moments[0] + baseline.tie, *moments))
 
@@ -133,6 +131,12 @@ def significance(
         discoveries=int((p_bh <= LEVEL).sum()),
         fewest=fewest,
     )
+
+
+def _of_all(own: Array, phi: Array) -> tuple[Array, Array]:
+    """Moments of each cell's null values and φ together: the observed grid must be one among its null's."""
+    every = np.concatenate([own, phi[None]])
+    return every.mean(0), every.std(0, ddof=1)
 
 
 def _of_mean(phi: Array, mean: Array, baseline: Baseline, drawn: Array | None) -> NullTest[float]:

@@ -115,10 +115,11 @@ def gaussian(d: int, i: int, j: int, layers: int, draws: int, seed: int) -> Base
     mean, sd = gaussian_baseline(d, i, j)
     mean_sd = sd / math.sqrt(layers)
     if not draws:
-        return Baseline(mean, sd, mean_sd)
+        return Baseline(mean, sd, mean_sd, closed=True)
     generator = torch.Generator().manual_seed(seed)
     samples = gaussian_samples(d, i, j, draws=draws * layers, generator=generator)
-    return Baseline(mean, sd, mean_sd, draws, samples.reshape(draws, layers).numpy())
+    drawn = samples.reshape(draws, layers).numpy()
+    return Baseline(mean, sd, mean_sd, draws, drawn, closed=True)
 
 
 def mismatched(pairs: Tensor, draws: int, seed: int) -> Baseline:

@@ -236,7 +236,7 @@ def _stacked(rows: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
 def _gaussian(module: Followed, space: str, rank: int) -> Baseline:
     d = module.in_features if SPACES[space].side == "right" else module.out_features
     mean, sd = gaussian_baseline(d, rank)
-    return Baseline(mean, sd, sd / math.sqrt(len(module.layers)))
+    return Baseline(mean, sd, sd / math.sqrt(len(module.layers)), closed=True)
 
 
 def _notes(

@@ -179,7 +179,7 @@ def _nulls(grids: Sequence[RankGrid], draws: int, seed: int) -> dict[tuple[str, 
         mean_sd = float(np.sqrt((sd**2).sum()) / len(own))
         sizes = [(grid.layer, grid.dimension, *grid.shape) for grid in own]
         sampler = partial(_samples, sizes, draws, seed) if draws else None
-        found[kind] = Baseline(mean, sd, mean_sd, draws or None, sampler)
+        found[kind] = Baseline(mean, sd, mean_sd, draws or None, sampler, closed=True)
     return found
 
 
