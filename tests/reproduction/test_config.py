@@ -1,5 +1,6 @@
 import re
 from dataclasses import fields, replace
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,11 @@ from lora_lens.reproduction.experiment.config import (
     search_settings,
 )
 from lora_lens.reproduction.experiment.config_file import SHIPPED, read_config
+from lora_lens.reproduction.experiment.paper import TABLE_4
 from lora_lens.reproduction.page.tables import setup
 from lora_lens.reproduction.page.tables.setup import setup_table
 from lora_lens.reproduction.runs.steps import plan
+from lora_lens.training.arguments import optimiser_steps, training_arguments
 from lora_lens.training.settings import RunSettings
 
 
@@ -34,12 +37,57 @@ def test_the_papers_configuration_is_the_papers() -> None:
     config = read_config("paper")
     assert set(config.tasks) == {"mnli", "sst2", "mrpc", "cola", "qnli", "qqp", "rte", "stsb"}
     assert config.settings("rte", "condlora") == RunSettings(
-        task="rte", method="condlora", base="FacebookAI/roberta-base", epochs=100, head="zero"
-    )
+        task="rte", method="condlora", base="FacebookAI/roberta-base", epochs=100, head="zero",
+        convention="stored",
+    )  # fmt: skip
     assert config.settings("mnli", "lora").epochs == config.settings("qqp", "lora").epochs == 50
     assert config.search.trials == 5
     assert config.search.learning_rate == (5e-5, 5e-3)
     assert config.search.sampler == "tpe"
+
+
+# GLUE's training rows, of which nine tenths are trained on.
+ROWS = {
+    "mnli": 392_702, "sst2": 67_349, "mrpc": 3_668, "cola": 8_551, "qnli": 104_743, "qqp": 363_846,
+    "rte": 2_490, "stsb": 5_749,
+}  # fmt: skip
+
+
+def test_how_long_the_papers_experiment_takes_is_counted_from_its_settings(tmp_path: Path) -> None:
+    """Trials in full, which the runs are taken from; the fewest steps where each ends by its patience at once."""
+    config = read_config("paper")
+    assert (config.search.epochs, config.search.prune, config.seeds) == (None, False, (0,))
+    fewest = most = 0
+    for step in plan(config, tmp_path):
+        if step.kind == "search":
+            settings = search_settings(config, step.task, step.of_method)
+            assert settings == config.settings(step.task, step.of_method, seed=0)
+            rows = ROWS[step.task] * 9 // 10
+            interval = training_arguments(settings, tmp_path, rows, True, False).eval_steps
+            most += config.search.trials * optimiser_steps(settings, rows)
+            fewest += config.search.trials * int(interval) * (1 + settings.patience)
+    days = [count * settings.batch_size / TABLE_4["lora"][1] / 86_400 for count in (fewest, most)]
+    text = files("lora_lens.reproduction") / "configs" / "paper.toml"
+    comment = " ".join(text.read_text("utf-8").replace("\n#", "").split("\nname =")[0].split())
+    said = (
+        f"{fewest / 1e6:.1f} million steps of {settings.batch_size} rows at the least, where each ends by its patience "
+        f"as soon as it may, and {most / 1e6:.0f} million at the most: {days[0]:.0f} to {round(days[1], -1):.0f} days at the "
+        f"{TABLE_4['lora'][1]:.0f} rows a second of the paper's Table 4"
+    )
+    assert said in comment
+
+
+def test_the_convention_stands_among_what_was_not_as_in_the_paper() -> None:
+    """The released code trains by another than every run here, and the table left it out."""
+    for name in SHIPPED:
+        config = read_config(name)
+        here = {config.settings(task, "condlora").convention for task in config.tasks}
+        rows = {row[0]: row[1:] for row in setup_table(config).rows}
+        if name == "paper":
+            assert (here, rows) == ({"stored"}, {})
+        else:
+            assert here == {"consistent"}
+            assert rows["convention"] == ["consistent", "stored"]
 
 
 def test_a_tasks_own_settings_come_last(tmp_path: Path) -> None:

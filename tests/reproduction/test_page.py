@@ -8,19 +8,21 @@ import numpy as np
 import pytest
 from made_up_analysis import record, seeds
 
+from lora_lens.reproduction.experiment.config import Analysis
 from lora_lens.reproduction.experiment.config_file import read_config
 from lora_lens.reproduction.numbers.equivalence import Difference
 from lora_lens.reproduction.numbers.judged import Judged, judged
 from lora_lens.reproduction.numbers.longer import LongerRun
 from lora_lens.reproduction.numbers.scores import TaskScores
 from lora_lens.reproduction.numbers.shares import predicted_shares
-from lora_lens.reproduction.page.claims import _shared, _table4, _together, claims
+from lora_lens.reproduction.page.claims import _learnt, _shared, _table4, _together, claims
 from lora_lens.reproduction.page.page import results_page
 from lora_lens.reproduction.page.tables.every import tables_of
 from lora_lens.reproduction.runs.collect import Found
 from lora_lens.reproduction.runs.steps import plan
 
 CONFIG = read_config("mpnet")
+RELATION = "… and that is a relation of W0 and the trained factors"
 RATES = {"lora": 1e-3, "condlora": 2e-3}
 SCORES = [
     TaskScores("stsb", "pearson", 0.0, {"lora": {0: 0.885, 1: 0.887}, "condlora": {0: 0.884, 1: 0.886}}, RATES,
@@ -128,11 +130,11 @@ def test_too_few_flips_are_told_and_not_counted_as_none(tmp_path: Path) -> None:
     shares = predicted_shares(many, ["v"])
     rows = 2 * sum(one.method == "lora" for one in shares)  # of q, too
     assert all(math.isnan(one.detectable) for one in shares if one.method == "lora")
-    few = replace(these, analyses=many)
+    few = replace(these, scores=learnt_with(64), analyses=many)
     tables = {name: table for name, (table, _) in tables_of(CONFIG, few).items()}
     text = results_page(CONFIG, few, tables, ["scores.png"])
     said = f"999 flips are too few to find any of {rows} factors ({20 * rows - 1:,} are needed"
-    assert text.count(said) == 2 * 2 + 2  # of each module and factor, and of the claims
+    assert text.count(said) == 2 * (2 * 2)  # of each module and factor, there and among the claims
     assert "it is beyond them in" not in text
 
 
@@ -146,9 +148,11 @@ def test_claims_agree_do_not_or_cannot_be_told(tmp_path: Path) -> None:
     assert fewer.here == "1/12: 24,576 of 294,912, 12 layers"
     assert fewer.verdict == "agrees"
     assert verdicts["CondLoRA trains 1.016 times as fast (Table 4)"].verdict == "cannot be told"
-    relation = verdicts["… and that is a relation of W0 and the trained factors, v"]
-    assert relation.verdict == "agrees"
-    assert "predicts 0.050 of A where chance gives 0.020, beyond it in 2 of 2" in relation.here
+    for matrix in ("A", "B"):
+        relation = verdicts[f"{RELATION}, v, {matrix}"]
+        assert relation.verdict == "agrees"
+        said = f"predicts 0.050 of {matrix} where chance gives 0.020, beyond it in 2 of 2 adapters"
+        assert relation.here.endswith(said)
 
 
 def test_runs_that_are_not_finished_are_said_where_their_scores_stand(tmp_path: Path) -> None:
@@ -170,17 +174,83 @@ def test_runs_that_are_not_finished_are_said_where_their_scores_stand(tmp_path: 
     assert "not finished" not in claims(CONFIG, done)[0].here
 
 
-def test_where_not_all_are_found_it_is_said_what_would_have_been(tmp_path: Path) -> None:
-    shares = predicted_shares(found(tmp_path).analyses, ["v"])
+def test_each_factor_is_told_by_itself_and_what_would_have_been_seen_of_it(tmp_path: Path) -> None:
+    """B is decided, and one row of A and B together was "cannot be told"."""
+    these = found(tmp_path)
     rows = [
         replace(one, p_holm=1.0, detectable=0.0042) if one.matrix == "A" else one
-        for one in shares
+        for one in predicted_shares(these.analyses, ["v"])
         if one.method == "lora"
     ]
-    here = _shared(rows, "v", "").here
-    a, b = here.split("; ")
-    assert ", beyond it in 0 of 2 adapters, where an excess of 0.004 would have been seen" in a
-    assert b.endswith("beyond it in 2 of 2 adapters")
+    a, b = _shared(rows, _learnt(these, "lora"), "v", "")
+    assert (a.claim, a.verdict) == (f"{RELATION}, v, A", "cannot be told")
+    assert (b.claim, b.verdict) == (f"{RELATION}, v, B", "agrees")
+    assert ", beyond it in 0 of 2 adapters, where an excess of 0.004 would have been seen" in a.here
+    assert b.here.endswith("beyond it in 2 of 2 adapters")
+    (only,) = _shared(rows[1::2], _learnt(these, "lora"), "v", "")
+    assert only == b
+
+
+def learnt_with(count: int, score: float = 0.88) -> list[TaskScores]:
+    """STS-B's scores by both methods with so many seeds."""
+    scores = {method: dict.fromkeys(range(count), score) for method in ("lora", "condlora")}
+    return [replace(SCORES[0], scores=scores)]
+
+
+ANALYSED = (
+    "LoRA's conversions are alike across layers beside unrelated subspaces (Figure 1), v",
+    f"{RELATION}, v, A",
+    f"{RELATION}, v, B",
+    "LoRA's and CondLoRA's own subspaces differ (Table 3), v",
+)
+
+
+@pytest.mark.parametrize("scores", [learnt_with(2, 0.01), []])
+def test_runs_that_did_not_learn_decide_no_claim(tmp_path: Path, scores: list[TaskScores]) -> None:
+    """ "agrees" was said of what a run of sixty steps has, too."""
+    for analyses in (
+        None,
+        {"stsb": seeds(2, before_shares("v", excess=0.02) | before_shares("q"))},
+    ):
+        given = {} if analyses is None else {"analyses": analyses}
+        listed = {one.claim: one for one in claims(CONFIG, found(tmp_path, **given))}
+        assert "agrees" in {listed[name].verdict for name in ANALYSED}
+        these = found(tmp_path, scores=scores, **given)
+        listed = {one.claim: one for one in claims(CONFIG, these)}
+        for name in ANALYSED:
+            assert listed[name].verdict == "cannot be told"
+            assert listed[name].here.endswith("; no run of these is known to have learnt its task")
+
+
+def test_claims_are_of_the_runs_that_learnt_and_name_the_others(tmp_path: Path) -> None:
+    one = record("v") | record("q")
+    both = found(tmp_path).scores[0]
+    other = replace(both, scores=both.scores | {"condlora": {0: 0.88, 1: 0.01}})
+    these = found(
+        tmp_path, scores=[other, SCORES[2]], analyses={"stsb": seeds(2, one), "rte": seeds(2, one)}
+    )
+    figure, a, b, table = (
+        {each.claim: each for each in claims(CONFIG, these)}[name] for name in ANALYSED
+    )
+    assert figure.here == "so are 4 of 4 factors; not learnt, and left out: RTE"
+    for each in (a, b):
+        assert each.here.endswith("in 2 of 2 adapters; not learnt, and left out: RTE")
+    assert table.here.endswith("; not learnt, and left out: STS-B with seed 1, RTE")
+    assert {each.verdict for each in (figure, a, b, table)} == {"agrees"}
+
+
+@pytest.mark.parametrize("ratio", [0.9, 1.1])
+def test_a_few_steps_do_not_tell_the_speed(tmp_path: Path, ratio: float) -> None:
+    few = SPEED | {"condlora_over_lora": ratio, "steps": 5}
+    listed = {one.claim: one for one in claims(CONFIG, found(tmp_path, speed=few))}
+    told = listed["CondLoRA trains 1.016 times as fast (Table 4)"]
+    said = "5 steps of each in turn, too few to tell; 50 are needed"
+    assert (told.here, told.verdict) == (f"{ratio:.3f} times, {said}", "cannot be told")
+    assert said in page(tmp_path, speed=few)
+    many = SPEED | {"condlora_over_lora": ratio, "steps": Analysis().speed_steps}
+    listed = {one.claim: one for one in claims(CONFIG, found(tmp_path, speed=many))}
+    assert listed[told.claim].verdict == ("agrees" if ratio > 1 else "does not agree")
+    assert read_config("smoke").analysis.speed_steps < Analysis().speed_steps
 
 
 @pytest.mark.parametrize(
@@ -199,7 +269,7 @@ def test_parameters_are_held_against_the_layers_and_speed_against_its_noise(
         "lora": {"trainable_parameters": 294_912},
         "condlora": {"trainable_parameters": theirs},
     }
-    found = _table4({"methods": methods, "condlora_over_lora": ratio}, layers)
+    found = _table4({"methods": methods, "condlora_over_lora": ratio, "steps": 50}, layers)
     assert [one.verdict for one in found] == [fewer, faster]
 
 
@@ -213,9 +283,10 @@ def before_shares(module: str, **made) -> dict:
 def test_conversions_alone_can_hardly_tell(tmp_path: Path) -> None:
     analyses = {"stsb": seeds(2, before_shares("v") | before_shares("q"))}
     listed = {one.claim: one for one in claims(CONFIG, found(tmp_path, analyses=analyses))}
-    relation = listed["… and that is a relation of W0 and the trained factors, v"]
-    assert relation.verdict == "cannot be told"
-    assert "this test misses most of what there may be" in relation.here
+    for matrix in ("A", "B"):
+        relation = listed[f"{RELATION}, v, {matrix}"]
+        assert relation.verdict == "cannot be told"
+        assert "this test misses most of what there may be" in relation.here
 
 
 def test_one_equivalent_task_agrees_and_an_open_one_is_told_as_such(tmp_path: Path) -> None:
@@ -232,12 +303,11 @@ def test_one_equivalent_task_agrees_and_an_open_one_is_told_as_such(tmp_path: Pa
 
 def test_a_clear_excess_agrees(tmp_path: Path) -> None:
     analyses = {"stsb": seeds(8, before_shares("v", excess=0.02) | before_shares("q"))}
-    listed = {one.claim: one for one in claims(CONFIG, found(tmp_path, analyses=analyses))}
-    assert listed["… and that is a relation of W0 and the trained factors, v"].verdict == "agrees"
-    assert (
-        listed["… and that is a relation of W0 and the trained factors, q"].verdict
-        == "cannot be told"
-    )
+    these = found(tmp_path, scores=learnt_with(8), analyses=analyses)
+    listed = {one.claim: one for one in claims(CONFIG, these)}
+    for module, verdict in (("v", "agrees"), ("q", "cannot be told")):
+        for matrix in ("A", "B"):
+            assert listed[f"{RELATION}, {module}, {matrix}"].verdict == verdict
 
 
 @pytest.mark.parametrize("missing", ["scores", "longer", "analyses", "speed"])

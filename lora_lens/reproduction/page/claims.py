@@ -9,10 +9,11 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from ...chance.p_values import holm
+from ...several import counted
 from ...show.layout import p_text
 from ..experiment.config import Config
 from ..experiment.paper import NAMES, TABLE_4, TASK_NAMES
-from ..numbers.analysis_records import Analyses, answers
+from ..numbers.analysis_records import Analyses, Record, answers
 from ..numbers.conversions import taken_together
 from ..numbers.equivalence import errors_of, p_of_none
 from ..numbers.judged import Judged, pair_of
@@ -24,10 +25,12 @@ from .equivalence_words import in_words, points
 from .missed import missed
 
 Verdict = Literal["agrees", "does not agree", "cannot be told"]
+_RELATION = "… and that is a relation of W0 and the trained factors"
 _PAPERS_LEVEL = 0.01
 _CORRECTED = 0.05
 _FAR = 0.2  # φ up to which two subspaces count as largely different
 _TIMING = 0.02  # of a median of the rounds' ratios: what is taken for its noise
+_STEPS = 50  # of each method, from which on it is
 
 
 class Claim(NamedTuple):
@@ -38,16 +41,55 @@ class Claim(NamedTuple):
     verdict: Verdict
 
 
+class _Learnt(NamedTuple):
+    """The analyses of runs that have learnt their task; all of them, and no claim, where none has.
+
+    Attributes:
+        analyses: These.
+        any: Whether there is one.
+        said: Which were left out; empty where none was.
+    """
+
+    analyses: Analyses
+    any: bool
+    said: str
+
+    def claim(self, claim: str, here: str, verdict: Verdict) -> Claim:
+        """What is found in them."""
+        return Claim(claim, here + self.said, verdict if self.any else "cannot be told")
+
+
 def claims(config: Config, found: Found) -> list[Claim]:
     """Those of the paper's claims of which something is found yet."""
     listed = [*_scores(found)]
     if found.speed:
         listed += _table4(found.speed, _layers(config, found.analyses))
     for module in config.analysis.modules if found.analyses else ():
-        listed += _conversions(found.analyses, module, config.analysis.modules)
+        listed += _conversions(found, module, config.analysis.modules)
         if "condlora" in config.methods:
-            listed.append(_subspaces(found.analyses, module))
+            listed.append(_subspaces(_learnt(found, "lora", "condlora"), module))
     return listed
+
+
+def _learnt(found: Found, *methods: str) -> _Learnt:
+    """Of tasks and seeds that every one of these methods has learnt."""
+    seeds = {
+        one.task: set.intersection(*(set(one.learnt(method)) for method in methods))
+        for one in found.scores
+    }
+    kept, left = dict[str, dict[int, Record]](), list[str]()
+    for task, records in found.analyses.items():
+        own = {seed: one for seed, one in records.items() if seed in seeds.get(task, ())}
+        if own:
+            kept[task] = own
+        lost = [f" with seed {seed}" for seed in records if seed not in own] if own else [""]
+        left += [f"{TASK_NAMES[task]}{which}" for which in lost]
+    if not kept:
+        said = "; no run of these is known to have learnt its task"
+        return _Learnt(found.analyses, any=False, said=said)
+    return _Learnt(
+        kept, any=True, said=f"; not learnt, and left out: {', '.join(left)}" if left else ""
+    )
 
 
 def _scores(found: Found) -> Iterator[Claim]:
@@ -125,71 +167,75 @@ def _table4(speed: Mapping[str, Any], layers: int | None) -> Iterator[Claim]:
         f"1/{times:g}: {theirs:,} of {mine:,}" + (f", {layers} layers" if layers else ""),
         fewer if layers else "cannot be told",
     )
-    faster = speed["condlora_over_lora"]
+    faster, steps = speed["condlora_over_lora"], speed["steps"]
     paper = TABLE_4["condlora"][1] / TABLE_4["lora"][1]
+    claim, here = f"CondLoRA trains {paper:.3f} times as fast (Table 4)", f"{faster:.3f} times"
+    if steps < _STEPS:
+        few = f"{counted(steps, 'step')} of each in turn, too few to tell; {_STEPS} are needed"
+        yield Claim(claim, f"{here}, {few}", "cannot be told")
+        return
     slower: Verdict = "does not agree" if faster < 1 - _TIMING else "cannot be told"
-    yield Claim(
-        f"CondLoRA trains {paper:.3f} times as fast (Table 4)",
-        f"{faster:.3f} times, steps in turn",
-        "agrees" if faster > 1 + _TIMING else slower,
-    )
+    yield Claim(claim, f"{here}, steps in turn", "agrees" if faster > 1 + _TIMING else slower)
 
 
-def _conversions(analyses: Analyses, module: str, modules: Sequence[str]) -> Iterator[Claim]:
+def _conversions(found: Found, module: str, modules: Sequence[str]) -> Iterator[Claim]:
     """`modules`: all of which the same is asked, for the correction."""
-    taken = taken_together(analyses, module)
-    found, count = sum(one.found_gaussian for one in taken), sum(one.adapters for one in taken)
-    yield Claim(
+    learnt = _learnt(found, "lora")
+    taken = taken_together(learnt.analyses, module)
+    alike, count = sum(one.found_gaussian for one in taken), sum(one.adapters for one in taken)
+    yield learnt.claim(
         f"LoRA's conversions are alike across layers beside unrelated subspaces (Figure 1), {module}",
-        f"so are {found} of {count} factors",
-        "agrees" if found == count else "cannot be told",
+        f"so are {alike} of {count} factors",
+        "agrees" if alike == count else "cannot be told",
     )
-    if shares := [one for one in predicted_shares(analyses, modules) if one.method == "lora"]:
+    # Corrected over all of them, as the page's part about them is.
+    shares = [one for one in predicted_shares(found.analyses, modules) if one.method == "lora"]
+    if shares:
         own = [one for one in shares if one.module == module]
-        yield _shared(own, module, too_few_flips(shares))
+        told = [one for one in own if one.seed in learnt.analyses.get(one.task, ())]
+        yield from _shared(told, learnt, module, too_few_flips(shares))
         return
     tests = 2 * len(modules)
-    corrected = {one.matrix: min(1.0, tests * one.p) for one in taken}
-    beyond = [one for one in taken if corrected[one.matrix] <= _CORRECTED and one.excess > 0]
-    said = "; ".join(
-        f"{one.matrix} {one.excess:+.3f} beyond random factors through the same W0 "
-        f"({p_text(corrected[one.matrix])} of all, corrected for {tests} rows)".replace("-", "−")
-        for one in taken
-    )
-    yield Claim(
-        f"… and that is a relation of W0 and the trained factors, {module}",
-        said + ("" if beyond else "; this test misses most of what there may be, see below"),
-        "agrees" if beyond else "cannot be told",
-    )
+    for one in taken:
+        p = min(1.0, tests * one.p)
+        beyond = p <= _CORRECTED and one.excess > 0
+        said = f"{one.excess:+.3f} beyond random factors through the same W0 ({p_text(p)} of all, corrected for {tests} rows)"
+        blind = "" if beyond else "; this test misses most of what there may be, see below"
+        yield learnt.claim(
+            f"{_RELATION}, {module}, {one.matrix}",
+            said.replace("-", "−") + blind,
+            "agrees" if beyond else "cannot be told",
+        )
 
 
-def _shared(shares: Sequence[Share], module: str, too_few: str) -> Claim:
-    """Asked forwards, in the factors' own space, which can see it."""
-    parts, everywhere = [], True
+def _shared(shares: Sequence[Share], learnt: _Learnt, module: str, too_few: str) -> Iterator[Claim]:
+    """Asked forwards, in the factors' own space, which can see it: of each factor by itself."""
     for matrix in ("A", "B"):
         rows = [one for one in shares if one.matrix == matrix]
+        if not rows:
+            continue
         beyond = [one for one in rows if one.beyond]
-        everywhere = everywhere and len(beyond) == len(rows)
         share, flipped = np.mean([(one.share, one.flipped) for one in rows], axis=0)
         said = f"one layer fitted to the others predicts {share:.3f} of {matrix} where chance gives {flipped:.3f}"
-        if not too_few:
+        if too_few:
+            said += f"; {too_few}"
+        else:
             said += f", beyond it in {len(beyond)} of {len(rows)} adapters"
             said += f", where {seen}" if (seen := missed(rows)) else ""
-        parts.append(said)
-    return Claim(
-        f"… and that is a relation of W0 and the trained factors, {module}",
-        "; ".join([*parts, too_few] if too_few else parts),
-        "agrees" if everywhere else "cannot be told",
-    )
+        yield learnt.claim(
+            f"{_RELATION}, {module}, {matrix}",
+            said,
+            "agrees" if len(beyond) == len(rows) else "cannot be told",
+        )
 
 
-def _subspaces(analyses: Analyses, module: str) -> Claim:
+def _subspaces(learnt: _Learnt, module: str) -> Claim:
     means = [
         float(np.mean(profile(seeds, module, matrix)))
-        for seeds in analyses.values()
+        for seeds in learnt.analyses.values()
         for matrix in ("A", "B", "delta")
     ]
-    return Claim(
+    return learnt.claim(
         f"LoRA's and CondLoRA's own subspaces differ (Table 3), {module}",
         f"mean φ of {min(means):.3f} to {max(means):.3f}, of at most 1",
         "agrees" if max(means) <= _FAR else "does not agree",
