@@ -1,5 +1,6 @@
 """p_max of a null whose moments have a closed form: of cells of one law the larger φ never has the larger p."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +19,7 @@ def rises(phi: np.ndarray, p: np.ndarray) -> list[tuple[float, float]]:
     """φ that have a larger p than the next smaller φ has."""
     order = np.argsort(phi, kind="stable")
     return [
-        (float(phi[here]), float(p[here]))
-        for below, here in zip(order, order[1:], strict=False)
-        if p[here] > p[below]
+        (float(phi[here]), float(p[here])) for below, here in pairwise(order) if p[here] > p[below]
     ]
 
 
