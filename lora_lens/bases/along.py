@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from ..adapter import Adapter, LayerFactors
+from ..core.numbers.scaled import exponents, of_order_one
 from ..errors import LensError
 from .weights import BaseWeights
 
@@ -75,13 +76,16 @@ def _share(one: LayerFactors, weights: BaseWeights) -> float:
         return 0.0
     w0 = one.part.take(w0) if one.part else w0
     a, b = (torch.as_tensor(factor).double() for factor in one.read())
-    along = square = 0.0
+    # s leaves float64's range where it is squared, and what is made of large factors does in float32.
+    s = torch.tensor(one.scaling, dtype=torch.float64).ldexp(exponents(a) + exponents(b))
+    a, b = of_order_one(a), of_order_one(b)
+    inner = square = 0.0
     for some, of_b in zip(w0.split(_ROWS), b.split(_ROWS), strict=True):
         block = some.float()
-        along += one.scaling * float(((block @ a.mT.float()).double() * of_b).sum())
+        inner += float(((block @ a.mT.float()).double() * of_b).sum())
         square += float(block.square().sum())
     weights.release(one.name)
     one.release()
-    if not along > _PART * max(one.rank, _FEWEST) / min(w0.shape) * square:
+    if not float(s) * inner > _PART * max(one.rank, _FEWEST) / min(w0.shape) * square:
         return 0.0
-    return along / (one.scaling**2 * float((b.mT @ b * (a @ a.mT)).sum()))
+    return inner / float((b.mT @ b * (a @ a.mT)).sum()) / float(s)

@@ -19,7 +19,8 @@ from ..core.factors.triangle import triangle
 from ..core.numbers.either import in_float64
 from ..core.numbers.limits import check_range
 from ..core.numbers.precision import singular_cutoff
-from ..errors import AdapterError, RankError
+from ..core.numbers.scaled import exponents, of_order_one
+from ..errors import AdapterError, LensError, RankError
 from .device import Where
 from .dimensions import UNTRAINED, zero_error
 from .spectra import real_rank
@@ -40,6 +41,8 @@ def delta_singular(
     position: int,
     where: Where,
     w0: Float[Tensor, "out in"] | None = None,
+    *,
+    sized: bool = True,
 ) -> Singular:
     """SVD of ΔW = s·B·A of a layer; of its product alone, so free of the gauge.
 
@@ -51,6 +54,8 @@ def delta_singular(
         position: Of the layer.
         where: Device and precision.
         w0: Of the layer, which DoRA's ΔW is made with; others need none.
+        sized: Whether the singular values are ΔW's; else those of B·A may stand for them, for whoever asks about directions
+            alone, which are the same however large s is.
 
     Raises:
         AdapterError: It is DoRA and there is no W0.
@@ -82,7 +87,7 @@ def delta_singular(
     scaling = float(factors.scaling[position])
     rank = real_rank(stored_a, stored_b, s, s_a, s_b, scaling)
     sign = -1.0 if scaling < 0 else 1.0
-    s = abs(scaling) * s[:rank]
+    s = abs(scaling) * s[:rank] if sized else s[:rank]
     check_range(s, where.dtype, f"ΔW of {factors.names[position]}")
     return Singular(where.take(sign * u[:, :rank]), where.take(s), where.take(vh[:rank]))
 
@@ -135,6 +140,7 @@ def rescaled_delta(
 
     Raises:
         AdapterError: The adapter has no magnitude, or a row (or channel) of V is zero.
+        LensError: V is out of float64's range.
 
     Example:
         >>> from dataclasses import replace
@@ -160,6 +166,14 @@ def rescaled_delta(
     v = for_norms = dense + float(factors.scaling[position]) * (b @ a)
     if factors.norm_scaling is not None:
         for_norms = dense + float(factors.norm_scaling[position]) * (b @ a)
+    # Of an s that is out of all proportion squares would leave float64, and what is over ‖V‖ does not.
+    power = exponents(v) - exponents(for_norms)
+    v, for_norms = of_order_one(v), of_order_one(for_norms)
+    if not bool(torch.isfinite(v).all() & torch.isfinite(for_norms).all()):
+        raise LensError(
+            f"W0 + s·B·A of {factors.names[position]} leaves the range of float64 at s = {float(factors.scaling[position]):.3g}; "
+            f"expected the α that it was trained with"
+        )
     # (out, channels, columns of a channel)
     cells, measured = (
         one.reshape(len(v), len(m), -1) if factors.by_column else one[:, None]
@@ -171,7 +185,8 @@ def rescaled_delta(
         raise AdapterError(
             f"{what} of W0 + s·B·A of {factors.names[position]} is zero, which DoRA cannot rescale"
         )
-    scale = (m / norms)[None, :, None] if factors.by_column else (m / norms)[:, None, None]
+    ratio = (m / norms).ldexp(power)
+    scale = ratio[None, :, None] if factors.by_column else ratio[:, None, None]
     return (scale * cells).reshape(v.shape) - dense
 
 
@@ -180,6 +195,8 @@ def trained_singular(
     position: int,
     where: Where,
     w0: Float[Tensor, "out in"] | None = None,
+    *,
+    sized: bool = True,
 ) -> Singular:
     """`delta_singular` where there must be a subspace.
 
@@ -195,7 +212,7 @@ def trained_singular(
         ...
         lora_lens.errors.RankError: ΔW of value is zero in layer 0: the adapter is untrained there, and a zero matrix has no singular subspace
     """
-    found = delta_singular(factors, position, where, w0)
+    found = delta_singular(factors, position, where, w0, sized=sized)
     if not len(found.s):
         raise zero_delta(factors, position)
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from ..core.factors.rank import rank_of, rank_of_product, stored_eps
 from ..core.factors.triangle import triangle
 from ..core.numbers.either import as_numpy, as_torch, in_float64, namespace, swapped
 from ..core.numbers.limits import check_range
+from ..errors import LensError
 from ..labelled import Array
 from .device import Where
 
@@ -29,7 +31,7 @@ def layer_values(parts: Sequence[LayerFactors], where: Where | None = None) -> A
         where: A device to compute on; by default the CPU, by NumPy where the file allows it.
 
     Raises:
-        LensError: Squares of the entries or of the singular values are out of range.
+        LensError: Squares of the factors' entries, or ΔW's singular values, are out of range.
 
     Example:
         >>> a, b = np.array([[3.0, 4.0]]), np.array([[2.0], [0.0]])
@@ -62,7 +64,7 @@ def _delta_values(
         scaling: s.
         name: The module's path, for the message.
 
-    Raises LensError where squares of the entries or of the singular values are out of range.
+    Raises LensError where squares of the entries, or the singular values themselves, are out of range.
     """
     wide_a, wide_b = in_float64(a), in_float64(b)
     for factor, letter in ((wide_a, "A"), (wide_b, "B")):
@@ -70,8 +72,29 @@ def _delta_values(
     s, rank = values_of_product(a, b, scaling)
     with np.errstate(over="ignore"):  # said below
         s = abs(scaling) * s[:rank]
-    check_range(s, s.dtype, f"ΔW of {name}")
+    check_within_float64(s, scaling, name)
     return s
+
+
+def check_within_float64(s: Float[Any, " k"], scaling: float, name: str) -> None:
+    """Raise LensError where singular values of ΔW, s·B·A, are not finite.
+
+    Args:
+        s: They, descending.
+        scaling: s.
+        name: The module's path, for the message.
+
+    Example:
+        >>> check_within_float64(np.array([1e300]), 1e299, "value")
+        >>> check_within_float64(np.array([np.inf]), 1e308, "value")
+        Traceback (most recent call last):
+        ...
+        lora_lens.errors.LensError: ΔW of value leaves the range of float64 at s = 1e+308; expected the α that it was trained with
+    """
+    if len(s) and not math.isfinite(float(s[0])):
+        raise LensError(
+            f"ΔW of {name} leaves the range of float64 at s = {scaling:.3g}; expected the α that it was trained with"
+        )
 
 
 def values_of_product(

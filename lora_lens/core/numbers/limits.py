@@ -25,13 +25,27 @@ def check_range(x: Any, computing: Any, name: str) -> None:
         ...
         lora_lens.errors.LensError: W0 has values up to 1e+20, whose squares and products leave the range of float32; use the dtype float64
     """
-    xp = namespace(x)
-    largest = float(max(x.max(), -x.min())) if 0 not in x.shape else 0.0
-    limits = xp.finfo(computing)
-    if largest == 0 or float(limits.tiny) ** 0.4 <= largest <= float(limits.max) ** 0.4:
+    if squares_fit(x, computing):
         return
+    largest = _largest(x)
     dtype = dtype_name(computing)
     raise LensError(
         f"{name} has values up to {largest:.2g}, whose squares and products leave the range of {dtype}; "
         f"{'no wider precision is offered: scale the weights' if dtype == 'float64' else 'use the dtype float64'}"
     )
+
+
+def squares_fit(x: Any, computing: Any) -> bool:
+    """Whether sums of squares of `x` stay in the range of the dtype to compute in.
+
+    Example:
+        >>> import numpy as np
+        >>> [squares_fit(np.array([x]), np.dtype("float64")) for x in (0.0, 1e10, 1e200, 1e-200)]
+        [True, True, False, False]
+    """
+    largest, limits = _largest(x), namespace(x).finfo(computing)
+    return largest == 0 or float(limits.tiny) ** 0.4 <= largest <= float(limits.max) ** 0.4
+
+
+def _largest(x: Any) -> float:
+    return float(max(x.max(), -x.min())) if 0 not in x.shape else 0.0

@@ -48,6 +48,35 @@ def of_order_one(x: Float[Any, "*batch m n"]) -> Float[Any, "*batch m n"]:
     return ldexp(ldexp(x, -half), half - e)
 
 
+def values_of_order_one(s: Float[Any, "*batch r"]) -> Float[Any, "*batch r"]:
+    """`of_order_one` of each row, singular values of a matrix: what their squares and their sum are by is within range.
+
+    Example:
+        >>> import numpy as np
+        >>> values_of_order_one(np.array([1e300, 5e299])).round(4)
+        array([0.7466, 0.3733])
+    """
+    return of_order_one(s[..., None])[..., 0] if 0 not in s.shape else s
+
+
+def norm_of_values(s: Float[Any, "*batch r"]) -> Float[Any, "*batch"]:
+    """‖·‖_F of a matrix from its singular values, however large or small they are.
+
+    Example:
+        >>> import numpy as np
+        >>> float(norm_of_values(np.array([3e200, 4e200]))), float(norm_of_values(np.empty(0)))
+        (5e+200, 0.0)
+    """
+    xp = namespace(s)
+    unit = values_of_order_one(s)
+    norm = xp.linalg.vector_norm(unit, dim=-1) if is_torch(s) else xp.sqrt((unit * unit).sum(-1))
+    if unit is s:
+        return norm
+    e = exponents(s[..., None])
+    half = e // 2
+    return xp.ldexp(xp.ldexp(norm, half), e - half)
+
+
 def _largest(x: Float[Any, "*batch m n"]) -> Float[Any, "*batch"]:
     """The largest |entry| of each matrix, without a copy of |x|."""
     xp = namespace(x)

@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 
 from ...errors import LensError
 from ..numbers.either import in_float64
+from ..numbers.scaled import values_of_order_one
 
 _ROUNDING = 1e-12  # of the total: what a sum of squares may lack without a further value being owed
 
@@ -50,7 +51,7 @@ def rank_for_energy(s: Float[Any, "*batch r"], share: float) -> Int[Any, "*batch
         (1, 4)
     """
     check_share(share)
-    squares = in_float64(s) ** 2
+    squares = values_of_order_one(in_float64(s)) ** 2
     total = squares.sum(-1)
     short = squares.cumsum(-1) < (share - _ROUNDING) * total[..., None]
     return (short.sum(-1) + 1) * (total > 0)

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ..numbers.either import namespace
+from ..numbers.scaled import values_of_order_one
 
 
 def stable_rank(s: Float[Any, "*batch r"]) -> Float[Any, "*batch"]:
@@ -20,6 +21,7 @@ def stable_rank(s: Float[Any, "*batch r"]) -> Float[Any, "*batch"]:
         >>> float(stable_rank(np.array([2.0, 1.0, 1.0])))
         1.5
     """
+    s = values_of_order_one(s)
     with np.errstate(invalid="ignore"):  # of zero by zero
         return (s * s).sum(-1) / namespace(s).amax(s, -1) ** 2
 
@@ -36,7 +38,7 @@ def effective_rank(s: Float[Any, "*batch r"]) -> Float[Any, "*batch"]:
         >>> round(float(effective_rank(np.ones(5))), 6), float(effective_rank(np.array([3.0, 0.0])))
         (5.0, 1.0)
     """
-    xp = namespace(s)
+    xp, s = namespace(s), values_of_order_one(s)
     with np.errstate(invalid="ignore"):  # of zero by zero
         share = s / s.sum(-1)[..., None]
     held = share > 0

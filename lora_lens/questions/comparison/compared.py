@@ -63,7 +63,7 @@ def _of_dense(
     directions: dict[int, int] = {}
     for position, layer in enumerate(factors.layers):
         w0 = weights.w0(factors, position) if weights else None
-        delta = trained_singular(factors, position, where, w0)
+        delta = trained_singular(factors, position, where, w0, sized=False)
         directions.setdefault(len(delta.s), layer)
         found.append(delta.u[:, :k])
         ties.append(tied_delta(factors, position, delta.s, k))

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ...adapter import LayerFactors, ModuleFactors
 from ...core.numbers.either import as_torch, in_float64
+from ...core.numbers.scaled import norm_of_values
 from ...core.similarity.phi_of_bases import phi_of_bases
 from ...core.spectra.spectrum import effective_rank, stable_rank
 from ...errors import RankError
@@ -91,7 +92,7 @@ def _of_factors(name: str, factors: ModuleFactors, rank: int, where: Where) -> C
         {space: found >= rank for space, found in spaces.ranks.items()},
         spaces.tied,
         {
-            "delta": np.sqrt((s * s).sum(-1)),
+            "delta": norm_of_values(s),
             "A": torch.linalg.matrix_norm(a).numpy(),
             "B": torch.linalg.matrix_norm(b).numpy(),
         },
@@ -127,7 +128,7 @@ def _of_dense(
         dict.fromkeys(spaces, directions),
         dict.fromkeys(spaces, directions >= rank),
         dict.fromkeys(spaces, ties),
-        {"delta": np.sqrt((s * s).sum(-1))},
+        {"delta": norm_of_values(s)},
         {"stable": stable_rank(s), "effective": effective_rank(s)},
     )
 

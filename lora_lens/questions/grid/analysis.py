@@ -271,7 +271,7 @@ def _bases(
     }
     if any(kind.startswith("delta") for kind in chosen):
         w0 = weights.w0(factors, position) if weights else None
-        delta = trained_singular(factors, position, where, w0)
+        delta = trained_singular(factors, position, where, w0, sized=False)
         found |= {"delta-left": delta.u, "delta-right": delta.vh.mT}
     return found
 

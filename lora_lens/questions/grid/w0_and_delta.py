@@ -40,7 +40,7 @@ def w0_and_delta(
     for layer in layers:
         position = factors.layers.index(layer)
         stored = weights.w0(factors, position)
-        delta = trained_singular(factors, position, where, stored)
+        delta = trained_singular(factors, position, where, stored, sized=False)
         w0 = weight_singular(stored, where, name=f"W0 of {factors.module} in layer {layer}")
         i = check_top(top, len(w0.s), f"W0 of {factors.module}", layer)
         j = top_of_dense(top, len(delta.s), f"ΔW of {factors.module}", layer) if in_full else None

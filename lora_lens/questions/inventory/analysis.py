@@ -12,13 +12,12 @@ import numpy as np
 from ...adapter import Adapter, LayerFactors
 from ...core.numbers.either import as_numpy
 from ...core.spectra.spectrum import effective_rank, stable_rank
-from ...errors import LensError
 from ...files.names import natural
 from ...files.revisions import with_revision
 from ...formats.loading import Model, adapter_of
 from ...plain_torch import in_plain_torch
 from ...show.delta_named import product_of
-from ...subspaces.spectra import values_of_product
+from ...subspaces.spectra import check_within_float64, values_of_product
 from .result import DenseSummary, Inventory, LayerSummary
 from .unchanged import all_unchanged_said
 
@@ -81,11 +80,7 @@ def _summarise(one: LayerFactors) -> LayerSummary:
         s = as_numpy(values) * abs(one.scaling)
     s[rank:] = 0.0  # rounding
     largest = float(s.max(initial=0.0))
-    if not math.isfinite(largest):
-        raise LensError(
-            f"ΔW of {one.name} leaves the range of float64 at s = {one.scaling:.3g}; expected the α that it was "
-            f"trained with"
-        )
+    check_within_float64(s, one.scaling, one.name)
     unit = s / largest if largest else s  # whose squares are within range, however large s is
     norm = largest * float(np.sqrt((unit * unit).sum()))
     return LayerSummary(

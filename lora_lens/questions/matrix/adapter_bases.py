@@ -158,7 +158,7 @@ def _of_dense(
     here = Where(torch.device("cpu"), torch.float64)
     for position, one in enumerate(layers):
         w0 = weights.w0(factors, position) if weights else None
-        delta = delta_singular(factors, position, here, w0)
+        delta = delta_singular(factors, position, here, w0, sized=False)
         basis = delta.u if space.side == "left" else delta.vh.mT
         k = one.rank if rank is None else rank
         yield one, basis, basis.shape[1], tied_delta(factors, position, delta.s, k)

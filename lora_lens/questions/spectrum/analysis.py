@@ -16,6 +16,8 @@ from ...bases.of_adapter import open_if_here
 from ...bases.weights import BaseWeights
 from ...chance.p_values import check_seed
 from ...core.computing.progress import Progress
+from ...core.numbers.limits import squares_fit
+from ...core.numbers.scaled import exponents, norm_of_values, values_of_order_one
 from ...core.numbers.whole import whole, whole_numbers
 from ...core.spectra.energy import check_share, rank_for_energy
 from ...core.spectra.random_matrix import gaussian_product_edge, marchenko_pastur_edge
@@ -136,8 +138,9 @@ def spectrum(
     layers: list[LayerSpectrum] = []
     spectra: dict[str, Array] = {}
     for one in asked:
-        beside, true, why = look(one) if look else (None, None, [])
-        s = layer_values([one], where) if true is None else true
+        own = None if look and one.rescaled else layer_values([one], where)
+        beside, true, why = look(one, own) if look else (None, None, [])
+        s = true if true is not None else layer_values([one], where) if own is None else own
         matrix = product_of(rescaled=one.rescaled) if true is None and not dense else "ΔW"
         layers.append(_layer(one, s, beside, matrix))
         notes += why
@@ -240,17 +243,21 @@ def _look(
     asked: tuple[int, Sequence[float], int, int],
     device: str,
     dtype: str,
-) -> Callable[[LayerFactors], tuple[W0Comparison | None, Array | None, list[str]]]:
-    """What finds W0's side of a layer, or why it is left out: weights may be tied, or a name not be found.
+) -> Callable[[LayerFactors, Array | None], tuple[W0Comparison | None, Array | None, list[str]]]:
+    """What finds W0's side of a layer, or why it is left out: weights may be tied, a name not be found, or ΔW out of all proportion.
 
-    With the singular values of a ΔW that W0 is needed for, DoRA's.
+    It is given ΔW's singular values, but of a ΔW that W0 is needed for, DoRA's, of which it gives them.
     """
     from .w0 import Sweep, compared_with_w0  # loads torch
 
     where, sweep = select_device(device, dtype), Sweep(*asked)
 
-    def look(one: LayerFactors) -> tuple[W0Comparison | None, Array | None, list[str]]:
+    def look(
+        one: LayerFactors, s: Array | None
+    ) -> tuple[W0Comparison | None, Array | None, list[str]]:
         factors = adapter.modules[one.module]
+        if s is not None and not squares_fit(s, np.dtype(dtype)):
+            return None, None, [_beyond(factors.module, dtype)]
         try:
             found, s, notes = compared_with_w0(
                 factors, factors.names.index(one.name), weights, sweep, where
@@ -264,19 +271,25 @@ def _look(
     return look
 
 
+def _beyond(module: str, dtype: str) -> str:
+    return f"W0 + ΔW of {module} is left out where squares of ΔW leave the range of {dtype}: expected the α that it was trained with"
+
+
 def _layer(
     one: LayerFactors, s: Array, beside: W0Comparison | None, matrix: Matrix
 ) -> LayerSpectrum:
     zero, dense = len(s) == 0, matrix == "ΔW"
     width = min(one.out_features, one.in_features) if dense else one.rank
-    frobenius = float(np.sqrt((s * s).sum()))
+    unit = values_of_order_one(s)  # whose squares and products are within range
     size = one.out_features, one.in_features
-    norm: Any = np.float64(frobenius)
+    norm: Any = norm_of_values(unit)
     edge = (
         marchenko_pastur_edge(norm, *size)
         if dense
         else gaussian_product_edge(norm, *size, one.rank)
     )
+    with np.errstate(over="ignore"):  # of a random product as large as float64 has room for
+        sized = edge if zero else np.ldexp(edge, exponents(s[:, None]))
     return LayerSpectrum(
         name=one.name,
         layer=one.layer,
@@ -285,16 +298,16 @@ def _layer(
         in_features=one.in_features,
         out_features=one.out_features,
         singular_values=tuple(np.pad(s, (0, width - len(s))).tolist()),
-        frobenius_norm=frobenius,
+        frobenius_norm=float(norm_of_values(s)),
         spectral_norm=0.0 if zero else float(s[0]),
         stable_rank=None if zero else float(stable_rank(s)),
         effective_rank_s=None if zero else float(effective_rank(s)),
-        effective_rank_s2=None if zero else float(effective_rank(s * s)),
+        effective_rank_s2=None if zero else float(effective_rank(unit * unit)),
         rank_90=None if zero else int(rank_for_energy(s, 0.90)),
         rank_95=None if zero else int(rank_for_energy(s, 0.95)),
         rank_99=None if zero else int(rank_for_energy(s, 0.99)),
-        product_edge=float(edge),
-        above_product_edge=int((s > edge).sum()),
+        product_edge=float(sized),
+        above_product_edge=int((unit > edge).sum()),
         beside_w0=beside,
         matrix=matrix,
     )

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ...core.numbers.scaled import values_of_order_one
 from ...show.delta_named import symbol
 from ...show.figure import (
     Axis,
@@ -84,11 +85,11 @@ def singular_heat(layers: Sequence[LayerSpectrum]) -> HeatMap:
     values = np.full((len(layers), width), np.nan)
     for row, one in zip(values, layers, strict=True):
         row[: len(one.singular_values)] = one.singular_values[:width]
-    squares = np.where(np.isfinite(values), values, 0.0) ** 2
-    total = np.array([[np.square(one.singular_values).sum()] for one in layers])
-    energy = np.where(
-        np.isfinite(values) & (total > 0), squares / np.where(total > 0, total, 1), np.nan
-    )
+    energy = np.full((len(layers), width), np.nan)
+    for row, one in zip(energy, layers, strict=True):
+        squares = np.square(values_of_order_one(np.array(one.singular_values)))
+        if (total := squares.sum()) > 0:
+            row[: len(squares)] = squares[:width] / total
     hover = (
         "layer {row}, singular value {column}",
         "σ = {value}",

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ...adapter import Adapter, LayerFactors
+from ...core.numbers.scaled import values_of_order_one
 from ...core.spectra.energy import rank_for_energy
 from ...formats.loading import Model, adapter_of
 from ...labelled import Array
@@ -90,7 +91,7 @@ def paths(adapter: Adapter) -> dict[str, list[LayerFactors]]:
 
 
 def _suggest(parts: Sequence[LayerFactors], s: Array, energy: float) -> SuggestedRank:
-    one, squares = parts[0], s * s
+    one, squares = parts[0], values_of_order_one(s) ** 2
     rank = int(rank_for_energy(s, energy)) if len(s) else 0
     return SuggestedRank(
         name=one.name,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...core.numbers.either import FLOAT32_EPS
+from ...core.numbers.scaled import values_of_order_one
 from ...several import counted
 from ...show.delta_named import symbol
 from ...show.layout import significant
@@ -31,7 +32,7 @@ def summary(result: Spectrum) -> str:
 
 def _directions(one: LayerSpectrum) -> int:
     """Those that ΔW has: factors may be stored at a rank above its own."""
-    values = np.array(one.singular_values)
+    values = values_of_order_one(np.array(one.singular_values))
     return int((values > values.max() * len(values) * FLOAT32_EPS).sum())
 
 

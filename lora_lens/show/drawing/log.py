@@ -17,6 +17,11 @@ from ..paper import letter_size
 def log_axis(ax: Axes, which: Literal["x", "y"] = "y") -> None:
     """A logarithmic axis numbered 0.5, 1, 2, …, or by powers of ten, as its span and its length ask for."""
     axis = ax.xaxis if which == "x" else ax.yaxis
+    low, high = axis.get_minpos(), max(axis.get_data_interval())
+    drawn = low <= high < math.inf
+    if drawn and not 1 / _FAR < low <= high < _FAR:  # margins would leave float64's range
+        ax.autoscale(enable=False, axis=which)
+        (ax.set_xlim if which == "x" else ax.set_ylim)(low, high)
     if axis.get_scale() != "log":  # setting it again would take the numbers of axes that share it
         (ax.set_xscale if which == "x" else ax.set_yscale)("log")
     axis.set_major_locator(Decades(letter_size(f"{which}tick.labelsize")))
@@ -50,7 +55,7 @@ class Decades(Locator):
                 if len(found) > 1 and self._apart(found, low, high):
                     return found
         for k, (every, subs) in enumerate(_LOG_STEPS):
-            powers = range(first - first % every, last + 1, every)
+            powers = range(first - first % every, min(last, _HIGHEST) + 1, every)
             found = [10.0**power * sub for power in powers for sub in subs]
             found = [one for one in found if low * (1 - 1e-9) <= one <= high * (1 + 1e-9)]
             few = k == 0 and len(found) < _FEW
@@ -74,6 +79,8 @@ class Decades(Locator):
         return True
 
 
+_FAR = 1e250
+_HIGHEST = 308  # power of ten that float64 has
 _MOST_NUMBERS, _FEW = 7, 3
 _NARROW = 4.0  # from the lowest to the highest; below it numbers are a step apart
 _LOG_STEPS = (

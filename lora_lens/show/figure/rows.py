@@ -12,6 +12,7 @@ from .marks import Line
 from .sheet import Panel
 
 _MARGIN = 0.05  # of what lies between the lowest and the highest number, above and below them
+_MOST = 1e308  # that such an axis can have
 _LEAST = 1.02  # of a logarithmic axis: how far its ends are from numbers that are all one
 
 
@@ -51,8 +52,8 @@ def on_one_axis(panels: Sequence[Panel]) -> list[Panel]:
 def _around(axis: Axis, lowest: float, highest: float) -> Axis:
     """With ends beyond the numbers, but for those that it has."""
     if axis.log:
-        beyond = max((highest / lowest) ** _MARGIN, _LEAST)
-        ends = lowest / beyond, highest * beyond
+        beyond = max(min(highest / lowest, _MOST) ** _MARGIN, _LEAST)
+        ends = max(lowest / beyond, 1 / _MOST), min(highest * beyond, _MOST)
     else:
         beyond = _MARGIN * (highest - (lowest if axis.low is None else axis.low)) or 1.0
         ends = lowest - beyond, highest + beyond

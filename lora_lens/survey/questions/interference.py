@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ...core.many_adapters.merging import of_sums, sd_given_inputs
+from ...core.numbers.scaled import exponents, values_of_order_one
 from .pair_block import PairBlock, summed
 from .question import Facts, One, Question, Rows
 
@@ -27,13 +28,16 @@ class Interfering(Question):
     def __init__(self, facts: Facts) -> None:
         super().__init__(facts)
         self._values: list[Tensor] = []
+        self._powers: list[int] = []  # of two, by which ΔW is larger than `_values` say
         self._cross = 0.0
         self._variance = 0.0
         self._pairs = 0
 
     def see(self, block: Sequence[One]) -> Rows:
-        """Keep their singular values."""
-        self._values += [one.delta.s for one in block]
+        """Keep their singular values, of order one: an adapter's own s turns no cosine."""
+        spectra = [one.delta.s for one in block]
+        self._values += map(values_of_order_one, spectra)
+        self._powers += [int(exponents(s[:, None])) if len(s) else 0 for s in spectra]
         yield from ()
 
     def pair(self, block: PairBlock) -> Rows:
@@ -54,8 +58,12 @@ class Interfering(Question):
         there = product[rows, columns] > 0
         r, c = rows[there], columns[there]
         sd = sd_given_inputs(met[r, c].numpy(), self.facts.out_features)
-        self._cross += 2 * float(inner[r, c].sum())
-        self._variance += 2 * float(np.square(sd).sum())
+        own, others = (
+            torch.tensor(self._powers[side.start : side.stop]) for side in (block.one, block.other)
+        )
+        less = (own[:, None] + others - 2 * max(self._powers))[r, c]
+        self._cross += 2 * float(inner[r, c].ldexp(less).sum())
+        self._variance += 2 * float(np.square(np.ldexp(sd, less.numpy())).sum())
         self._pairs += len(r)
         yield (
             "interference",
@@ -70,7 +78,12 @@ class Interfering(Question):
 
     def finish(self) -> Rows:
         """The energy of the sum of all, beside that of its parts."""
-        energy = sum(float(s.square().sum()) for s in self._values)
+        # All of these are relative to the largest ΔW's power, and only their shares are told.
+        largest = max(self._powers, default=0)
+        energy = sum(
+            float(s.square().sum().ldexp(torch.tensor(2 * (power - largest))))
+            for s, power in zip(self._values, self._powers, strict=True)
+        )
         cross = self._cross if self._pairs else float("nan")
         found = of_sums(cross, self._variance, energy)
         yield (

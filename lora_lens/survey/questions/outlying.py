@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from ...core.many_adapters.robust import Distances, robust_distances
+from ...core.numbers.scaled import norm_of_values
 from ...core.spectra.spectrum import effective_rank
 from ...labelled import Array
 from .pair_block import PairBlock
@@ -45,7 +46,7 @@ class Outlying(Question):
         for one in block:
             self._ranks["A"][one.number] = len(one.delta.own_right)
             self._ranks["B"][one.number] = len(one.delta.own_left)
-            if len(one.delta.s) and (norm := float(torch.linalg.vector_norm(one.delta.s))) > 0:
+            if len(one.delta.s) and (norm := float(norm_of_values(one.delta.s))) > 0:
                 self._norm[one.number] = math.log10(norm)
                 self._effective[one.number] = float(effective_rank(one.delta.s))
                 self._rank[one.number] = one.rank

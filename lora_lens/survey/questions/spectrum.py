@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 
+from ...core.numbers.scaled import norm_of_values
 from ...core.spectra.spectrum import effective_rank, stable_rank
 from .question import One, Question, Rows
 
@@ -40,7 +40,7 @@ def _of(one: One) -> list[float]:
         len(delta.right),
         len(delta.left),
         len(s),
-        float(torch.linalg.vector_norm(s)),
+        float(norm_of_values(s)),
         float(s[0]) if trained else 0.0,
         float(stable_rank(s)) if trained else math.nan,
         float(effective_rank(s)) if trained else math.nan,
