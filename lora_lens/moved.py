@@ -121,7 +121,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "tables": (),
     **{f"tables.{old}": (f"questions.{new}.tables", f"questions.{new}.terminal") for old, new in _QUESTIONS.items()},
     "tables.console": ("show.console",),
-    "tables.files": ("show.text",),
+    "tables.files": ("show.csv_text", "show.text"),
     "tables.layout": ("show.layout",),
     "tables.sentences": (),
     "tables.sentences.comparison": (),

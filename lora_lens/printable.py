@@ -33,6 +33,16 @@ def _is_seen(one: str) -> bool:
     return one.isprintable() or one in _KEPT or unicodedata.category(one) == "Zs"
 
 
+def one_line_of(text: str) -> str:
+    r"""Words of strangers as one line of what is seen.
+
+    Example:
+        >>> one_line_of("a\r\n b\x1b"), one_line_of("two  blanks")
+        ('a b�', 'two  blanks')
+    """
+    return text if text.isprintable() else printable(" ".join(text.split()))
+
+
 def is_printable(text: str) -> bool:
     r"""Whether a path or a name is of one line, and all of it can be seen.
 

@@ -148,8 +148,8 @@ class Question:
 
     def write(self, result: Any, folder: Path, prefix: str = "", paper: Paper = PLAIN) -> list[str]:
         """Write the result in every form, as ``PREFIXSTEM.*``; the names of the files."""
+        from ..show.csv_text import as_csv
         from ..show.files import write_result
-        from ..show.text import as_csv
 
         tables = self.part("tables")
         return write_result(

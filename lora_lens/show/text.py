@@ -1,11 +1,8 @@
-"""Results → the text of CSV, JSON, Markdown and LaTeX files."""
+"""Results → the text of JSON, Markdown and LaTeX files."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import math
 import operator
 import re
 from collections.abc import Mapping, Sequence
@@ -14,11 +11,10 @@ from typing import Any
 
 from tabulate import Line, TableFormat, tabulate
 
-from ..printable import printable
+from ..printable import one_line_of
 from .layout import Table, true_minus
 from .tex_letters import in_tex, needs
 
-_FORMULAE = ("=", "+", "-", "@", "\t")  # what a cell of a spreadsheet begins with that is computed
 _LATEX = {
     "φ": r"$\phi$",
     "θ": r"$\theta$",
@@ -45,37 +41,12 @@ _LATEX = {
 }
 
 
-def one_line_of(text: str) -> str:
-    """Words of strangers as one line of what is seen."""
-    return text if text.isprintable() else printable(" ".join(text.split()))
-
-
 def as_json(result: Mapping[str, Any], *, indent: int | None = 2) -> str:
     """One JSON object, indented or in one line, whose numbers are finite or None; NumPy's whole numbers are Python's."""
     text = json.dumps(
         result, indent=indent, allow_nan=False, ensure_ascii=False, default=operator.index
     )
     return text + "\n"
-
-
-def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Tidy CSV: one observation a row; empty where a number is not finite; of no rows nothing, for they name the columns."""
-    if not rows:
-        return ""
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, fieldnames=list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({name: _cell(value) for name, value in row.items()})
-    return stream.getvalue()
-
-
-def _cell(value: Any) -> Any:
-    """Empty where a number is not finite; a name that a spreadsheet would compute stands behind an apostrophe."""
-    if isinstance(value, str):
-        value = one_line_of(value)
-        return f"'{value}" if value.startswith(_FORMULAE) else value
-    return "" if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def as_markdown(tables: Sequence[Table], *, said: str | None = None) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..labelled import Array
+from ..show.csv_text import write_arrow_csv
 from .freed import give_back
 from .table import REPEATED, parquet
 
@@ -62,19 +63,8 @@ class TableFile:
         give_back()
 
     def _as_csv(self) -> str:
-        import pyarrow as pa
-        import pyarrow.csv
-
         whole = parquet().read_table(self._folder / f"{self._name}.parquet")
-        columns = [
-            column.cast(pa.string()) if pa.types.is_dictionary(column.type) else column
-            for column in whole.columns
-        ]
-        pyarrow.csv.write_csv(
-            pa.table(columns, names=whole.column_names),
-            self._folder / f"{self._name}.csv",
-            pyarrow.csv.WriteOptions(quoting_style="needed"),
-        )
+        write_arrow_csv(whole, self._folder / f"{self._name}.csv")
         return f"{self._name}.csv"
 
 

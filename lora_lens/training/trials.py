@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from optuna.trial import TrialState
 from ..errors import SettingsError
 from ..files.peft_names import CONFIG
 from ..files.run_names import SEARCH, TENSORBOARD
+from ..show.csv_text import table_csv
 from ..staging import staged
 from .history import history_sheet
 from .ownership import ERROR, SURPLUS, folder_of, taken_up_twice
@@ -88,11 +88,9 @@ def write_search(study: optuna.Study, out: Path) -> dict[str, Any]:
         "trials": rows,
     }
     with staged(out, last=SEARCH) as folder:
+        heads = list(dict.fromkeys(key for row in rows for key in row))
         with (folder / "trials.csv").open("w", newline="", encoding="utf-8") as stream:
-            heads = list(dict.fromkeys(key for row in rows for key in row))
-            writer = csv.DictWriter(stream, fieldnames=heads, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+            stream.write(table_csv(heads, rows))
         from ..show.drawing.with_matplotlib import (
             sheet,  # a second to load, once the search has ended
         )

@@ -33,7 +33,7 @@ from lora_lens.files.adapter_folders import find_adapters
 from lora_lens.files.checkpoints import why_not_whole
 from lora_lens.formats import loading
 from lora_lens.formats.opening import all_stems, stands_alone
-from lora_lens.show.text import as_csv
+from lora_lens.show.csv_text import as_csv
 
 STAGES = ("container", "names", "configuration", "grouping", "base", "numbers")
 CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2028\u2029]")

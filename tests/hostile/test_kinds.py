@@ -23,9 +23,10 @@ from lora_lens.cli import app
 from lora_lens.errors import AdapterError, FileFormatError, LensError
 from lora_lens.files.names import is_number
 from lora_lens.printable import one_line, printable, safe_stem
+from lora_lens.show.csv_text import as_csv
 from lora_lens.show.files import write_result
 from lora_lens.show.layout import Table
-from lora_lens.show.text import as_csv, as_latex, as_markdown
+from lora_lens.show.text import as_latex, as_markdown
 from lora_lens.terminal.printing import show_text
 
 SHAPE = BertLike(layers=2, width=8, rank=2)

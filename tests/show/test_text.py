@@ -12,10 +12,10 @@ from checkpoints import BertLike
 from lora_lens import conversion_similarity, load_adapter
 from lora_lens.chance.null_names import WITHOUT_SVD
 from lora_lens.questions.similarity.result import SimilarityResult
+from lora_lens.show.csv_text import as_csv
 from lora_lens.show.layout import Table
 from lora_lens.show.tex_letters import in_tex, needs
 from lora_lens.show.text import (
-    as_csv,
     as_json,
     as_latex,
     as_markdown,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...show.against_chance import resolution
+from ...show.csv_text import as_csv
 from ...show.layout import (
     LABELS,
     Table,
@@ -15,7 +16,6 @@ from ...show.layout import (
     sided,
     signed,
 )
-from ...show.text import as_csv
 from .result import RankGrid, RankGrids
 
 _SHOWN = 12  # rows or columns of a grid up to which all are shown

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
+from ...show.csv_text import as_csv
 from ...show.layout import NONE, Table, called, p_value, signed, significant
-from ...show.text import as_csv
 from .result import Change, MagnitudeAndDirection
 from .words import written
 

@@ -9,6 +9,7 @@ import numpy as np
 from ...chance.p_values import fewest_discoveries
 from ...chance.significance import LEVEL
 from ...several import counted
+from ...show.csv_text import frame_csv
 from ...show.elided import elided
 from ...show.layout import LABELS, NONE, Table, beside, number, p_value, signed
 from ...show.wording import few
@@ -37,7 +38,7 @@ def tables(result: MatrixResult) -> list[Table]:
 def texts(result: MatrixResult) -> dict[str, str]:
     """Tidy numbers as CSV, by what follows the files' stem."""
     # Millions of pairs as Python rows would not fit where the arrays do.
-    return {".csv": result.to_frame().to_csv(index=False, lineterminator="\n")}
+    return {".csv": frame_csv(result.to_frame())}
 
 
 def title(result: MatrixResult) -> str:

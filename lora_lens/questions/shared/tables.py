@@ -9,6 +9,7 @@ import numpy as np
 from ...chance.against_null import NullTest
 from ...chance.significance import LEVEL
 from ...several import counted
+from ...show.csv_text import as_csv
 from ...show.findings import Finding
 from ...show.layout import (
     LABELS,
@@ -22,7 +23,6 @@ from ...show.layout import (
     signed,
 )
 from ...show.many_rows import MOST_LAYERS, condensed, smallest_p
-from ...show.text import as_csv
 from ...show.wording import ridge_words
 from .predicted import DESCRIBING, Predicted
 from .result import SharedNull, SharedResult, SharedSubspace

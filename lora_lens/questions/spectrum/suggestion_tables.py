@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from ...show.csv_text import as_csv
 from ...show.layout import NONE, Table, number, significant
-from ...show.text import as_csv, as_json
+from ...show.text import as_json
 from .suggestion_result import RankSuggestion
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...show.csv_text import as_csv
 from ...show.delta_named import equation, ranks_of
 from ...show.layout import (
     NONE,
@@ -13,7 +14,6 @@ from ...show.layout import (
 )
 from ...show.many_rows import MOST_ROWS, condensed
 from ...show.paper import ENDINGS
-from ...show.text import as_csv
 from .result import Spectrum
 from .suggestion_tables import suggestion_table
 from .words import named, random_of

@@ -8,11 +8,12 @@ from pathlib import Path
 from ...files.peft_names import WEIGHTS
 from ...questions.comparison.figures import comparison_sheet
 from ...questions.similarity.figures import similarity_sheet
+from ...show.csv_text import as_csv
 from ...show.drawing.with_matplotlib import sheet
 from ...show.figure import Sheet
 from ...show.files import write_figures
 from ...show.paper import PLAIN, Paper
-from ...show.text import as_csv, as_latex, as_markdown
+from ...show.text import as_latex, as_markdown
 from ...staging import remove_too, staged
 from ..experiment.config import Config
 from ..numbers.analysis_records import Record
