@@ -9,7 +9,8 @@ from ..errors import BaseModelError, LensError
 from ..files.hub_cache import is_in_cache
 from ..files.hub_files import HubFiles, is_hub_id, named_instead
 from ..files.local_files import FindFile, LocalFiles
-from ..files.locate import DEMO_BASE
+from ..files.locate import DEMO_BASE, base_path
+from ..files.not_files import not_a_file
 from ..files.of_others import told_base_of
 from ..files.revisions import (
     commit_in,
@@ -125,6 +126,8 @@ def _finder(base: str, revision: str | None, download: bool) -> FindFile:
     if folder is not None:
         reads(folder)
         return LocalFiles(folder)
+    if what := not_a_file(base_path(base)):
+        raise BaseModelError(f"base model {base!r} is {what}; pass --base with a folder or hub id")
     if not is_hub_id(base):
         raise BaseModelError(
             f"base model {base!r} is no folder; pass --base with a folder or hub id{named_instead(base, whole=True)}"

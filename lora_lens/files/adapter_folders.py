@@ -13,6 +13,7 @@ from .hub_adapters import hub_id
 from .hub_files import named_instead
 from .locate import user_path
 from .names import natural
+from .not_files import not_a_file
 from .peft_names import CONFIG
 
 _LONG = 32  # letters of a name that a table's column and a figure's margin still hold
@@ -45,9 +46,12 @@ def find_adapters(
     found: dict[Path, Path] = {}
     for path in map(user_path, several(paths)):
         is_folder = os.path.isdir(path)  # noqa: PTH112  (a name that is too long is none, not an error)
-        if os.path.isfile(path) or (not is_folder and hub_id(path)):  # noqa: PTH113
+        what = not_a_file(path)
+        if os.path.isfile(path) or (not is_folder and not what and hub_id(path)):  # noqa: PTH113
             found.setdefault(path.resolve(), path)
             continue
+        if what:
+            raise AdapterError(f"{path} is {what}; expected a folder with {CONFIG}, or a hub id")
         if not is_folder:
             raise AdapterError(
                 f"{path} is not a folder; expected one with {CONFIG}, or a hub id{named_instead(path)}"

@@ -26,6 +26,7 @@ from .hub_files import named_instead
 from .local_files import LocalFiles
 from .locate import user_path
 from .names import natural
+from .not_files import not_a_file
 from .of_others import told, told_below
 from .peft_names import CONFIG
 from .whole_models import told_as_whole
@@ -60,6 +61,10 @@ def _place(path: str | Path, stems: Sequence[str]) -> Place:
     end_moves(here.parent)  # a file's folder is one thing with it
     if os.path.isfile(here):  # noqa: PTH113
         return _of_file(here, stems)
+    if what := not_a_file(here):
+        raise AdapterError(
+            f"{here} is {what}; expected a folder with {CONFIG}, an adapter's file, or a hub id"
+        )
     hub = hub_id(path)
     if hub is None:
         raise AdapterError(
@@ -105,7 +110,7 @@ def _in_folder(folder: Path, stems: Sequence[str]) -> Place:
 
 def told_instead(folder: Path) -> str:
     """What a folder without an adapter's own file of tensors holds in its place, as the rest of a sentence; empty where nothing tells."""
-    return told_below(folder) or _pickled(folder)
+    return told_below(folder) or _pickled(folder) or _no_file(folder)
 
 
 def _pickled(folder: Path) -> str:
@@ -117,6 +122,17 @@ def _pickled(folder: Path) -> str:
         return ""
     found = [name for name in names if name.endswith(endings) and not name.startswith(_NONE)]
     return f"; if one is in {_some(found)}, name that file" if found else ""
+
+
+def _no_file(folder: Path) -> str:
+    """The first thing by the name of a file of tensors that is none, as the rest of a sentence; empty where there is none."""
+    try:
+        paths = sorted(folder.iterdir())
+    except OSError:  # not ours to look into
+        return ""
+    found = ((path.name, not_a_file(path)) for path in paths if path.name.endswith(ALONE))
+    name, what = next(((name, what) for name, what in found if what), ("", ""))
+    return f", but {name}, which is {what}" if name else ""
 
 
 def _some(names: Sequence[str]) -> str:

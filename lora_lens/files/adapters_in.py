@@ -10,6 +10,7 @@ from pathlib import Path
 from ..staging import end_moves
 from .local_files import FindFile, LocalFiles
 from .names import natural
+from .not_files import not_a_file
 from .peft_names import CONFIG
 
 # The last are torchtune's, loralib's and LitGPT's.
@@ -37,11 +38,15 @@ class Place:
 
 
 def is_adapter(folder: Path, stems: Sequence[str]) -> bool:
-    """Whether a folder holds an adapter, its configuration or tensors of such a name, when what a killed process was moving there has been moved."""
+    """Whether a folder holds an adapter: its configuration, or tensors of such a name, or what whoever opens these says is no file.
+
+    What a killed process was moving there has been moved then.
+    """
     end_moves(folder)
     names = [stem + ending for stem in stems for ending in ENDINGS]
     indices = [f"{name}.index.json" for name in names]
-    return any((folder / name).is_file() for name in (CONFIG, *names, *indices))
+    paths = [folder / name for name in (CONFIG, *names, *indices)]
+    return any(path.is_file() or not_a_file(path) for path in paths)
 
 
 def is_part(name: str) -> bool:

@@ -11,6 +11,7 @@ from ..errors import AdapterError, FileFormatError
 from .adapters_in import ENDINGS, is_adapter
 from .json_files import read_json
 from .local_files import LocalFiles
+from .not_files import not_a_file
 from .peft_names import CONFIG
 from .run_names import CHECKPOINTS
 from .tensors import open_tensors
@@ -50,7 +51,9 @@ def run_points(run: Path, stems: Sequence[str], base: Path | None = None) -> Run
         AdapterError: `run` is no folder, holds no whole checkpoint, one step twice, or adapters and whole models.
     """
     if not run.is_dir():
-        raise AdapterError(f"{run} is not a folder; expected a run with checkpoint-* folders")
+        raise AdapterError(
+            f"{run} is {not_a_file(run) or 'not a folder'}; expected a run with checkpoint-* folders"
+        )
     notes: list[str] = []
     found: dict[int, RunPoint] = {}
     for folder in sorted([*run.glob("checkpoint-*"), *run.glob(f"{CHECKPOINTS}/checkpoint-*")]):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import FileFormatError
+from .not_files import not_a_file
 
 # Gives the path of a file by its name, or None where there is none; a local folder, or a hub's cache.
 FindFile = Callable[[str], Path | None]
@@ -32,10 +33,13 @@ class LocalFiles:
         """Path of the file, or None where there is none.
 
         Raises:
-            FileFormatError: It is a link out of the folder, where a stranger's may lead anywhere.
+            FileFormatError: It is a link out of the folder, where a stranger's may lead anywhere; or a folder, a pipe, a socket,
+                a device or a link that leads to itself.
         """
         path = self.folder / name
         if not os.path.isfile(path):  # noqa: PTH113  (a name that is too long, or no name, is no file)
+            if path != self.folder and (what := not_a_file(path, folder=True)):
+                raise FileFormatError(f"{path} is {what}, expected a file: put that there")
             return None
         if name != self.asked and self._leads_out(path):
             raise FileFormatError(

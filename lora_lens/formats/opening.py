@@ -14,6 +14,7 @@ from ..files.hub_adapters import HubAdapter
 from ..files.json_files import read_json
 from ..files.local_files import FindFile, LocalFiles
 from ..files.mapped import version_of
+from ..files.not_files import not_a_file
 from ..files.peft_names import CONFIG, WEIGHTS
 from ..files.tensors import TensorStore, open_file, open_tensors
 from ..files.whole_models import find_model, open_whole
@@ -119,7 +120,8 @@ def _others(config_file: Path) -> str:
     paths = sorted(folder.glob("*.safetensors")) or sorted(folder.glob("adapter*.bin"))
     names = [path.name for path in paths if path.is_file()][:_MOST_NAMED]
     if not names and paths:
-        return f"; {paths[0].name} there is no file, but a folder, a link that leads nowhere, a pipe or a device"
+        what = not_a_file(paths[0], folder=True) or "a link that leads nowhere"
+        return f"; {paths[0].name} there is no file, but {what}"
     if not names:
         return told_instead(folder)
     if all(map(is_part, names)):

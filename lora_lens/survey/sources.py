@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 from ..errors import AdapterError, FileFormatError, LensError
 from ..files.adapter_folders import find_adapters
 from ..files.locate import user_path
+from ..files.not_files import not_a_file
 from ..formats.opening import all_stems, stands_alone
 from ..ledger import reads
 from .escaped import escaped_line
@@ -63,6 +64,8 @@ def _answering(line: str) -> list[str]:
 
 
 def _listed(path: Path) -> list[str]:
+    if what := not_a_file(path):
+        raise AdapterError(f"{path} is {what}, expected a list of adapters in a file")
     reads(path)
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()

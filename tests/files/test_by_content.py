@@ -57,6 +57,6 @@ def test_what_is_no_file_is_not_offered_as_one(tmp_path: Path) -> None:
     (tmp_path / "lora" / "adapter_model.safetensors").unlink()
     (tmp_path / "lora" / "adapter_model.safetensors").mkdir()
     with pytest.raises(
-        ValueError, match="adapter_model.safetensors there is no file, but a folder"
+        ValueError, match=r"adapter_model\.safetensors is a folder, expected a file"
     ):
         load_adapter(tmp_path / "lora")
