@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 
 from ..arrays import Tensor
 from ..errors import FileFormatError
+from .header_names import check_header_names
 
 _TORCHS: Mapping[str, str] = {
     "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16",
@@ -144,8 +145,9 @@ def map_file(path: Path) -> MappedFile:
     """Open a safetensors file.
 
     Raises:
-        FileFormatError: It is truncated, corrupt, or no safetensors file.
+        FileFormatError: It is truncated, corrupt, or no safetensors file; or it has too many names.
     """
+    check_header_names(path)
     try:
         version = version_of(path)
         with safe_open(path, framework="np") as checked:  # the library judges the header

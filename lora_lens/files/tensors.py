@@ -13,6 +13,7 @@ from ..arrays import Tensor
 from ..errors import FileFormatError
 from ..ledger import reads
 from .by_content import LFS_POINTER, LOOKED_AT, OF_LFS, told_by_content
+from .header_names import check_index_names
 from .in_memory import NAME, MemoryFile, nowhere
 from .json_files import read_json
 from .local_files import FindFile
@@ -245,6 +246,7 @@ def _indexed(source: str, index: Path, find: FindFile) -> TensorStore:
 
 
 def _weight_map(index: Path) -> dict[str, str]:
+    check_index_names(index)
     found = read_json(index, FileFormatError).get("weight_map")
     if not isinstance(found, dict) or not all(isinstance(file, str) for file in found.values()):
         raise FileFormatError(f"{index} has no weight_map from tensor names to file names")

@@ -233,6 +233,35 @@ def test_counts_that_do_not_go_with_the_files_size(kind: str, tmp_path: Path) ->
         open_base(str(tmp_path / "model.gguf"))
 
 
+@pytest.mark.parametrize(("tensors", "count"), [(2**16 + 1, 0), (0, 2**16 + 1)])
+def test_more_names_than_any_file_has(tensors: int, count: int, tmp_path: Path) -> None:
+    path = tmp_path / "model.gguf"
+    settings = b"".join(_field(4, b"1234", b"%x" % k) for k in range(count))
+    names = (struct.pack("<Q", 5) + b"%05x" % k for k in range(tensors))
+    path.write_bytes(
+        _header(settings, tensors, count)
+        + b"".join(name + struct.pack("<IQIQ", 1, 0, 0, 0) for name in names)
+    )
+    with pytest.raises(FileFormatError, match=r"more than 65,536 (tensors|settings), expected"):
+        check_header(path)
+
+
+@pytest.mark.parametrize("by", [0, 32, -32, 4])
+def test_tensors_on_the_same_bytes_are_refused(by: int, write: Write) -> None:
+    path = write("llama", "F32")
+    open_base(str(path))
+    one, other = pytest.importorskip("gguf").GGUFReader(path).tensors[-2:]
+    parts = other.field.parts
+    content = bytearray(path.read_bytes())
+    place = other.field.offset + sum(part.nbytes for part in parts[:-1])
+    assert struct.unpack_from("<Q", content, place)[0] == parts[-1][0]
+    first = int(one.field.parts[-1][0])
+    struct.pack_into("<Q", content, place, max(0, first + by))
+    path.write_bytes(content)
+    with pytest.raises(FileFormatError, match="lie on the same bytes"):
+        open_base(str(path))
+
+
 def test_a_whole_header_is_walked_to_its_end(write: Write) -> None:
     path = write("llama", "Q8_0")
     check_header(path)

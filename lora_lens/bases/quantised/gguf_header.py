@@ -25,6 +25,9 @@ _SIZES = {
     12: 8,
 }  # of a number, by type
 _WORD, _ARRAY = 8, 9
+_MOST_NAMED = (
+    1 << 16
+)  # tensors, and words of the header: the library takes tens of microseconds for each
 _MOST_ENTRIES = 1 << 22  # of all arrays; the words of the largest models are a million
 _LONGEST = 1_000  # letters of a name
 _DEEPEST = 8  # arrays in arrays
@@ -51,6 +54,10 @@ class _Walk:
         if count > self.size - self.stream.tell():
             raise self.broken(f"{count:,} bytes are said to follow, which it has not")
         self.stream.seek(count, 1)
+
+    def named(self, before: int, what: str) -> None:
+        if before >= _MOST_NAMED:
+            raise self.broken(f"more than {_MOST_NAMED:,} {what}, expected at most so many")
 
     def word(self, most: int) -> None:
         length = self.number("Q")
@@ -96,10 +103,12 @@ def check_header(path: Path) -> None:
         if not walk.number("I") & 0xFFFF:  # written where the highest byte comes first
             walk.order = ">"
         tensors, values = walk.number("Q"), walk.number("Q")
-        for _ in range(values):
+        for count in range(values):
+            walk.named(count, "settings")
             walk.word(_LONGEST)
             walk.value(walk.number("I"))
-        for _ in range(tensors):
+        for count in range(tensors):
+            walk.named(count, "tensors")
             walk.word(_LONGEST)
             axes = walk.number("I")
             if axes > _MOST_AXES:

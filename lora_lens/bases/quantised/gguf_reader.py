@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ def read_gguf(path: Path, missing: LensError) -> Any:
         missing: What to raise where the library is not installed.
 
     Raises:
-        FileFormatError: The file is truncated or corrupt.
+        FileFormatError: The file is truncated or corrupt, or two tensors lie on the same bytes.
     """
     try:
         import gguf
@@ -33,9 +34,22 @@ def read_gguf(path: Path, missing: LensError) -> Any:
         raise missing from None
     check_header(path)
     try:
-        return gguf.GGUFReader(path)
+        found = gguf.GGUFReader(path)
+        places = [(int(one.data_offset), int(one.n_bytes), one.name) for one in found.tensors]
     except Exception as error:  # it raises whatever the broken bytes lead it to
         raise FileFormatError(f"{path} is not a whole GGUF file ({first_line(error)})") from None
+    _check_apart(path, places)
+    return found
+
+
+def _check_apart(path: Path, places: list[tuple[int, int, str]]) -> None:
+    """Refuse tensors of which one begins before another ends; one of no bytes lies on none."""
+    of_bytes = sorted(place for place in places if place[1])
+    for (start, size, name), (following, _, other) in pairwise(of_bytes):
+        if following < start + size:
+            raise FileFormatError(
+                f"{path} is not a whole GGUF file ({name!r} and {other!r} lie on the same bytes)"
+            )
 
 
 def content(field: Any, path: Path) -> Any:

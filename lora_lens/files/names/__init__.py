@@ -10,11 +10,12 @@ from .paths import (
     split_layer,
     tails,
 )
-from .refused import check_names
+from .refused import MOST_NAMES, check_names, too_many_names
 from .roles import ROLES, same_job
 
 __all__ = [
     "LAYER_WORDS",
+    "MOST_NAMES",
     "ROLES",
     "check_names",
     "counts_blocks",
@@ -27,4 +28,5 @@ __all__ = [
     "short_names",
     "split_layer",
     "tails",
+    "too_many_names",
 ]
