@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+from ..files.names import is_number
 from .configuration import BaseConfiguration
 from .pieces import Slice
 
@@ -68,7 +69,7 @@ def slice_of(path: str, names: Collection[str]) -> Slice | None:
     module, _, name = path.rpartition(".")
     parent, _, number = module.rpartition(".")
     whole = name in WHOLE_STACKS
-    if not number.isdecimal() or len(number) > 6 or not (whole or parent.endswith("experts")):
+    if not is_number(number) or len(number) > 6 or not (whole or parent.endswith("experts")):
         return None
     wanted = f"{parent}.{name}.weight" if whole else f"{parent}.{name}"
     # Either side may lack a prefix, which holds no number.
@@ -85,7 +86,7 @@ def slice_of(path: str, names: Collection[str]) -> Slice | None:
 
 
 def _numbers(name: str) -> list[str]:
-    return [part for part in name.split(".") if part.isdecimal()]
+    return [part for part in name.split(".") if is_number(part)]
 
 
 def halves_of(path: str) -> tuple[str, str] | None:

@@ -25,10 +25,10 @@ _PIPELINE = re.compile(
     r"(unet|transformer(?:_2)?(?=\.)|prior|controlnet|(?:prior_)?text_encoder(?:_[23])?)\."
 )
 _DENOISERS = ("unet", "transformer", "transformer_2", DENOISER)
-_T5 = re.compile(r"encoder\.block\.\d+\.layer\.")
+_T5 = re.compile(r"encoder\.block\.[0-9]+\.layer\.")
 _IMAGE = re.compile(
-    r"input_blocks\.\d|double_blocks\.\d|joint_blocks\.\d|transformer_blocks\.\d|single_blocks\.\d|"
-    r"blocks\.\d+\.cross_attn\.|down_blocks\.\d"
+    r"input_blocks\.[0-9]|double_blocks\.[0-9]|joint_blocks\.[0-9]|transformer_blocks\.[0-9]|single_blocks\.[0-9]|"
+    r"blocks\.[0-9]+\.cross_attn\.|down_blocks\.[0-9]"
 )
 
 

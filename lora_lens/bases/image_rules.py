@@ -45,11 +45,11 @@ def _qkv(pattern: str, atom: str) -> Rule:
     return Rule(pattern, Place(tuple(atom.format(letter) for letter in "qkv")))
 
 
-_DOUBLE, _SINGLE = r"double_blocks\.(\d+)\.", r"single_blocks\.(\d+)\."
+_DOUBLE, _SINGLE = r"double_blocks\.([0-9]+)\.", r"single_blocks\.([0-9]+)\."
 _BLOCK, _ALONE = r"transformer_blocks.\1.", r"single_transformer_blocks.\1."
-_JOINT = r"joint_blocks\.(\d+)\."
+_JOINT = r"joint_blocks\.([0-9]+)\."
 _STEPS = "time_text_embed.timestep_embedder.linear_"
-_REFINER = r"txt_in\.individual_token_refiner\.blocks\.(\d+)\."
+_REFINER = r"txt_in\.individual_token_refiner\.blocks\.([0-9]+)\."
 _REFINED = r"context_embedder.token_refiner.refiner_blocks.\1."
 _FUSED_ALONE = Place(
     (*(f"{_ALONE}attn.to_{letter}" for letter in "qkv"), f"{_ALONE}proj_mlp"), square=3
@@ -81,8 +81,8 @@ _FLUX = (
     _one(r"vector_in\.out_layer", "time_text_embed.text_embedder.linear_2"),
     _one(r"guidance_in\.(?:in_layer|mlp\.0)", "time_text_embed.guidance_embedder.linear_1"),
     _one(r"guidance_in\.(?:out_layer|mlp\.2)", "time_text_embed.guidance_embedder.linear_2"),
-    _one(r"distilled_guidance_layer\.layers\.(\d+)\.in_layer", r"distilled_guidance_layer.layers.\1.linear_1"),
-    _one(r"distilled_guidance_layer\.layers\.(\d+)\.out_layer", r"distilled_guidance_layer.layers.\1.linear_2"),
+    _one(r"distilled_guidance_layer\.layers\.([0-9]+)\.in_layer", r"distilled_guidance_layer.layers.\1.linear_1"),
+    _one(r"distilled_guidance_layer\.layers\.([0-9]+)\.out_layer", r"distilled_guidance_layer.layers.\1.linear_2"),
     _one(r"((?:double|single)_stream_modulation(?:_\w+)?)\.lin", r"\1.linear"),
     _one(r"final_layer\.linear", "proj_out"),
     Rule(r"final_layer\.adaLN_modulation\.1", Place(("norm_out.linear",), shift_first=True)),
@@ -95,14 +95,14 @@ _FLUX = (
     _one(r"txt_in\.input_embedder", "context_embedder.proj_in"),
     _one(r"txt_in\.t_embedder\.mlp\.0", f"context_embedder.{_STEPS}1"),
     _one(r"txt_in\.t_embedder\.mlp\.2", f"context_embedder.{_STEPS}2"),
-    _one(r"txt_in\.c_embedder\.(linear_\d)", r"context_embedder.time_text_embed.text_embedder.\1"),
+    _one(r"txt_in\.c_embedder\.(linear_[0-9])", r"context_embedder.time_text_embed.text_embedder.\1"),
 )  # fmt: skip
 # What diffusers calls Flux.2's otherwise than Flux's.
 _FLUX_2 = (
-    _one(r"transformer_blocks\.(\d+)\.(ff(?:_context)?)\.linear_in", _BLOCK + r"\2.net.0.proj"),
-    _one(r"transformer_blocks\.(\d+)\.(ff(?:_context)?)\.linear_out", _BLOCK + r"\2.net.2"),
-    Rule(r"single_transformer_blocks\.(\d+)\.attn\.to_qkv_mlp_proj", _FUSED_ALONE),
-    _one(r"single_transformer_blocks\.(\d+)\.attn\.to_out", _ALONE + "proj_out"),
+    _one(r"transformer_blocks\.([0-9]+)\.(ff(?:_context)?)\.linear_in", _BLOCK + r"\2.net.0.proj"),
+    _one(r"transformer_blocks\.([0-9]+)\.(ff(?:_context)?)\.linear_out", _BLOCK + r"\2.net.2"),
+    Rule(r"single_transformer_blocks\.([0-9]+)\.attn\.to_qkv_mlp_proj", _FUSED_ALONE),
+    _one(r"single_transformer_blocks\.([0-9]+)\.attn\.to_out", _ALONE + "proj_out"),
     _one(r"time_guidance_embed\.(.+)", r"time_text_embed.\1"),
 )
 _SD3 = (
@@ -127,7 +127,7 @@ _SD3 = (
     _one(r"y_embedder\.mlp\.0", "time_text_embed.text_embedder.linear_1"),
     _one(r"y_embedder\.mlp\.2", "time_text_embed.text_embedder.linear_2"),
 )
-_WAN_BLOCK = r"(blocks\.\d+\.)"
+_WAN_BLOCK = r"(blocks\.[0-9]+\.)"
 _WAN = (
     _one(_WAN_BLOCK + r"self_attn\.([qkv])", r"\1attn1.to_\2"),
     _one(_WAN_BLOCK + r"cross_attn\.([qkv])", r"\1attn2.to_\2"),
@@ -144,10 +144,10 @@ _WAN = (
     _one(r"head\.head", "proj_out"),
 )
 _LTX = (_one("patchify_proj", "proj_in"), _one(r"adaln_single\.(.+)", r"time_embed.\1"))
-_Z_BLOCK = r"((?:layers|noise_refiner|context_refiner)\.\d+\.attention)\."
+_Z_BLOCK = r"((?:layers|noise_refiner|context_refiner)\.[0-9]+\.attention)\."
 _Z_IMAGE = (_qkv(_Z_BLOCK + "qkv", r"\1.to_{}"), _one(_Z_BLOCK + "out", r"\1.to_out.0"))
 # OpenCLIP's text encoder, as it is in Stable Diffusion's single files.
-_RESBLOCK, _LAYER = r"transformer\.resblocks\.(\d+)\.", r"encoder.layers.\1."
+_RESBLOCK, _LAYER = r"transformer\.resblocks\.([0-9]+)\.", r"encoder.layers.\1."
 _OPEN_CLIP = (
     _qkv(_RESBLOCK + r"attn\.in_proj", _LAYER + "self_attn.{}_proj"),
     _one(_RESBLOCK + r"attn\.out_proj", _LAYER + "self_attn.out_proj"),

@@ -11,9 +11,9 @@ import re
 _A_LEVEL = (
     3  # two layers, and what changes the size; on the way up three layers, of which the last has it
 )
-_IN = re.compile(r"input_blocks\.(\d+)\.([01])\.(.+)")
+_IN = re.compile(r"input_blocks\.([0-9]+)\.([01])\.(.+)")
 _MIDDLE = re.compile(r"middle_block\.([012])\.(.+)")
-_OUT = re.compile(r"output_blocks\.(\d+)\.([012])\.(.+)")
+_OUT = re.compile(r"output_blocks\.([0-9]+)\.([012])\.(.+)")
 _RESNET = {
     "in_layers.0": "norm1",
     "in_layers.2": "conv1",

@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from ..arrays import Tensor
 from ..errors import BaseModelError
+from ..files.names import is_number
 from .as_stored import checked, is_convolution
 from .experts import WHOLE_STACKS, is_input_first
 from .weights import BaseWeights
@@ -74,7 +75,7 @@ class LiveWeights(BaseWeights):
         parent, _, number = module.rpartition(".")
         holder, own = (f"{parent}.{name}", "weight") if name in WHOLE_STACKS else (parent, name)
         stack = None if path in self.layers else self._parameter(path, holder, own, axes=3)
-        if stack is None or not number.isdecimal() or int(number) >= len(stack):
+        if stack is None or not is_number(number) or int(number) >= len(stack):
             return None
         w0 = stack[int(number)]
         said = getattr(_inner(self.layers[holder]), "is_transposed", False)

@@ -18,7 +18,7 @@ ENDINGS = (".safetensors", ".bin", ".pt", ".pth", ".lora")
 GGUF = ".gguf"  # llama.cpp's
 # Of a file that is named itself, whatever it is called.
 ALONE = (*ENDINGS, ".ckpt", GGUF)
-PART = re.compile(r"-\d{5}-of-(\d{5})\.\w+$")
+PART = re.compile(r"-[0-9]{5}-of-([0-9]{5})\.\w+$")
 _WHOLE = re.compile(r"(pytorch_|diffusion_pytorch_)?model\b")
 
 

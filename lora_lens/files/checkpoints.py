@@ -17,7 +17,7 @@ from .run_names import CHECKPOINTS
 from .tensors import open_tensors
 from .whole_models import WHOLE, model_file
 
-_NUMBERED = re.compile(r"checkpoint-(\d+)")
+_NUMBERED = re.compile(r"checkpoint-([0-9]+)")
 END = "end"
 
 

@@ -13,7 +13,7 @@ _OTHERS = re.compile(
     r"|(^|[._])(lora(_layer)?\.(down|up|[AB])|lora[AB])(\.|$)"
 )
 # A weight that a module of somebody's own makes anew; torch's norms of weights keep their buffers there (_u, _v, base).
-_MADE = re.compile(r"\.parametrizations\.\w+\.\d+\.(?!_|base$)")
+_MADE = re.compile(r"\.parametrizations\.\w+\.[0-9]+\.(?!_|base$)")
 
 
 def held_factors(names: Iterable[str]) -> list[str]:

@@ -28,7 +28,7 @@ from .format import ZERO_FOR, Checkpoint, Format, of_factors
 
 _FACTOR = re.compile(r"(?P<path>.+)\.lora_(?P<factor>[AB])")
 _MODULE = re.compile(
-    r"(transformer\.h\.\d+\.(attn\.(qkv|attn|proj)|mlp\.(fc|fc_1|fc_2|proj|gate|experts\.\d+\.\w+))|lm_head)"
+    r"(transformer\.h\.[0-9]+\.(attn\.(qkv|attn|proj)|mlp\.(fc|fc_1|fc_2|proj|gate|experts\.[0-9]+\.\w+))|lm_head)"
     r"\.lora_[AB]"
 )
 _MIXED = (
@@ -40,28 +40,28 @@ _ROLES = ("query", "key", "value")
 # LitGPT's classes of the MLP of models that have query, key and value apart; Phi's have not.
 _APART = ("LLaMAMLP", "GemmaMLP", "LLaMAMoE")
 _RENAMED = (
-    (r"transformer\.h\.(\d+)\.attn\.proj", r"model.layers.\1.self_attn.o_proj"),
-    (r"transformer\.h\.(\d+)\.mlp\.fc_1", r"model.layers.\1.mlp.gate_proj"),
-    (r"transformer\.h\.(\d+)\.mlp\.fc_2", r"model.layers.\1.mlp.up_proj"),
-    (r"transformer\.h\.(\d+)\.mlp\.proj", r"model.layers.\1.mlp.down_proj"),
-    (r"transformer\.h\.(\d+)\.mlp\.gate", r"model.layers.\1.block_sparse_moe.gate"),
-    (r"transformer\.h\.(\d+)\.mlp\.experts\.(\d+)\.fc_1", r"model.layers.\1.block_sparse_moe.experts.\2.w1"),
-    (r"transformer\.h\.(\d+)\.mlp\.experts\.(\d+)\.fc_2", r"model.layers.\1.block_sparse_moe.experts.\2.w3"),
-    (r"transformer\.h\.(\d+)\.mlp\.experts\.(\d+)\.proj", r"model.layers.\1.block_sparse_moe.experts.\2.w2"),
+    (r"transformer\.h\.([0-9]+)\.attn\.proj", r"model.layers.\1.self_attn.o_proj"),
+    (r"transformer\.h\.([0-9]+)\.mlp\.fc_1", r"model.layers.\1.mlp.gate_proj"),
+    (r"transformer\.h\.([0-9]+)\.mlp\.fc_2", r"model.layers.\1.mlp.up_proj"),
+    (r"transformer\.h\.([0-9]+)\.mlp\.proj", r"model.layers.\1.mlp.down_proj"),
+    (r"transformer\.h\.([0-9]+)\.mlp\.gate", r"model.layers.\1.block_sparse_moe.gate"),
+    (r"transformer\.h\.([0-9]+)\.mlp\.experts\.([0-9]+)\.fc_1", r"model.layers.\1.block_sparse_moe.experts.\2.w1"),
+    (r"transformer\.h\.([0-9]+)\.mlp\.experts\.([0-9]+)\.fc_2", r"model.layers.\1.block_sparse_moe.experts.\2.w3"),
+    (r"transformer\.h\.([0-9]+)\.mlp\.experts\.([0-9]+)\.proj", r"model.layers.\1.block_sparse_moe.experts.\2.w2"),
 )  # fmt: skip
 # Of Qwen 3, whose experts are called otherwise than Mixtral's.
 _RENAMED_QWEN3 = (
-    (r"transformer\.h\.(\d+)\.mlp\.gate", r"model.layers.\1.mlp.gate"),
+    (r"transformer\.h\.([0-9]+)\.mlp\.gate", r"model.layers.\1.mlp.gate"),
     (
-        r"transformer\.h\.(\d+)\.mlp\.experts\.(\d+)\.fc_1",
+        r"transformer\.h\.([0-9]+)\.mlp\.experts\.([0-9]+)\.fc_1",
         r"model.layers.\1.mlp.experts.\2.gate_proj",
     ),
     (
-        r"transformer\.h\.(\d+)\.mlp\.experts\.(\d+)\.fc_2",
+        r"transformer\.h\.([0-9]+)\.mlp\.experts\.([0-9]+)\.fc_2",
         r"model.layers.\1.mlp.experts.\2.up_proj",
     ),
     (
-        r"transformer\.h\.(\d+)\.mlp\.experts\.(\d+)\.proj",
+        r"transformer\.h\.([0-9]+)\.mlp\.experts\.([0-9]+)\.proj",
         r"model.layers.\1.mlp.experts.\2.down_proj",
     ),
 )

@@ -15,6 +15,7 @@ from ..bases.fused import NAMES
 from ..bases.other_base import beside
 from ..errors import AdapterError
 from ..files.locate import user_path
+from ..files.names import no_layer
 from ..ledger import reads
 from ..plain_torch import in_plain_torch
 from ..updates import FromW0, LowRank
@@ -29,6 +30,8 @@ from .live.model import check_scales, live_files
 from .opening import open_adapter, open_tuned
 from .trained_in_full import trained_in_full
 from .tuned_models import tuned_model
+
+_MOST_NAMED = 6
 
 # A model in memory; which libraries it is made by is not known here.
 Model = Any
@@ -184,7 +187,10 @@ def _adapter(files: AdapterFiles, found: Checkpoint, updates: Mapping[str, LowRa
         check_group(group)
     full = trained_in_full(files, found)
     dense = _apart(files, full.updates, {group.module for group in groups})
-    caveats = (*found.caveats, *full.caveats, *_partly_said(groups, dense.values()))
+    caveats = (
+        *found.caveats, *full.caveats, *_partly_said(groups, dense.values()),
+        *_no_layers_said([*groups, *dense.values()]),
+    )  # fmt: skip
     whole = {update.tensors[0] for update in full.updates.values()}
     left_out = {
         name: full.reasons.get(name, reason.why)
@@ -240,6 +246,17 @@ def _partly_said(groups: Iterable[Group], dense: Iterable[Group]) -> Iterator[st
                 f"{module} was trained in full in layer{'s' * (len(group.members) > 1)} {layers}, which is no part of this; of ΔW "
                 f"there ask with --module {group.module!r}"
             )
+
+
+def _no_layers_said(groups: Iterable[Group]) -> Iterator[str]:
+    """A sentence where names have what reads as a layer's number and is none, so that what they name stands by itself."""
+    paths = (member.path for group in groups for member in group.members)
+    if found := list(dict.fromkeys(part for path in paths if (part := no_layer(path)))):
+        more = f" and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
+        yield (
+            f"no layer's number stands in {', '.join(found[:_MOST_NAMED])}{more}, for one has the digits 0 to 9, no sign and no zero "
+            f"before them: what has such a name is a module of its own, and in no layer"
+        )
 
 
 def _apart(

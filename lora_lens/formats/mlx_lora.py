@@ -15,7 +15,7 @@ from .format import ZERO_FOR, Checkpoint, Format, of_factors
 
 # llama.cpp's end with `.weight.lora_a`.
 _FACTOR = re.compile(r"(?P<path>.+)(?<!\.weight)\.lora_(?P<factor>[ab])")
-_OF_A_PART = re.compile(r"\.lora_[ab]\.\d+$")  # of LoRAFusedLinear
+_OF_A_PART = re.compile(r"\.lora_[ab]\.[0-9]+$")  # of LoRAFusedLinear
 _MINDFORMERS = "mindformers_adapter_config.json"
 _ALPHA_TOO = (
     "lora_parameters says alpha {alpha:g} beside scale {scale:g}: MLX-LM of before 0.14 (June 2024) trained with "

@@ -57,7 +57,7 @@ _OF_TRAINERS = {
     ),
     r"^lllite_": "a ControlNet-LLLite, which adds to a layer's input and changes no weight: there is no ΔW",
     r"_custom_diffusion\.": f"whole weights of Custom Diffusion, no factors: {_EXTRACT}",
-    r"lora_(down|up)\.\d+\.weight$": (
+    r"lora_(down|up)\.[0-9]+\.weight$": (
         "sd-scripts', of fused projections whose parts have factors of their own (split_dims): save the file by its own "
         "save_weights, which joins them"
     ),
@@ -105,11 +105,11 @@ _OF_TRAINERS = {
         "adapter_down_proj as PEFT's lora_A and adapter_up_proj as lora_B, beside an adapter_config.json with its rank as r and "
         "its alpha as lora_alpha"
     ),
-    r"\.matrix_[AB]\.\d+$": (
+    r"\.matrix_[AB]\.[0-9]+$": (
         "SwissArmyTransformer's, of projections whose parts have factors of their own, and of no α: save those of each part as "
         "PEFT's lora_A and lora_B, beside an adapter_config.json with the r and lora_alpha that they were made with"
     ),
-    r"^w_a_\d+$": (
+    r"^w_a_[0-9]+$": (
         "LoRA-ViT's or SAMed's, whose factors are numbered, query and value of each block in turn, and which do not say s (α//r of "
         "LoRA-ViT, a whole number; 1 of SAMed): save each w_a as PEFT's lora_A and w_b as lora_B, of the module that it is "
         "of, beside an adapter_config.json whose lora_alpha is r times s"
@@ -127,7 +127,7 @@ _OF_TRAINERS = {
     r"\.oft_|\.rescale$|\.[ab][12]\.weight|\.on_input$": (
         f"LyCORIS's OFT, BOFT, GLoRA or IA³, whose ΔW is made of W0: {_EXTRACT}"
     ),
-    r"^(unet|text_encoder):\d+:(up|down)$": (
+    r"^(unet|text_encoder):[0-9]+:(up|down)$": (
         f"cloneofsimo's, which numbers its layers and names none; its own lora_add merges it: {_EXTRACT}"
     ),
     r"^(emb_params|clip_[lg]|string_to_param\S*|\*|<\S+>)$": (

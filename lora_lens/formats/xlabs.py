@@ -15,7 +15,7 @@ from .image.parts import by_module
 from .image.updates import by_alpha, read_modules
 
 _FACTOR = re.compile(
-    r"(?P<block>(?:double|single)_blocks\.\d+)\.processor\.(?P<which>(?:qkv|proj)_lora[12]?)\.(?P<part>down|up)\.weight"
+    r"(?P<block>(?:double|single)_blocks\.[0-9]+)\.processor\.(?P<which>(?:qkv|proj)_lora[12]?)\.(?P<part>down|up)\.weight"
 )
 _MODULES = {
     "qkv_lora1": "img_attn.qkv",

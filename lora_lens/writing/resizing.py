@@ -36,7 +36,7 @@ from .narrowed import Narrowed, narrowed, raised
 from .resized import Resized
 from .scales import NewRank, header_settings, parts_settings, peft_settings
 
-_PART = re.compile(r"-\d{5}-of-\d{5}$")
+_PART = re.compile(r"-[0-9]{5}-of-[0-9]{5}$")
 _SINCE = "0.40"  # diffusers, whose get_peft_kwargs mirrors ranks into α
 _FORMATS = {"peft_lora": "PEFT's LoRA", "kohya": "kohya's", "diffusers_lora": "diffusers'"}
 

@@ -19,6 +19,9 @@ from torch import Tensor, nn
 from typer.testing import CliRunner
 
 import lora_lens as ll
+from lora_lens.bases.experts import slice_of
+from lora_lens.bases.image_unet import diffusers_path
+from lora_lens.bases.quantised.gguf_names import transformers_name
 from lora_lens.cli import app
 from lora_lens.errors import AdapterError, FileFormatError, LensError
 from lora_lens.files.names import is_number
@@ -71,7 +74,25 @@ def test_names_that_cannot_be_shown(name: str, binary: bool, lora: Path) -> None
     refused(lora, "cannot be printed|letters and")
 
 
-@pytest.mark.parametrize("number", ["9" * 5000, "9" * 400, "٣", "00", "-1", "1" * 10])
+@pytest.mark.parametrize(
+    "number",
+    [
+        "9" * 5000,
+        "9" * 400,
+        "٣",
+        "３",
+        "³",
+        "一",
+        "00",
+        "03",
+        "-1",
+        "-3",
+        "−3",
+        "+3",
+        "1_0",
+        "1" * 10,
+    ],
+)
 def test_numbers_that_are_no_layers(number: str, tmp_path: Path) -> None:
     assert not is_number(number)
     a, b = random(2, 8, seed=1), random(8, 2, seed=2)
@@ -81,7 +102,40 @@ def test_numbers_that_are_no_layers(number: str, tmp_path: Path) -> None:
     if len(number) > 1000:
         refused(tmp_path, "letters and")
     else:
-        assert list(ll.load_adapter(tmp_path).modules) == ["q"]
+        adapter = ll.load_adapter(tmp_path)
+        assert list(adapter.modules) == ["q"]
+        assert not adapter.in_layers
+        (said,) = [note for note in adapter.notes if "no layer's number" in note]
+        assert f"h.{number}" in said
+        assert any("no layer's number" in note for note in ll.spectrum(adapter).notes)
+
+
+def test_names_beside_layers_that_read_as_numbers_take_none_of_theirs(lora: Path) -> None:
+    usual = ll.load_adapter(lora)
+    assert not any("no layer's number" in note for note in usual.notes)
+    more = {
+        name.replace("layer.0", f"layer.{number}"): random(*factor.shape, seed=9)
+        for name, factor in SHAPE.adapter.items()
+        for number in ("٣", "-3")
+        if "layer.0" in name
+    }
+    write_tensors(lora, SHAPE.adapter | more)
+    adapter = ll.load_adapter(lora)
+    (said,) = [note for note in adapter.notes if "no layer's number" in note]
+    assert "layer.٣" in said
+    assert "layer.-3" in said
+    numbered = {name: adapter.modules[name].layers for name in adapter.in_layers}
+    assert sorted(numbered.values()) == [(0, 1), (0, 1)]
+    assert len(adapter.modules) == 6
+
+
+@pytest.mark.parametrize("number", ["٣", "３", "-3"])
+def test_numbers_of_experts_and_blocks_have_the_digits_of_a_layers(number: str) -> None:
+    stack = "layers.0.mlp.experts.down_proj"
+    for one, found in (("3", True), (number, False)):
+        assert (slice_of(f"layers.0.mlp.experts.{one}.down_proj", [stack]) is not None) == found
+        assert (transformers_name(f"blk.{one}.attn_q.weight") is not None) == found
+        assert (diffusers_path(f"input_blocks.{one}.1.proj_in") is not None) == found
 
 
 @pytest.mark.parametrize(

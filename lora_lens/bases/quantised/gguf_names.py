@@ -18,7 +18,7 @@ _LAYER = {
     "ffn_down": "mlp.down_proj",
 }
 _ALONE = {"token_embd": "model.embed_tokens", "output": "lm_head"}
-_BLOCK = re.compile(r"blk\.(?P<layer>\d+)\.(?P<module>\w+)\.weight")
+_BLOCK = re.compile(r"blk\.(?P<layer>[0-9]+)\.(?P<module>\w+)\.weight")
 
 
 class Architecture(NamedTuple):

@@ -7,6 +7,7 @@ from .paths import (
     counts_blocks,
     in_layers,
     is_number,
+    no_layer,
     split_layer,
     tails,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "is_number",
     "names_apart",
     "natural",
+    "no_layer",
     "same_job",
     "short_names",
     "split_layer",

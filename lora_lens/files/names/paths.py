@@ -58,6 +58,27 @@ def in_layers(path: str) -> bool:
     return any(word in LAYER_WORDS and is_number(part) for word, part in pairwise(path.split(".")))
 
 
+def no_layer(path: str) -> str | None:
+    """What stands where blocks are counted and reads as a number, but is none of a layer's; None where nothing does.
+
+    Example:
+        >>> no_layer("model.layers.-3.q_proj"), no_layer("encoder.layer.٣.query"), no_layer("model.layers.3.q_proj")
+        ('layers.-3', 'layer.٣', None)
+        >>> no_layer("layers.final.q_proj") is None
+        True
+    """
+    found = (
+        f"{word}.{part}"
+        for word, part in pairwise(path.split("."))
+        if counts_blocks(word) and not is_number(part) and _reads_as_number(part)
+    )
+    return next(found, None)
+
+
+def _reads_as_number(part: str) -> bool:
+    return part.lstrip("+-−").replace("_", "").isnumeric()
+
+
 def counts_blocks(word: str) -> bool:
     """Whether a number after a word is that of a block among blocks alike; experts are no layers.
 

@@ -83,7 +83,7 @@ def is_embedding(path: str) -> bool:
 # The first expression found in a tensor's name says why it is not analysed.
 _WHY = {
     r"lora_(A|B)\.[^.]+\.weight$": "factor by an adapter's name that is not 'default', as of another adapter",
-    r"lora_(down|up)\.\d+\.weight$": (
+    r"lora_(down|up)\.[0-9]+\.weight$": (
         "factor of one part of a fused projection (split_dims), which sd-scripts joins where it saves a file"
     ),
     r"\.reshape_weight$": "shape that a loader pads W0 to before ΔW is added",

@@ -32,8 +32,8 @@ PREFIXES = {
 _FLAT = re.compile(rf"({'|'.join(sorted(PREFIXES, key=len, reverse=True))})__?(?P<path>[^.]+)")
 # `transformer.h` is GPT-2's, `transformer.layer` DistilBERT's, `transformer.resblocks` OpenCLIP's, `blocks.0.attn.Wqkv` MPT's, and the others torch's, DETR's and Moshi's.
 _OF_LANGUAGE = (
-    r"h|layer|wte|wpe|resblocks|(encoder|decoder)\.layers|blocks\.\d+\.attn\.Wqkv"
-    r"|layers\.\d+\.(self_attn\.((in|out)_projs?|[qkvo]_proj)|cross_attention|multihead_attn|gating|linear[12]|attention\.wqkv|mlp\.fc[12])"
+    r"h|layer|wte|wpe|resblocks|(encoder|decoder)\.layers|blocks\.[0-9]+\.attn\.Wqkv"
+    r"|layers\.[0-9]+\.(self_attn\.((in|out)_projs?|[qkvo]_proj)|cross_attention|multihead_attn|gating|linear[12]|attention\.wqkv|mlp\.fc[12])"
 )
 _DOTTED = re.compile(
     rf"(unet|prior|transformer(_2)?(?!\.({_OF_LANGUAGE})(\.|$))|text_encoder(_[23])?|text_encoders|controlnet|"
@@ -44,7 +44,7 @@ _DOTTED = re.compile(
 _BLOCKS = re.compile(
     r"((double|single|joint|transformer|single_transformer|double_stream|single_stream|down|up|input|output)_blocks"
     r"|mid_block|middle_block|noise_refiner|context_refiner"
-    r"|blocks\.\d+\.(self_attn|cross_attn|ffn)|layers\.\d+\.attention\.(to_[qkv]|to_out|qkv|out))\..+"
+    r"|blocks\.[0-9]+\.(self_attn|cross_attn|ffn)|layers\.[0-9]+\.attention\.(to_[qkv]|to_out|qkv|out))\..+"
 )
 _DENOISER = "diffusion_model."
 _OF_IMAGE = ".dora_scale"  # LyCORIS's name, which language models' trainers have another for

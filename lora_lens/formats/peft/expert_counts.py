@@ -66,7 +66,7 @@ def check_counts(
                 f"{named} has factors of {rows} rows, {count} experts of the rank {rank} that adapter_config.json says, but "
                 f"{base.source} has another number of them: is it the adapter's base model? If it is, {_WAY_OUT}"
             )
-        layers = re.sub(r"(?<![^.])\d+(?![^.])", "*", parameter.rpartition(".")[0])
+        layers = re.sub(r"(?<![^.])[0-9]+(?![^.])", "*", parameter.rpartition(".")[0])
         other, of = others.setdefault(layers, (count, named))
         if other != count:
             raise AdapterError(

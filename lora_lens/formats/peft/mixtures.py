@@ -9,7 +9,7 @@ from ..adapter_files import AdapterFiles
 
 # LoRAMoE's and HydraLoRA's lora_B0, MoLA's lora_B_0, MOELoRA's lora_B.loraB.0.mlp; lora_route and lora_gate weigh them.
 _EXPERT = re.compile(
-    r"(.+)\.(lora_[AB](_?\d+|(\.[^.]+)?\.lora[AB]\.\d+\.mlp)|lora_(route|gate)(\.[^.]+)?(\.GateL)?)(\.[^.]+)?\.weight"
+    r"(.+)\.(lora_[AB](_?[0-9]+|(\.[^.]+)?\.lora[AB]\.[0-9]+\.mlp)|lora_(route|gate)(\.[^.]+)?(\.GateL)?)(\.[^.]+)?\.weight"
 )
 
 
