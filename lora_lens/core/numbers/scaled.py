@@ -64,8 +64,8 @@ def norm_of_values(s: Float[Any, "*batch r"]) -> Float[Any, "*batch"]:
 
     Example:
         >>> import numpy as np
-        >>> float(norm_of_values(np.array([3e200, 4e200]))), float(norm_of_values(np.empty(0)))
-        (5e+200, 0.0)
+        >>> float(np.ldexp(norm_of_values(np.ldexp([3.0, 4.0], 900)), -900)), float(norm_of_values(np.empty(0)))
+        (5.0, 0.0)
     """
     xp = namespace(s)
     unit = values_of_order_one(s)
