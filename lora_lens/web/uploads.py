@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,10 @@ _EXPECTED = "expected adapter_model.safetensors with adapter_config.json, or a z
 _PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 _WORDS = (CONFIG, RECORD, "README.md")
 _BLOCK = 1 << 20
+# Their decompressors stop where they are told to; those of the others unpack a member whole.
+_PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_OTHERS = {9: "deflate64", 12: "bzip2", 14: "LZMA", 93: "zstd"}
+_DIRECTORY = 1 << 20  # bytes of a zip's list of members, which is read whole
 
 
 def adapter_folder(files: Sequence[Path], into: Path, most_bytes: int) -> Path:
@@ -74,14 +79,37 @@ def _plain(name: str) -> str:
 def _unzip(path: Path, folder: Path, most_bytes: int) -> None:
     left = most_bytes
     try:
-        with zipfile.ZipFile(path) as archive:
+        with _Archive(path) as file, zipfile.ZipFile(file) as archive:
             for member in _members(archive):
+                name = _checked(member.filename)
+                if member.compress_type not in _PACKINGS:
+                    how = _OTHERS.get(member.compress_type, f"method {member.compress_type}")
+                    raise AdapterError(
+                        f"{name} is packed by {how}; expected a zip of stored or deflated files, as zip makes it "
+                        f"by default"
+                    )
                 with archive.open(member) as stream:
-                    left -= _copy(stream, folder / _checked(member.filename), left)
+                    left -= _copy(stream, folder / name, left)
     except LensError:
         raise
     except Exception:  # zipfile raises whatever broken bytes lead it and its decompressors to
         raise AdapterError(f"{path.name} is no zip that can be read; {_EXPECTED}") from None
+
+
+class _Archive(io.FileIO):
+    """A file that gives so much at once and no more: zipfile reads as long a list of members as a file says it has."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """The next bytes.
+
+        Raises:
+            AdapterError: More are asked for at once than a list of an adapter's files has.
+        """
+        most = _DIRECTORY + 1
+        block = super().read(most if size is None or not 0 <= size < most else size)
+        if len(block) == most:
+            raise AdapterError(f"the zip lists more files than an adapter has; {_EXPECTED}")
+        return block
 
 
 def _members(archive: zipfile.ZipFile) -> Iterator[zipfile.ZipInfo]:
@@ -95,8 +123,8 @@ def _members(archive: zipfile.ZipFile) -> Iterator[zipfile.ZipInfo]:
         raise AdapterError(f"the zip has several adapters, in {', '.join(sorted(folders)[:4])}")
     for one in archive.infolist():
         here = PurePosixPath(one.filename)
-        if str(here.parent) in folders and (one in weights or here.name in _WORDS
-                                            or here.name.endswith(".safetensors.index.json")):  # fmt: skip
+        ends = here.name.endswith((".safetensors", ".safetensors.index.json"))
+        if str(here.parent) in folders and (ends or here.name in _WORDS):
             yield one
 
 

@@ -7,7 +7,9 @@ import io
 import json
 import os
 import pickle
+import re
 import shutil
+import tracemalloc
 import zipfile
 from pathlib import Path, PureWindowsPath
 from random import Random
@@ -135,6 +137,67 @@ def test_too_much_is_refused_however_it_is_packed(into: Path, tmp_path: Path) ->
     with pytest.raises(AdapterError, match="larger than is allowed"):
         adapter_folder([bomb], into, LIMIT)
     assert sum(path.stat().st_size for path in into.rglob("*") if path.is_file()) <= LIMIT + 300_000
+
+
+@pytest.mark.parametrize(
+    ("method", "name"), [(zipfile.ZIP_BZIP2, "bzip2"), (zipfile.ZIP_LZMA, "LZMA")]
+)
+def test_what_only_unpacks_whole_is_refused_before_it_is_unpacked(
+    method: int, name: str, into: Path, tmp_path: Path
+) -> None:
+    """A thousand bytes of these are gigabytes in memory before the first can be counted."""
+    path = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("adapter_model.safetensors", bytes(100_000_000))
+    told = f"adapter_model.safetensors is packed by {name}; expected a zip of stored or deflated"
+    tracemalloc.start()
+    try:
+        with pytest.raises(AdapterError, match=told) as raised:
+            adapter_folder([path], into, LIMIT)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 10_000_000
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(("method", "name"), [(9, "deflate64"), (93, "zstd"), (97, "method 97")])
+def test_so_is_a_packing_that_zipfile_may_not_know(
+    method: int, name: str, into: Path, tmp_path: Path
+) -> None:
+    path = zipped(tmp_path / "new.zip", whole())
+    data = path.read_bytes()
+    for at, field in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
+        for start in (found.start() for found in re.finditer(re.escape(at), data)):
+            data = data[: start + field] + method.to_bytes(2, "little") + data[start + field + 2 :]
+    path.write_bytes(data)
+    with pytest.raises(AdapterError, match=f"is packed by {name}; expected a zip of stored"):
+        adapter_folder([path], into, LIMIT)
+
+
+def test_a_header_that_says_little_gives_no_more(into: Path, tmp_path: Path) -> None:
+    """What is unpacked is counted, whatever size the archive states."""
+    path = zipped(tmp_path / "bomb.zip", {"adapter_model.safetensors": bytes(50_000_000)})
+    data, size = path.read_bytes(), (50_000_000).to_bytes(4, "little")
+    assert data.count(size) == 2
+    for stated in (1000, LIMIT - 1, 4_000_000_000):
+        path.write_bytes(data.replace(size, stated.to_bytes(4, "little")))
+        shutil.rmtree(into)
+        into.mkdir()
+        with pytest.raises(AdapterError, match=r"larger than is allowed|no zip that can be read"):
+            adapter_folder([path], into, LIMIT)
+        assert sum(one.stat().st_size for one in into.rglob("*") if one.is_file()) <= LIMIT
+
+
+def test_a_zip_of_tens_of_thousands_of_names_is_refused_before_they_are_read(
+    into: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "many.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for k in range(30_000):
+            archive.writestr(f"{k}.safetensors", b"")
+    with pytest.raises(AdapterError, match="lists more files than an adapter has"):
+        adapter_folder([path], into, LIMIT)
 
 
 def test_two_adapters_in_a_zip_are_refused(into: Path, tmp_path: Path) -> None:
