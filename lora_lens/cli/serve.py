@@ -26,6 +26,10 @@ def run(
     limit: Annotated[
         int, typer.Option("--limit", min=1, metavar="MB", help="Megabytes that may be uploaded.")
     ] = 200,
+    minutes: Annotated[
+        float,
+        typer.Option("--minutes", min=0.01, metavar="MIN", help="That one analysis may take."),
+    ] = 30,
     folders: Annotated[
         Path | None,
         typer.Option(
@@ -40,15 +44,17 @@ def run(
 
     An adapter is a folder of this machine, an upload (adapter_model.safetensors and adapter_config.json,
     or a zip of them) or a hub id. Uploads are deleted once they are answered, nothing in them is executed,
-    and no network is asked for anything but a hub id that is typed. For this machine alone unless --host
-    says otherwise; there is no password. Needs the extra: pip install "lora-lens[web]".
+    and no network is asked for anything but a hub id that is typed. One analysis runs at a time; who asked for
+    it can cancel it. For this machine alone unless --host says otherwise; there is no password. Needs the extra: pip install "lora-lens[web]".
 
     Example: lora-lens serve --port 7861
     """
     from ..terminal.printing import echo
     from ..web.serving import serving
 
-    with serving(host=host, port=port, megabytes=limit, folders=folders) as address:
+    with serving(
+        host=host, port=port, megabytes=limit, minutes=minutes, folders=folders
+    ) as address:
         echo(f"lora-lens is at {address} (Ctrl-C ends it)", err=True)
         _wait()
     with suppress(OSError):  # nobody reads it, as where the terminal has gone

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-import threading
 import traceback
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -18,9 +17,6 @@ from ..report.write import make_report
 from ..terminal.tracebacks import traceback_wanted
 from .places import Places
 from .uploads import adapter_folder, forget
-
-# An analysis uses every core, and collects warnings for the process.
-_ONE_AT_A_TIME = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -62,7 +58,7 @@ def answer(asked: Asked, places: Places, most_bytes: int, root: Path) -> Answer:
     try:
         folder = Path(tempfile.mkdtemp(prefix="answer-", dir=root))
     except OSError as error:
-        return Answer(error=f"nothing can be written on the page's machine: {error.strerror}")
+        return no_room(error)
     try:
         return _answer(asked, places, most_bytes, folder)
     except LensError as error:
@@ -75,6 +71,11 @@ def answer(asked: Asked, places: Places, most_bytes: int, root: Path) -> Answer:
         return Answer(error=_line(f"unexpected {type(error).__name__}: {error}"[:300], folder))
     finally:
         forget(folder)
+
+
+def no_room(error: OSError) -> Answer:
+    """Where no folder can be made for an answer."""
+    return Answer(error=f"nothing can be written on the page's machine: {error.strerror}")
 
 
 def _answer(asked: Asked, places: Places, most_bytes: int, folder: Path) -> Answer:
@@ -91,7 +92,7 @@ def _answer(asked: Asked, places: Places, most_bytes: int, folder: Path) -> Answ
     out = folder / "report.html"
     # Whatever in a stranger's adapter names a base: it is no way into folders that a visitor may not name.
     strangers = bool(asked.uploaded) or not os.path.exists(adapter)  # noqa: PTH110  (a hub id)
-    with _ONE_AT_A_TIME, checking(places.check) if strangers else nullcontext():
+    with checking(places.check) if strangers else nullcontext():
         _, found = make_report(
             adapter, out, base=base, command="lora-lens serve", request=Request(modules=modules)
         )

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import html
+from collections.abc import Mapping
 from typing import Any
 
 import gradio as gr
 
-from .answering import Answer, Asked, answer
+from .analyses import Analyses, minutes
+from .answering import Answer, Asked
+from .calls import LOST, Inputs
 from .kept import Uploads
 from .places import Places
 
@@ -15,8 +19,8 @@ _TITLE = "lora-lens"
 _INTRODUCTION = (
     "<h1>lora-lens</h1><p>Give a trained low-rank adapter, and read what its layers share, beside what "
     "chance gives. Uploads are deleted when the answer is there; nothing in them is executed.</p>"
+    "<p>One analysis runs at a time, for at most {limit}; the others wait. Cancel ends yours.</p>"
 )
-_LOST = "the upload has been lost; please upload again"
 # The report is in the page alone: the browser saves it, and no server has to keep it.
 _SAVE = """() => {
   const frame = document.querySelector("#report iframe");
@@ -35,8 +39,10 @@ _CSS = """
 """
 
 
-def build(places: Places, uploads: Uploads, most_bytes: int) -> Any:
-    """The Gradio application."""
+def build(
+    places: Places, uploads: Uploads, analyses: Analyses, most_bytes: int
+) -> tuple[Any, Mapping[int, Inputs]]:
+    """The Gradio application, and what each function of it that can be called is given."""
 
     def take(files: list[str] | None, request: gr.Request) -> str:
         """Whenever the list of uploads changes: what is in it, out of Gradio's hands."""
@@ -44,20 +50,21 @@ def build(places: Places, uploads: Uploads, most_bytes: int) -> Any:
         try:
             uploads.take(visitor, files or [])
         except OSError:
-            raise gr.Error(_LOST) from None
+            raise gr.Error(LOST) from None
         return visitor
 
-    def analyse(
+    async def analyse(
         given: list[str] | None, adapter: str, base: str, module: str, request: gr.Request
     ) -> tuple[str, str, Any, Any]:
         visitor = str(request.session_hash)
         try:
-            files = uploads.take(visitor, given or [])  # the list's own request may not be through
+            # The list's own request may not be through.
+            files = await asyncio.to_thread(uploads.take, visitor, given or [])
         except OSError:
-            answered = Answer(error=_LOST)
+            answered = Answer(error=LOST)
         else:
             asked = Asked(files, *(text.strip() for text in (adapter, base, module)))
-            answered = answer(asked, places, most_bytes, uploads.root)
+            answered = await analyses.answer(visitor, asked)
         finally:
             uploads.forget(visitor)
         found = bool(answered.page)
@@ -68,8 +75,12 @@ def build(places: Places, uploads: Uploads, most_bytes: int) -> Any:
             gr.update(visible=found),
         )
 
+    async def cancel(request: gr.Request) -> None:
+        """Without a thread, of which those who wait may have them all."""
+        analyses.cancel(str(request.session_hash))
+
     with gr.Blocks(title=_TITLE, analytics_enabled=False, delete_cache=(600, 3600)) as page:
-        gr.HTML(_INTRODUCTION)
+        gr.HTML(_INTRODUCTION.format(limit=minutes(analyses.seconds)))
         visitor = gr.State("", time_to_live=3600, delete_callback=uploads.forget)
         with gr.Row():
             files = gr.File(
@@ -86,18 +97,25 @@ def build(places: Places, uploads: Uploads, most_bytes: int) -> Any:
                     elem_id="base",
                 )
                 module = gr.Textbox(label="Module; by default all", elem_id="module")
-        button = gr.Button("Analyse", variant="primary", elem_id="analyse")
+        with gr.Row():
+            button = gr.Button("Analyse", variant="primary", elem_id="analyse")
+            stop = gr.Button("Cancel", variant="stop", elem_id="cancel")
         said = gr.HTML("", elem_id="said")
         save = gr.Button("Save the report", visible=False, elem_id="save")
         report = gr.HTML("", elem_id="report")
         hidden: dict[str, Any] = {"api_visibility": "private"}
-        files.change(take, [files], [visitor], queue=False, **hidden)
-        button.click(
+        taken = files.change(take, [files], [visitor], queue=False, **hidden)
+        analysed = button.click(
             analyse, [files, adapter, base, module], [said, report, files, save],
-            concurrency_limit=8, **hidden,
+            concurrency_limit=None, **hidden,
         )  # fmt: skip
+        stopped = stop.click(cancel, None, None, queue=False, **hidden)
         save.click(None, None, None, js=_SAVE, **hidden)
-    return page
+    return page, {
+        taken["id"]: Inputs(uploads=True),
+        analysed["id"]: Inputs(uploads=True, texts=3),
+        stopped["id"]: Inputs(),
+    }
 
 
 def look() -> dict[str, Any]:

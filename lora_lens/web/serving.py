@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,8 +10,11 @@ from typing import Any
 
 from ..errors import LensError, MissingExtraError
 from ..report.libraries import check_libraries
+from .analyses import Analyses
+from .calls import Calls
 from .guard import Guard
 from .kept import Uploads
+from .left import own_folder
 from .listening import check_listening, not_listening
 from .places import Places
 
@@ -25,14 +27,18 @@ def serving(
     host: str = "127.0.0.1",
     port: int | None = 7860,
     megabytes: int = 200,
+    minutes: float = 30,
     folders: Path | None = None,
 ) -> Iterator[str]:
-    """The page's address, as long as the block runs; no network is asked for anything by it.
+    """The page's address, as long as the block runs; no network is asked for anything by it but a hub id that is typed.
+
+    What a page has left whose process was killed is deleted first.
 
     Args:
         host: Address to listen on.
         port: Or None for any that is free.
-        megabytes: That may be uploaded.
+        megabytes: That may be uploaded, and unpacked of it.
+        minutes: That one analysis may take.
         folders: What folders of this machine may be opened: those in here. By default all where `host` is
             this machine's own, and none elsewhere.
 
@@ -45,14 +51,13 @@ def serving(
     check_libraries("the page", "web")
     check_listening(host, port)
     with (
-        tempfile.TemporaryDirectory(
-            prefix="lora-lens-web-",
-            ignore_cleanup_errors=True,  # who still answers may write there
-        ) as folder,
+        own_folder() as folder,
         _environment(
-            GRADIO_ANALYTICS_ENABLED="False", HF_HUB_DISABLE_TELEMETRY="1", GRADIO_TEMP_DIR=folder
+            GRADIO_ANALYTICS_ENABLED="False",
+            HF_HUB_DISABLE_TELEMETRY="1",
+            GRADIO_TEMP_DIR=str(folder),
         ),
-        _launched(host, port, megabytes * MEGABYTE, folders, Path(folder)) as address,
+        _launched(host, port, megabytes * MEGABYTE, 60 * minutes, folders, folder) as address,
     ):
         yield address
 
@@ -74,7 +79,7 @@ def _environment(**values: str) -> Iterator[None]:
 
 @contextmanager
 def _launched(
-    host: str, port: int | None, most_bytes: int, folders: Path | None, kept: Path
+    host: str, port: int | None, most_bytes: int, seconds: float, folders: Path | None, kept: Path
 ) -> Iterator[str]:
     try:
         from .page import build, look  # Gradio, which takes seconds
@@ -84,15 +89,18 @@ def _launched(
         ) from error
     from starlette.middleware import Middleware
 
-    page = build(Places.of(host, folders), Uploads(kept), most_bytes)
+    places = Places.of(host, folders)
+    analyses = Analyses(places, most_bytes, kept, seconds)
+    page, functions = build(places, Uploads(kept), analyses, most_bytes)
     guard: Any = Guard
+    settings = {"host": host, "most_bytes": most_bytes, "calls": Calls(functions, kept)}
     try:
         _, address, _ = page.launch(
             server_name=host, server_port=port, share=False, quiet=True, prevent_thread_lock=True,
             max_file_size=most_bytes, footer_links=[], enable_monitoring=False, mcp_server=False, pwa=False,
             ssr_mode=False, show_error=True, inbrowser=False, **look(),
             app_kwargs={
-                "middleware": [Middleware(guard, host=host, most_bytes=most_bytes)],
+                "middleware": [Middleware(guard, **settings)],
                 "docs_url": None, "redoc_url": None, "openapi_url": None,
             },
         )  # fmt: skip
@@ -101,4 +109,5 @@ def _launched(
     try:
         yield str(address)
     finally:
+        analyses.close()
         page.close(verbose=False)

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lora_lens.web.calls import Calls
 from lora_lens.web.guard import Guard
 
 
-def asked(host: str, headers: dict[str, str], most_bytes: int = 10_000_000) -> dict[str, Any]:
+def asked(
+    host: str,
+    headers: dict[str, str],
+    most_bytes: int = 10_000_000,
+    *,
+    method: str = "GET",
+    path: str = "/",
+) -> dict[str, Any]:
     """The start of the answer."""
     sent: list[Any] = []
 
@@ -21,8 +30,9 @@ def asked(host: str, headers: dict[str, str], most_bytes: int = 10_000_000) -> d
         sent.append(message)
 
     pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
-    guard = Guard(page, host, most_bytes)
-    asyncio.run(guard({"type": "http", "headers": pairs}, None, send))  # type: ignore[arg-type]
+    guard = Guard(page, host, most_bytes, Calls({}, Path("/kept")))
+    scope = {"type": "http", "method": method, "path": path, "headers": pairs}
+    asyncio.run(guard(scope, None, send))  # type: ignore[arg-type]
     return dict(sent[0])
 
 
@@ -54,8 +64,10 @@ def test_another_hosts_page_cannot_ask(host: str, origin: str, status: int) -> N
 
 def test_a_gigabyte_is_refused_before_it_is_read() -> None:
     headers = {"host": "localhost", "content-length": "1000000000"}
-    assert asked("127.0.0.1", headers)["status"] == 413
-    assert asked("127.0.0.1", headers | {"content-length": "10000000"})["status"] == 200
+    to: dict[str, Any] = {"method": "POST", "path": "/gradio_api/upload"}
+    assert asked("127.0.0.1", headers, **to)["status"] == 413
+    form = headers | {"content-length": "10000000", "content-type": "multipart/form-data; boundary=x"}
+    assert asked("127.0.0.1", form, **to)["status"] == 200
 
 
 def test_a_browser_is_told_to_fetch_nothing_from_elsewhere() -> None:
