@@ -86,6 +86,12 @@ class Calls:
             return False
         return within.is_file() and not within.is_symlink()
 
+    def forget_halves(self) -> None:
+        """Delete what Gradio has written of uploads that it did not take, where none is on its way."""
+        for path in self.kept.glob("tmp*"):
+            if path.is_file() and not path.is_symlink():
+                path.unlink(missing_ok=True)
+
     def _numbers(self) -> str:
         return ", ".join(map(str, sorted(self.functions)))
 

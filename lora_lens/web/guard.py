@@ -62,6 +62,7 @@ class Guard:
     def __init__(self, app: App, host: str, most_bytes: int, calls: Calls) -> None:
         self._app, self._host, self._most_bytes, self._calls = app, host, most_bytes, calls
         self._sessions: OrderedDict[str, None] = OrderedDict()
+        self._uploading = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse, or pass on."""
@@ -104,7 +105,7 @@ class Guard:
     def _is_read(self, path: str) -> bool:
         if path.startswith(FILE):
             return self._calls.is_upload(path.removeprefix(FILE))
-        return path.removesuffix("/") in _READ or path in _READ or path.startswith(_READ_WITHIN)
+        return path in _READ or path.startswith(_READ_WITHIN)
 
     def _is_session(self, scope: Scope) -> bool:
         asked = parse_qs(scope.get("query_string", b"").decode("latin-1"))
@@ -169,7 +170,13 @@ class Guard:
             if left >= 0:
                 await send(message)
 
-        await _plainly(self._app, scope, counted, sent)
+        self._uploading += 1
+        try:
+            await _plainly(self._app, scope, counted, sent)
+        finally:
+            self._uploading -= 1
+            if not self._uploading:
+                self._calls.forget_halves()
         if left < 0:
             await _drain(receive)
             await _refuse(send, 413, _TOO_LARGE)
@@ -282,6 +289,11 @@ async def _refuse(send: Send, status: int, why: str, key: str | None = None) -> 
         if key is None
         else (b"application/json", json.dumps({key: why}, ensure_ascii=False))
     )
-    headers = [(b"content-type", kind), (b"connection", b"close")]
+    encoded = body.encode(errors="replace")
+    headers = [
+        (b"content-type", kind),
+        (b"content-length", str(len(encoded)).encode()),
+        (b"connection", b"close"),
+    ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body.encode(errors="replace")})
+    await send({"type": "http.response.body", "body": encoded})

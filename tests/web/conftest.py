@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,9 +43,8 @@ class Served:
         ]
 
 
-@contextmanager
-def serving(kept: Path, ends: int = ENDS) -> Iterator[Served]:
-    """`lora-lens serve`, whose temporary files are in a folder of its own; nothing of them is left when a signal has ended it."""
+def begin(kept: Path, *options: str) -> Served:
+    """`lora-lens serve`, whose temporary files are in a folder of its own."""
     for extra in ("gradio", "plotly"):
         if importlib.util.find_spec(extra) is None:
             pytest.skip(f"{extra} is not here: pip install 'lora-lens[web]'")
@@ -63,15 +62,30 @@ def serving(kept: Path, ends: int = ENDS) -> Iterator[Served]:
         str(LIMIT),
     ]
     environment = os.environ | {"TMPDIR": str(kept), "HF_HUB_OFFLINE": "1"}
-    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [*command, *options], env=environment, stderr=subprocess.PIPE, text=True
+    )
     address = f"http://127.0.0.1:{port}/"
     try:
         _wait_for(address, process)
-        yield Served(address, kept, process)
+    except BaseException:
+        process.kill()
+        process.communicate()
+        raise
+    return Served(address, kept, process)
+
+
+@contextmanager
+def serving(kept: Path, ends: int = ENDS, options: Sequence[str] = ()) -> Iterator[Served]:
+    """The page; when a signal has ended it nothing of it is left, and it has said nothing in Python's words."""
+    page = begin(kept, *options)
+    try:
+        yield page
     finally:
-        process.send_signal(ends)
-        said = process.communicate(timeout=60)[1]
-    assert process.returncode == 0, said
+        page.process.send_signal(ends)
+        said = page.process.communicate(timeout=120)[1]
+    assert page.process.returncode == 0, said
+    assert "Traceback" not in said
     assert list(kept.glob("lora-lens-*")) == []
 
 

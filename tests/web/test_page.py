@@ -16,7 +16,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 import lora_lens as ll
 
-from .conftest import LIMIT, Served
+from .conftest import LIMIT, Served, serving
 
 LAYERS = ("layer.0.", "layer.1.", "layer.2.")
 PATIENCE = 240  # seconds, of which a quiet machine needs ten
@@ -159,6 +159,27 @@ def test_two_at_once(browser: Any, served: Served, files: list[Path]) -> None:
     browser.switch_to.window(second)
     browser.close()
     browser.switch_to.window(first)
+
+
+def test_an_analysis_is_cancelled_by_a_button(browser: Any, tmp_path: Path) -> None:
+    """Of a page whose process for analyses has all to load yet."""
+    with serving(tmp_path) as page:
+        fresh(browser, page)
+        assert (
+            "One analysis runs at a time, for at most 30 minutes"
+            in browser.find_element(By.TAG_NAME, "body").text
+        )
+        fill(browser, "adapter", str(ll.demo_adapter("lora")))
+        press(browser)
+        browser.find_element(By.CSS_SELECTOR, "#cancel").click()
+        until(browser, lambda: said(browser))
+        assert said(browser) == "cancelled; nothing of it is kept"
+        assert not browser.find_elements(By.CSS_SELECTOR, "#report iframe")
+        missing = [
+            one["message"] for one in browser.get_log("browser") if " 404 " in one["message"]
+        ]
+        assert missing == []
+        browser.get("about:blank")
 
 
 def test_a_file_that_is_too_large_is_said(browser: Any, served: Served, tmp_path: Path) -> None:
