@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import OrderedDict
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from .worker import TOLD
 CANCELLED = "cancelled; nothing of it is kept"
 _LOOK = 0.1  # seconds
 _MOST_WAITING = 20
+_MOST_CANCELS = 1000
 
 
 class _Ticket:
@@ -48,11 +50,20 @@ class Analyses:
         self.seconds = seconds
         self._places, self._most_bytes, self._root = places, most_bytes, root
         self._line: list[_Ticket] = []
+        self._cancels: OrderedDict[str, float] = OrderedDict()
         self._process: subprocess.Popen[bytes] | None = None
         self._closed = False
 
-    async def answer(self, visitor: str, asked: Asked) -> Answer:
-        """The answer, when it is this one's turn; an error where it was cancelled before, or took too long."""
+    async def answer(self, visitor: str, asked: Asked, since: float | None = None) -> Answer:
+        """The answer, when it is this one's turn; an error where it was cancelled before, or took too long.
+
+        Args:
+            visitor: By whom it may be cancelled.
+            asked: What is asked.
+            since: When, by `time.monotonic`: it may have been cancelled since, before it came here. By default now.
+        """
+        if since is not None and self._cancels.get(visitor, since) > since:
+            return Answer(error=CANCELLED)
         if len(self._line) > _MOST_WAITING:
             return Answer(error=f"{_MOST_WAITING} others wait here already; try again later")
         ticket = _Ticket(visitor)
@@ -70,6 +81,10 @@ class Analyses:
         """End what a visitor has asked for, begun or not."""
         for ticket in self._line:
             ticket.cancelled |= ticket.visitor == visitor
+        self._cancels[visitor] = time.monotonic()
+        self._cancels.move_to_end(visitor)
+        if len(self._cancels) > _MOST_CANCELS:
+            self._cancels.popitem(last=False)
 
     def close(self) -> None:
         """End the process, and start none any more."""

@@ -20,6 +20,7 @@ from ..errors import LensError
 
 LOST = "the upload has been lost; please upload again"
 FILE = "/gradio_api/file="
+ASKED = "x-lora-lens-asked"  # a header of the guard's: when a call came, by this process's clock
 _ADDRESS = re.compile(r"\s*([a-z][a-z0-9+.-]+:|[/\\]{2})", re.IGNORECASE)  # a drive has one letter
 _SESSION = re.compile(r"[\w-]{1,100}", re.ASCII)
 _LONGEST = 4096  # letters

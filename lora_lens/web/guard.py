@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 import traceback
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -13,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from ..errors import LensError
 from ..terminal.tracebacks import traceback_wanted
-from .calls import FILE, Calls
+from .calls import ASKED, FILE, Calls
 from .places import is_local
 
 Scope = MutableMapping[str, Any]
@@ -132,11 +133,12 @@ class Guard:
         self._sessions.move_to_end(session)
         if len(self._sessions) > _SESSIONS:
             self._sessions.popitem(last=False)
-        known = {b"content-length", b"content-type", b"transfer-encoding"}
+        known = {b"content-length", b"content-type", b"transfer-encoding", ASKED.encode()}
         kept = [(name, value) for name, value in scope["headers"] if name.lower() not in known]
         kept += [
             (b"content-type", b"application/json"),
             (b"content-length", str(len(body)).encode()),
+            (ASKED.encode(), str(time.monotonic()).encode()),
         ]
         await _plainly(self._app, {**scope, "headers": kept}, _again(body, receive), send, key)
 

@@ -11,7 +11,7 @@ import gradio as gr
 
 from .analyses import Analyses, minutes
 from .answering import Answer, Asked
-from .calls import LOST, Inputs
+from .calls import ASKED, LOST, Inputs
 from .kept import Uploads
 from .places import Places
 
@@ -64,7 +64,7 @@ def build(
             answered = Answer(error=LOST)
         else:
             asked = Asked(files, *(text.strip() for text in (adapter, base, module)))
-            answered = await analyses.answer(visitor, asked)
+            answered = await analyses.answer(visitor, asked, float(request.headers[ASKED]))
         finally:
             uploads.forget(visitor)
         found = bool(answered.page)

@@ -5,20 +5,18 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import time
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lora_lens.demo import demo_adapter
 from lora_lens.web import analyses as analyses_module
 from lora_lens.web.analyses import CANCELLED, Analyses
 from lora_lens.web.answering import Answer, Asked
 from lora_lens.web.places import Places
 
-DEMO = str(demo_adapter("lora"))
-HANGS = "import time; time.sleep(3600)"
 # What the real one does, without its libraries: the name that was typed comes back.
 ECHOES = """
 import json, pickle, sys
@@ -127,6 +125,23 @@ def test_who_cancels_ends_what_is_his_and_nothing_else(started: Started, tmp_pat
     assert running.error == waiting.error == CANCELLED
     assert other.summary == "c"
     assert len(started.all) == 2
+
+
+def test_what_was_cancelled_on_its_way_is_not_begun(started: Started, tmp_path: Path) -> None:
+    """Gradio has a call for a while before it asks here; a later one of the same visitor is answered."""
+    analyses = line(tmp_path)
+
+    async def two() -> list[Answer]:
+        called = time.monotonic()
+        analyses.cancel("a")
+        return [
+            await analyses.answer("a", asked("early"), called),
+            await analyses.answer("a", asked("late"), time.monotonic()),
+            await analyses.answer("b", asked("other"), called),
+        ]
+
+    early, late, other = run(analyses, two(), tmp_path)
+    assert (early.error, late.summary, other.summary) == (CANCELLED, "late", "other")
 
 
 def test_a_process_that_dies_is_one_line_and_the_next_is_answered(

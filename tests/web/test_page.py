@@ -163,6 +163,7 @@ def test_two_at_once(browser: Any, served: Served, files: list[Path]) -> None:
 
 def test_an_analysis_is_cancelled_by_a_button(browser: Any, tmp_path: Path) -> None:
     """Of a page whose process for analyses has all to load yet."""
+    psutil = pytest.importorskip("psutil")
     with serving(tmp_path) as page:
         fresh(browser, page)
         assert (
@@ -171,6 +172,8 @@ def test_an_analysis_is_cancelled_by_a_button(browser: Any, tmp_path: Path) -> N
         )
         fill(browser, "adapter", str(ll.demo_adapter("lora")))
         press(browser)
+        server = psutil.Process(page.process.pid)
+        until(browser, lambda: server.children(recursive=True))
         browser.find_element(By.CSS_SELECTOR, "#cancel").click()
         until(browser, lambda: said(browser))
         assert said(browser) == "cancelled; nothing of it is kept"
@@ -179,6 +182,7 @@ def test_an_analysis_is_cancelled_by_a_button(browser: Any, tmp_path: Path) -> N
             one["message"] for one in browser.get_log("browser") if " 404 " in one["message"]
         ]
         assert missing == []
+        assert server.children(recursive=True) == []
         browser.get("about:blank")
 
 
