@@ -44,8 +44,9 @@ def run(
 
     An adapter is a folder of this machine, an upload (adapter_model.safetensors and adapter_config.json,
     or a zip of them) or a hub id. Uploads are deleted once they are answered, nothing in them is executed,
-    and no network is asked for anything but a hub id that is typed. One analysis runs at a time; who asked for
-    it can cancel it. For this machine alone unless --host says otherwise; there is no password. Needs the extra: pip install "lora-lens[web]".
+    and no network is asked for anything but a hub id that is typed. One analysis runs at a time, with a time
+    limit and a button that cancels it. For this machine alone unless --host says otherwise; there is no
+    password. Needs the extra: pip install "lora-lens[web]".
 
     Example: lora-lens serve --port 7861
     """

@@ -27,7 +27,8 @@ _POLICY = (
     b"default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; base-uri 'self'; "
     b"frame-ancestors 'self'; form-action 'self'"
 )
-_SLACK = 1 << 20  # bytes of a form around its files, and of a call, which names them
+_SLACK = 1 << 16  # bytes of a form around its files
+_CALL = 1 << 20  # bytes of a call, which names uploads
 _UPLOAD = "/gradio_api/upload"
 _ANSWERS = "/gradio_api/queue/data"
 _JOIN, _RUN = "/gradio_api/queue/join", "/gradio_api/run/predict"
@@ -64,6 +65,7 @@ class Guard:
         self._app, self._host, self._most_bytes, self._calls = app, host, most_bytes, calls
         self._sessions: OrderedDict[str, None] = OrderedDict()
         self._uploading = 0
+        self._most_called = min(_CALL, most_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse, or pass on."""
@@ -78,7 +80,7 @@ class Guard:
             named.append(_host(headers[b"origin"].rpartition(b"://")[2]))
         length = headers.get(b"content-length", b"0")
         bytes_said = int(length) if length.isdigit() and len(length) < 20 else 0
-        most = self._most_bytes + _SLACK if scope.get("path") == _UPLOAD else _SLACK
+        most = self._most_bytes + _SLACK if scope.get("path") == _UPLOAD else self._most_called
         if is_local(self._host) and not all(map(is_local, named)):
             await _refuse(send, 403, "this page is for this machine alone")
         elif bytes_said > most or len(length) >= 20:
@@ -118,19 +120,19 @@ class Guard:
         """A function of the page is called: its JSON is read, and written anew of what was understood."""
         key = "detail" if scope["path"] == _JOIN else "error"
         try:
-            body = await _read(receive, _SLACK)
+            body = await _read(receive, self._most_called)
             session, body = self._calls.checked(body, headers.get(b"host", b"").decode("latin-1"))
         except _GoneError:
             return
         except _TooLargeError:
-            await _drain(receive)
             await _refuse(send, 413, _TOO_LARGE, key)
             return
         except LensError as error:
             await _refuse(send, 400, str(error), key)
             return
-        self._sessions[session] = None
-        self._sessions.move_to_end(session)
+        if scope["path"] == _JOIN:
+            self._sessions[session] = None
+            self._sessions.move_to_end(session)
         if len(self._sessions) > _SESSIONS:
             self._sessions.popitem(last=False)
         known = {b"content-length", b"content-type", b"transfer-encoding", ASKED.encode()}
@@ -160,12 +162,11 @@ class Guard:
             nonlocal left, whole
             message = await receive()
             left -= len(message.get("body", b""))
-            # Of this error alone Gradio deletes what it has written already.
-            if left < 0:
-                raise MultiPartException(_TOO_LARGE)
-            if message["type"] == "http.disconnect" and not whole:
-                raise MultiPartException("ended in its midst")
+            gone = message["type"] == "http.disconnect" and not whole
             whole = not message.get("more_body", False)
+            # Of this error alone Gradio deletes what it has written already.
+            if left < 0 or gone:
+                raise MultiPartException(_TOO_LARGE if left < 0 else "ended in its midst")
             return message
 
         async def sent(message: Message) -> None:
@@ -180,7 +181,8 @@ class Guard:
             if not self._uploading:
                 self._calls.forget_halves()
         if left < 0:
-            await _drain(receive)
+            if not whole:
+                await _drain(receive)
             await _refuse(send, 413, _TOO_LARGE)
 
 
@@ -215,9 +217,11 @@ async def _plainly(
     except Exception:
         if traceback_wanted():
             traceback.print_exc()
-        if started:
-            raise
-        failed = failed or 500
+        if started:  # of a stream there is an end, and no other word
+            with suppress(Exception):
+                await send({"type": "http.response.body", "body": b""})
+        else:
+            failed = failed or 500
     if failed:
         await _refuse(send, failed, _WORDS.get(failed, "that could not be answered"), key)
 
@@ -231,9 +235,11 @@ async def _read(receive: Receive, most: int) -> bytes:
             raise _GoneError
         parts.append(message.get("body", b""))
         size += len(parts[-1])
-        if size > most:
-            raise _TooLargeError
         more = message.get("more_body", False)
+        if size > most:
+            if more:
+                await _drain(receive)
+            raise _TooLargeError
     return b"".join(parts)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,6 @@ from typing import Any
 
 from ..errors import LensError, MissingExtraError
 from ..report.libraries import check_libraries
-from .analyses import Analyses
 from .calls import Calls
 from .guard import Guard
 from .kept import Uploads
@@ -44,10 +44,12 @@ def serving(
 
     Raises:
         MissingExtraError: The extra ``web`` is not installed.
-        LensError: The port is taken, this machine has no such address, or there is no such folder.
+        LensError: `minutes` have no end, the port is taken, this machine has no such address, or there is no such folder.
     """
     if folders is not None and not folders.is_dir():
         raise LensError(f"--folders {folders} is no folder")
+    if not 0 < minutes < math.inf:
+        raise LensError(f"--minutes {minutes} is no time that ends; expected a number above 0")
     check_libraries("the page", "web")
     check_listening(host, port)
     with (
@@ -82,6 +84,7 @@ def _launched(
     host: str, port: int | None, most_bytes: int, seconds: float, folders: Path | None, kept: Path
 ) -> Iterator[str]:
     try:
+        from .analyses import Analyses
         from .page import build, look  # Gradio, which takes seconds
     except ImportError as error:
         raise MissingExtraError(

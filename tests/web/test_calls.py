@@ -18,7 +18,7 @@ from lora_lens.demo import demo_adapter
 from lora_lens.errors import LensError
 from lora_lens.web.calls import Calls, Inputs
 
-from .asking import JOIN, RUN, Told, asked, call, chunked, raw, said, the
+from .asking import JOIN, PATIENCE, RUN, Told, asked, call, chunked, raw, said, the
 from .conftest import LIMIT, Served, serving
 
 MOST = LIMIT * 1_000_000
@@ -36,6 +36,14 @@ def upload(served: Served, data: bytes = b"{}", name: str = "adapter_config.json
 def form(edge: str, data: bytes, name: str) -> bytes:
     head = f'--{edge}\r\nContent-Disposition: form-data; name="files"; filename="{name}"\r\n\r\n'
     return head.encode() + data + f"\r\n--{edge}--\r\n".encode()
+
+
+def comes_to(served: Served, files: list[Path]) -> None:
+    """What is left is these, as soon as the page has tidied up behind its answer."""
+    ends = time.monotonic() + PATIENCE
+    while served.files() != files and time.monotonic() < ends:
+        time.sleep(0.01)
+    assert served.files() == files
 
 
 @pytest.fixture
@@ -216,7 +224,7 @@ def test_what_the_page_has_not_is_one_line(method: str, path: str, served: Serve
 def test_what_is_no_upload_is_one_line(kind: str, body: bytes, served: Served) -> None:
     told = asked(served, "gradio_api/upload", body, kind)
     assert told.status == 200 or told.line
-    assert served.files() == []
+    comes_to(served, [])
 
 
 HEADS = ("Transfer-Encoding: chunked", "Transfer-Encoding: chunked\nContent-Length: 10")
@@ -230,7 +238,7 @@ def test_an_upload_that_states_no_length_is_counted_as_it_comes(
     """Eight files of which each may be uploaded, and their sum may not; a length that is not true is none."""
     start = f"POST /gradio_api/upload HTTP/1.1\nHost: localhost\n{head}\nContent-Type: multipart/form-data; boundary=x\n\n"
     size = 2 * MOST // files
-    before = served.files()
+    comes_to(served, [])
 
     def blocks() -> Iterator[bytes]:
         for k in range(files):
@@ -246,7 +254,7 @@ def test_an_upload_that_states_no_length_is_counted_as_it_comes(
         assert "Content-Length" in head
         return
     assert told.status == 413 if "Content-Length" not in head else told.status in {400, 413}
-    assert served.files() == before
+    comes_to(served, [])
 
 
 @pytest.mark.parametrize("head", HEADS)
@@ -261,13 +269,37 @@ def test_so_is_a_call(head: str, served: Served) -> None:
     assert told.status == 413 if "Content-Length" not in head else told.status in {400, 413}
 
 
+def test_files_that_are_too_large_together_are_refused(served: Served) -> None:
+    body = form("x", bytes(2 * MOST // 3), "a").removesuffix(b"--x--\r\n") + form(
+        "x", bytes(2 * MOST // 3), "b"
+    )
+    comes_to(served, [])
+    assert asked(served, "gradio_api/upload", body, "multipart/form-data; boundary=x").status == 413
+    comes_to(served, [])
+
+
+def test_a_session_whose_stream_has_ended_leaves_no_word_of_pythons(served: Served) -> None:
+    """What the page writes to its terminal is looked at when it ends."""
+    path = "gradio_api/queue/data?session_hash=again"
+    assert asked(served, RUN, call(the(served, 0), [], "again")).status == 200
+    assert asked(served, path).line == "no such session_hash; expected one that has asked something"
+    assert (
+        asked(served, JOIN, call(the(served, 4), [None, "/no/such", "", ""], "again")).status == 200
+    )
+    at = urlsplit(served.address)
+    for _ in range(3):
+        with socket.create_connection((at.hostname or "", at.port or 0), timeout=PATIENCE) as wire:
+            wire.sendall(f"GET /{path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            assert wire.recv(100)
+
+
 def test_a_stated_length_of_a_call_has_a_bound(served: Served) -> None:
     body = call(the(served, 4), [None, "x" * 1_500_000, "", ""])
     assert asked(served, JOIN, body).status == 413
 
 
 def test_an_upload_that_ends_in_its_midst_leaves_nothing(served: Served) -> None:
-    before = served.files()
+    comes_to(served, [])
     head = "POST /gradio_api/upload HTTP/1.1\nHost: localhost\nContent-Length: 1000000\n"
     part = (
         b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.safetensors"\r\n\r\n'
@@ -282,13 +314,11 @@ def test_an_upload_that_ends_in_its_midst_leaves_nothing(served: Served) -> None
                 .encode()
                 + part
             )
-            ends = time.monotonic() + 120
-            while served.files() == before and time.monotonic() < ends:
+            ends = time.monotonic() + PATIENCE
+            while served.files() == [] and time.monotonic() < ends:
                 time.sleep(0.01)
-            assert served.files() != before
-        while served.files() != before and time.monotonic() < ends:
-            time.sleep(0.01)
-        assert served.files() == before
+            assert served.files() != []
+        comes_to(served, [])
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Where the page cannot listen: our own words, one line of them."""
 
+import math
 import os
 import socket
 import sys
@@ -12,7 +13,7 @@ import pytest
 from commands import fails, run
 
 from lora_lens.cli import serve
-from lora_lens.errors import MissingExtraError
+from lora_lens.errors import LensError, MissingExtraError
 from lora_lens.web.serving import serving
 
 
@@ -77,4 +78,11 @@ def test_the_environment_is_what_it_was_behind_the_page(monkeypatch: pytest.Monk
 def test_what_a_report_lacks_is_in_the_pages_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "plotly", None)
     with pytest.raises(MissingExtraError, match=r'the page needs .* "lora-lens\[web\]"'), serving():
+        pass
+
+
+def test_a_limit_without_an_end_is_one_line() -> None:
+    done = run("serve", "--minutes", "inf")
+    fails(done, "--minutes inf is no time that ends; expected a number above 0")
+    with pytest.raises(LensError, match="--minutes nan is no time"), serving(minutes=math.nan):
         pass
