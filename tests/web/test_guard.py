@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lora_lens.web.calls import Calls
+from lora_lens.web.calls import Calls, Inputs
 from lora_lens.web.guard import Guard
 
 
@@ -158,3 +159,32 @@ def test_an_error_that_nobody_foresaw_is_one_line(capsys: pytest.CaptureFixture[
     assert sent[0]["status"] == 500
     assert sent[1]["body"] == b"that could not be answered"
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("path", ["/gradio_api/queue/join", "/gradio_api/run/predict"])
+@pytest.mark.parametrize(
+    "address", ["https://huggingface.co/a", "//example.org/a", "hf://a/b", "/etc/passwd"]
+)
+def test_a_call_that_names_an_address_for_an_upload_reaches_nobody(path: str, address: str) -> None:
+    """Gradio asks a name's address, and downloads what is public: no test on one machine would hear of it."""
+
+    async def page(_scope: Any, _receive: Any, _send: Any) -> None:
+        pytest.fail("was passed on")
+
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        file = {"path": address, "meta": {"_type": "gradio.FileData"}}
+        call = {"data": [[file]], "fn_index": 0, "session_hash": "a"}
+        return {"type": "http.request", "body": json.dumps(call).encode()}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    guard = Guard(page, "127.0.0.1", 1000, Calls({0: Inputs(uploads=True)}, Path("/kept")))
+    scope = {"type": "http", "method": "POST", "path": path, "headers": [(b"host", b"localhost")]}
+    asyncio.run(guard(scope, receive, send))
+    assert sent[0]["status"] == 400
+    scope = {"type": "http", "method": "GET", "path": f"/gradio_api/file={address}"}
+    asyncio.run(guard({**scope, "headers": [(b"host", b"localhost")]}, receive, send))
+    assert sent[2]["status"] == 404
