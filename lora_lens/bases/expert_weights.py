@@ -54,8 +54,7 @@ def expert_w0(
             f"{one.name} of {source} has square matrices, and nothing tells whether they are stored (out, in) or (in, out); "
             f"put a config.json with the base's model_type beside its weights"
         )
-    w0 = unscaled(
-        tensors.get(one.name)[one.expert], one.name, tensors, configuration.settings, source
-    )
+    own = tensors.rows(one.name, one.expert, one.expert + 1)[0]
+    w0 = unscaled(own, one.name, tensors, configuration.settings, source)
     w0 = checked(w0, one.name, source)
     return w0.T if turned else w0

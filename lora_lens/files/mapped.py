@@ -1,13 +1,13 @@
-"""A safetensors file opened once and mapped: its header, and each tensor where it lies in the file."""
+"""A safetensors file opened once: its header, and each tensor as its bytes lie in the file."""
 
 from __future__ import annotations
 
 import json
-import math
 import mmap
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,6 +30,9 @@ _NUMPYS: Mapping[str, str] = {
 }  # fmt: skip
 # What torch.distributed.checkpoint writes into the header of each process's file.
 _OF_ONE_PROCESS = "DCP_SHARDING_INFO"
+# Bytes of a tensor up to which it is copied; at 256 MiB a copy takes a tenth of a second.
+_MOST_COPIED = 2**28
+_LINE = 64  # bytes of a processor's cache
 
 
 class Entry(NamedTuple):
@@ -50,23 +53,105 @@ class Version(NamedTuple):
     size: int
 
 
+class Content:
+    """The bytes of a file that stays open: of a tensor in memory of one's own, or mapped where they are very many.
+
+    Whoever reads a mapped file that was cut short since is ended by the system (SIGBUS), and nothing here can catch that; where
+    bytes are copied it is an error.
+
+    Attributes:
+        path: Of the file.
+        version: Of the file when it was opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        self.path = path
+        self.version = version_in(os.fstat(self._descriptor))
+
+    def __del__(self, close: Callable[[int], None] = os.close) -> None:
+        # At the process's end `os` may be gone before this is.
+        if (opened := self.__dict__.pop("_descriptor", None)) is not None:
+            close(opened)
+
+    @cached_property
+    def pages(self) -> mmap.mmap:
+        """The whole file, mapped."""
+        try:
+            return mmap.mmap(self._descriptor, self.version.size, access=mmap.ACCESS_COPY)
+        except (OSError, ValueError) as error:
+            raise FileFormatError(f"{self.path} cannot be mapped into memory ({error})") from None
+
+    def check(self) -> None:
+        """Nothing, where the file was not written to since: numbers would be old and new. One in its place is another file.
+
+        Raises:
+            FileFormatError: It was.
+        """
+        if version_in(os.fstat(self._descriptor)) != self.version:
+            raise FileFormatError(f"{self.path} was written to while it was read; load it again")
+
+    def octets(self, start: int, stop: int) -> bytes:
+        """Bytes of the file, fewer where it ends before."""
+        if not hasattr(os, "pread"):  # on Windows, where nobody cuts a mapped file
+            return self.pages[start:stop]
+        return os.pread(self._descriptor, max(stop - start, 0), start)
+
+    def numbers(self, start: int, stop: int, size: int) -> NDArray[np.uint8]:
+        """Bytes of a tensor, which begin at a multiple of `size`; not in the file when they are written to.
+
+        Raises:
+            FileFormatError: The file was written to since it was opened.
+        """
+        self.check()
+        odd = start % size
+        if not hasattr(os, "preadv") or (stop - start > _MOST_COPIED and not odd):
+            mapped = np.frombuffer(self.pages, np.uint8, stop - start, start)
+            return mapped.copy() if odd else mapped
+        # As far from a line's beginning as it was in the mapped file: sums of the same numbers are the same.
+        memory = np.empty(stop - start + _LINE, np.uint8)
+        first = ((0 if odd else start) - memory.ctypes.data) % _LINE
+        found = memory[first : first + stop - start]
+        self._fill(found, start)
+        self.check()
+        return found
+
+    def _fill(self, found: NDArray[np.uint8], start: int) -> None:
+        done = 0
+        while done < len(found):
+            try:
+                more = os.preadv(self._descriptor, [found[done:].data], start + done)
+            except OSError as error:
+                raise FileFormatError(f"{self.path} could not be read ({error.strerror})") from None
+            if not more:
+                raise FileFormatError(
+                    f"{self.path} was cut short while it was read; copy or download it again"
+                )
+            done += more
+
+    def release(self, start: int, stop: int) -> None:
+        """Give back the memory that mapped bytes take; what was written into them is lost."""
+        page = mmap.PAGESIZE
+        start, stop = start // page * page, stop // page * page
+        if "pages" in vars(self) and hasattr(mmap, "MADV_DONTNEED") and stop > start:
+            self.pages.madvise(mmap.MADV_DONTNEED, start, stop - start)
+
+
 @dataclass(frozen=True)
 class MappedFile:
-    """A safetensors file, mapped into memory; nothing is read before it is asked for.
+    """A safetensors file; nothing but its header is read before it is asked for.
 
     Attributes:
         path: Of the file.
         entries: Tensor name to what the header says of it.
         metadata: The header's own words, ``{"format": "pt"}``.
-        version: Of the file when it was opened.
-        pages: The whole file.
+        content: Its bytes.
     """
 
     path: Path
     entries: Mapping[str, Entry]
     metadata: Mapping[str, str]
-    version: Version
-    pages: mmap.mmap
+    content: Content
 
     @property
     def names(self) -> list[str]:
@@ -76,29 +161,42 @@ class MappedFile:
     @property
     def read_from(self) -> dict[Path, Version]:
         """The file, as it was when it was opened."""
-        return {self.path: self.version}
+        return {self.path: self.content.version}
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape of a tensor, from the header."""
         return self.entries[name].shape
 
     def get(self, name: str) -> Tensor:
-        """A tensor as it lies in the file, not copied; what is written into it stays in memory.
+        """A tensor as it lies in the file; what is written into it stays in memory.
 
         Raises:
-            FileFormatError: The file was written to since it was opened, or its type is unknown.
+            FileFormatError: The file was written to or cut short since it was opened, or its type is unknown.
         """
+        return self._of_entry(name, self.entries[name])
+
+    def rows(self, name: str, start: int, stop: int) -> Tensor:
+        """Some of a tensor's rows, without those beside them."""
+        whole = self.entries[name]
+        if whole.dtype not in _TORCHS:
+            return self.get(name)[start:stop]
+        start, stop, _ = slice(start, stop).indices(whole.shape[0])
+        count, each = max(stop - start, 0), (whole.stop - whole.start) // max(whole.shape[0], 1)
+        begin = whole.start + start * each
+        some = Entry(whole.dtype, (count, *whole.shape[1:]), begin, begin + count * each)
+        return self._of_entry(name, some)
+
+    def _of_entry(self, name: str, entry: Entry) -> Tensor:
         import torch
 
-        entry = self._entry(name)
         dtype = getattr(torch, _TORCHS.get(entry.dtype, ""), None)
-        if dtype is None or entry.start % dtype.itemsize:
+        if dtype is None:
+            self.content.check()
             return _by_library(self.path, name, entry)
         if 0 in entry.shape:
             return torch.empty(entry.shape, dtype=dtype)
-        count = math.prod(entry.shape)
-        flat = torch.frombuffer(self.pages, dtype=dtype, count=count, offset=entry.start)
-        return flat.reshape(entry.shape)
+        found = self.content.numbers(entry.start, entry.stop, dtype.itemsize)
+        return torch.frombuffer(found, dtype=dtype).reshape(entry.shape)
 
     def array(self, name: str) -> NDArray[Any] | None:
         """The same as NumPy's array, without torch; None of a type that NumPy has not.
@@ -106,9 +204,9 @@ class MappedFile:
         bfloat16, which NumPy has not either, comes as float32: its bits are that one's upper half.
 
         Raises:
-            FileFormatError: The file was written to since it was opened.
+            FileFormatError: The file was written to or cut short since it was opened.
         """
-        entry = self._entry(name)
+        entry = self.entries[name]
         if entry.dtype == "BF16":
             halves = self._flat(entry, "<u2").astype("<u4")
             halves <<= 16
@@ -123,22 +221,18 @@ class MappedFile:
         return None if dtype is None else (self.path, entry.start, dtype)
 
     def _flat(self, entry: Entry, dtype: str) -> NDArray[Any]:
-        count = math.prod(entry.shape)
-        if not count:
+        if 0 in entry.shape:
             return np.empty(0, dtype)
-        return np.frombuffer(self.pages, dtype=dtype, count=count, offset=entry.start)
-
-    def _entry(self, name: str) -> Entry:
-        still_as_opened(self.path, self.version)
-        return self.entries[name]
+        size = np.dtype(dtype).itemsize
+        return self.content.numbers(entry.start, entry.stop, size).view(dtype)
 
     def release(self, name: str) -> None:
-        """Give back the memory that a tensor's pages take; they are read anew when asked for again.
+        """Give back the memory that a tensor takes which is mapped; it is read anew when asked for again.
 
-        What was written into a tensor of them is lost.
+        What was written into it is lost.
         """
         entry = self.entries[name]
-        give_back(self.pages, entry.start, entry.stop)
+        self.content.release(entry.start, entry.stop)
 
 
 def map_file(path: Path) -> MappedFile:
@@ -149,13 +243,11 @@ def map_file(path: Path) -> MappedFile:
     """
     check_header_names(path)
     try:
-        version = version_of(path)
+        content = Content(path)
         with safe_open(path, framework="np") as checked:  # the library judges the header
             metadata = checked.metadata() or {}
-        with path.open("rb") as stream:
-            length = int.from_bytes(stream.read(8), "little")
-            header = json.loads(stream.read(length))
-            pages = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_COPY)
+        length = int.from_bytes(content.octets(0, 8), "little")
+        header = json.loads(content.octets(8, 8 + length))
     except (SafetensorError, OSError, ValueError) as error:
         raise FileFormatError(
             f"{path} is not a whole safetensors file ({error}); copy or download it again"
@@ -175,7 +267,7 @@ def map_file(path: Path) -> MappedFile:
         for name, said in header.items()
         if name != "__metadata__"
     }
-    return MappedFile(path, entries, metadata, version, pages)
+    return MappedFile(path, entries, metadata, content)
 
 
 def version_of(path: Path) -> Version:
@@ -186,28 +278,6 @@ def version_of(path: Path) -> Version:
 def version_in(status: os.stat_result) -> Version:
     """Of a file of which the system says this."""
     return Version(status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
-
-
-def still_as_opened(path: Path, opened: Version) -> None:
-    """Nothing, where a file was not written to since: numbers would be old and new, and where it was cut short the process ends.
-
-    Raises:
-        FileFormatError: It was.
-    """
-    try:
-        now = version_of(path)
-    except OSError:  # removed: the mapping keeps what it had
-        return
-    if now[:2] == opened[:2] and now != opened:
-        raise FileFormatError(f"{path} was written to while it was read; load it again")
-
-
-def give_back(pages: mmap.mmap, start: int, stop: int) -> None:
-    """Give back the memory of these bytes of a mapped file; what was written into them is lost."""
-    page = mmap.PAGESIZE
-    start, stop = start // page * page, stop // page * page
-    if hasattr(mmap, "MADV_DONTNEED") and stop > start:
-        pages.madvise(mmap.MADV_DONTNEED, start, stop - start)
 
 
 def _by_library(path: Path, name: str, entry: Entry) -> Tensor:

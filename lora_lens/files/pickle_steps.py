@@ -3,6 +3,10 @@
 A pickle is a program for a small machine with a stack. Here the machine knows numbers, words, lists,
 tuples, dictionaries, and the few names that PyTorch writes for a tensor and its storage, which become
 `StoredTensor` and `Storage`: sizes, and no numbers yet. Anything else is refused.
+
+Six hundred bytes can say a tuple of 2²⁰⁰ entries (a pair of twice the pair before it, again and again), which takes for ever to be
+turned to text, hashed or compared. So nothing that a pickle made is, but what is exactly a `str` or an `int`, and each of these is
+short; and a step takes no longer the more steps there were before it, so that the bounds below are of time and of memory.
 """
 
 from __future__ import annotations
@@ -26,10 +30,21 @@ _OF_STORAGE: Mapping[str, str] = {
     "ComplexFloatStorage": "complex64", "ComplexDoubleStorage": "complex128",
 }  # fmt: skip
 _MOST_AXES = 64  # NumPy's
+MOST_BYTES = 2**26  # of a file's pickles
+# Of all pickles of a file, with the entries of what they make; one of PyTorch's tensors takes 45, a parameter 55.
+MOST_STEPS = 2**22
+MOST_HELD = 2**20  # values on the stack, and as many that are kept for later
+_MOST_BITS = 2**11
+_LONGEST_KEY = 2**14
+_MOST_ARGUMENTS = 16
 
 
 class NotTensorsError(Exception):
     """The pickle names something else than tensors: loading it could run code."""
+
+
+class TooMuchError(Exception):
+    """The pickle is beyond a bound; the message says which."""
 
 
 class NoNumbersError(Exception):
@@ -59,6 +74,13 @@ class StoredTensor:
         """How many numbers it has."""
         return math.prod(self.shape)
 
+    @property
+    def last(self) -> int:
+        """Where in the storage the last of its numbers is, where it has any."""
+        return self.offset + sum(
+            (n - 1) * step for n, step in zip(self.shape, self.strides, strict=True)
+        )
+
 
 class _Name(NamedTuple):
     """A global that the pickle names."""
@@ -68,14 +90,26 @@ class _Name(NamedTuple):
 
 
 class _Opaque:
-    """A value that is of no tensor: an attribute's, a set's."""
+    """A value that is of no tensor: an attribute's, a set's; or a key that is no name."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "what is no name"
 
 
 class Steps:
-    """The machine; `run` gives what the pickle ends with, `storages` has those that it names."""
+    """The machine; `run` gives what a pickle ends with, `storages` has those that it names.
+
+    It can be run again, on the next pickle of the file: the bounds are of all together.
+    """
 
     def __init__(self) -> None:
         self.storages: dict[str, Storage] = {}
+        self._left = MOST_STEPS
+        self._begin()
+
+    def _begin(self) -> None:
         self._stack: list[Any] = []
         self._marks: list[int] = []
         self._memo: dict[int, Any] = {}
@@ -86,19 +120,32 @@ class Steps:
         Raises:
             NotTensorsError: It names what is no part of a tensor.
             NoNumbersError: A tensor is sparse, on the meta device, or of more numbers than are stored.
+            TooMuchError: It is beyond a bound.
             ValueError, IndexError, KeyError, TypeError, AttributeError: It is broken.
         """
+        self._begin()
+        stack = self._stack
         for step, given, _ in pickletools.genops(stream):
+            self._spend(1)
             if step.name in _VALUES:
-                self._stack.append(given)
+                if type(given) is int and given.bit_length() > _MOST_BITS:
+                    raise TooMuchError(f"a number of more than {_MOST_BITS:,} bits")
+                stack.append(given)
             elif step.name in _MADE:
-                self._stack.append(_MADE[step.name]())
+                stack.append(_MADE[step.name]())
             elif step.name not in _PASSED:
                 action = _ACTIONS.get(step.name)
                 if action is None:
                     raise NotTensorsError(step.name)
                 action(self, given)
-        return self._stack.pop()
+            if len(stack) > MOST_HELD or len(self._memo) > MOST_HELD:
+                raise TooMuchError(f"more than {MOST_HELD:,} values at once")
+        return stack.pop()
+
+    def _spend(self, steps: int) -> None:
+        self._left -= steps
+        if self._left < 0:
+            raise TooMuchError(f"more than {MOST_STEPS:,} steps")
 
     def _mark(self, _: Any) -> None:
         self._marks.append(len(self._stack))
@@ -106,6 +153,7 @@ class Steps:
     def _since_mark(self) -> list[Any]:
         start = self._marks.pop()
         found = self._stack[start:]
+        self._spend(len(found))
         del self._stack[start:]
         return found
 
@@ -130,33 +178,43 @@ class Steps:
         into = self._stack[-1]
         if isinstance(into, dict):
             for key, value in zip(found[::2], found[1::2], strict=True):
-                # A tuple of tuples of itself as a key takes for ever to hash.
-                named = isinstance(key, (str, int, float, bytes, type(None)))
-                into[key if named else _Opaque()] = value
+                into[_key(key)] = value
 
     def _global(self, given: Any) -> None:
         if given is None:
             name, module = self._stack.pop(), self._stack.pop()
+            if type(name) is not str or type(module) is not str:
+                raise NotTensorsError(f"{_shown(module)}.{_shown(name)}")
         else:
             module, _, name = given.partition(" ")
-        self._stack.append(_Name(str(module), str(name)))
+        self._stack.append(_Name(module, name))
 
     def _storage(self, _: Any) -> None:
-        word, *said = self._stack.pop()
-        if word != "storage":  # a module, with the text of its program
-            raise NotTensorsError(str(word))
-        kind, key, _, count, *view = said
-        if view not in ([], [None]):
+        said = self._stack.pop()
+        word = said[0] if type(said) is tuple and said else said
+        if type(word) is not str or word != "storage":  # a module, with the text of its program
+            raise NotTensorsError(_shown(word))
+        if len(said) not in (5, 6):
+            raise ValueError(f"a storage that is told in {len(said)} words")
+        kind, key, count = said[1], said[2], said[4]
+        if len(said) > 5 and said[5] is not None:
             raise NoNumbersError("a part of another storage")
-        if kind.name not in _OF_STORAGE:
-            raise NoNumbersError(f"of {kind.module}.{kind.name}")
-        found = Storage(str(key), _OF_STORAGE[kind.name], _whole(count))
+        if type(kind) is not _Name or kind.name not in _OF_STORAGE:
+            raise NoNumbersError(f"of {_shown(kind)}")
+        if type(key) not in (str, int):
+            raise ValueError(f"a storage under a {_shown(key)}")
+        found = Storage(str(_key(key)), _OF_STORAGE[kind.name], _whole(count))
         self.storages[found.key] = found
         self._stack.append(found)
 
     def _call(self, _: Any) -> None:
         given, what = self._stack.pop(), self._stack.pop()
-        self._stack.append(_called(what, given))
+        if type(what) is _Name and what in _DICTS and type(given) is tuple:
+            pairs = given[0] if given and isinstance(given[0], list) else []
+            self._spend(len(pairs))  # one list can be asked for by many
+            self._stack.append(dict(map(_pair, pairs)))
+        else:
+            self._stack.append(_called(what, given))
 
     def _build(self, _: Any) -> None:
         self._stack.pop()  # attributes, of a dictionary of tensors PyTorch's versions of its modules
@@ -200,18 +258,38 @@ def void(_: Any) -> None:
     """What an action gives that is not kept."""
 
 
+def _shown(value: Any) -> str:
+    """A value of a pickle in a message: a word, a number, a name; of anything else its kind."""
+    if type(value) is _Name:
+        return f"{value.module[:_SHOWN]}.{value.name[:_SHOWN]}"
+    if type(value) is str:
+        return value[:_SHOWN]
+    return str(value)[:_SHOWN] if type(value) is int else type(value).__name__
+
+
+def _key(key: Any) -> Any:
+    """What a dictionary has for a key: itself, or something of no name."""
+    if type(key) is str:
+        if len(key) > _LONGEST_KEY:  # each time that it is looked up it may be compared
+            raise TooMuchError(f"a name of {len(key):,} letters")
+        return key
+    return key if type(key) is int else _Opaque()
+
+
+def _pair(pair: Any) -> tuple[Any, Any]:
+    if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+        raise ValueError("a dictionary of what are no pairs")
+    return _key(pair[0]), pair[1]
+
+
 def _called(what: Any, given: Any) -> Any:
     """What PyTorch would make of a name and its arguments."""
-    if not isinstance(what, _Name) or not isinstance(given, tuple):
-        raise NotTensorsError(str(what))
+    if type(what) is not _Name or type(given) is not tuple:
+        raise NotTensorsError(_shown(what))
     if what in _TENSORS:
+        if len(given) > _MOST_ARGUMENTS:  # they are copied, and can be asked for by many
+            raise ValueError(f"a tensor that is told in {len(given):,} words")
         return _TENSORS[what](given)
-    if what in _DICTS:
-        found = dict[Any, Any]()
-        for pair in given[0] if given and isinstance(given[0], list) else []:
-            key, value = pair
-            found[key if isinstance(key, (str, int)) else _Opaque()] = value
-        return found
     if what in _OF_NO_TENSOR:
         return _Opaque()
     if what.module.startswith("torch.distributed") and "tensor" in what.module:
@@ -221,7 +299,7 @@ def _called(what: Any, given: Any) -> Any:
     for part, kind in _NO_NUMBERS.items():
         if part in what.name and what.module.startswith("torch"):
             raise NoNumbersError(kind)
-    raise NotTensorsError(f"{what.module}.{what.name}")
+    raise NotTensorsError(_shown(what))
 
 
 def _tensor(given: tuple[Any, ...], dtype: str | None = None) -> StoredTensor:
@@ -232,13 +310,13 @@ def _tensor(given: tuple[Any, ...], dtype: str | None = None) -> StoredTensor:
         storage = _retyped(storage, dtype)
     if len(given) > 6 and given[6]:
         raise NoNumbersError("conjugated or negated when it is read")
-    sizes = tuple(map(_whole, shape))
-    steps = tuple(map(_whole, strides))
+    if not (isinstance(shape, (tuple, list)) and isinstance(strides, (tuple, list))):
+        raise TypeError("a tensor without sizes and strides")
+    if len(shape) != len(strides) or len(shape) > _MOST_AXES:
+        raise ValueError(f"{len(shape):,} sizes and {len(strides):,} strides")
+    sizes, steps = tuple(map(_whole, shape)), tuple(map(_whole, strides))
     found = StoredTensor(storage, _whole(offset), sizes, steps)
-    if len(sizes) != len(steps) or len(sizes) > _MOST_AXES:
-        raise ValueError(f"{len(sizes)} sizes and {len(steps)} strides")
-    last = found.offset + sum((n - 1) * s for n, s in zip(sizes, steps, strict=True))
-    if found.count > storage.count or (found.count and last >= storage.count):
+    if found.count > storage.count or (found.count and found.last >= storage.count):
         raise NoNumbersError(
             f"of {'x'.join(map(str, sizes))} numbers made of the {storage.count} that are stored"
         )
@@ -247,8 +325,8 @@ def _tensor(given: tuple[Any, ...], dtype: str | None = None) -> StoredTensor:
 
 def _tensor_v3(given: tuple[Any, ...]) -> StoredTensor:
     dtype = given[6]
-    if not isinstance(dtype, _Name) or dtype.name not in SIZES:
-        raise NoNumbersError(f"of the type {getattr(dtype, 'name', dtype)}")
+    if type(dtype) is not _Name or dtype.name not in SIZES:
+        raise NoNumbersError(f"of the type {_shown(dtype.name if type(dtype) is _Name else dtype)}")
     return _tensor((*given[:6], *given[7:]), dtype.name)
 
 
@@ -267,17 +345,21 @@ def _inner(given: tuple[Any, ...]) -> StoredTensor:
 def _of_type(given: tuple[Any, ...]) -> Any:
     """Of a tensor with attributes of its own: as it is without them."""
     how, kind, arguments, *_ = given
-    if kind not in _PLAIN_TYPES:
-        raise NotTensorsError(str(kind))
+    if type(kind) is not _Name or kind not in _PLAIN_TYPES:
+        raise NotTensorsError(_shown(kind))
+    if type(how) is _Name and how == _OF_TYPE:
+        raise ValueError("a tensor with attributes, of one with attributes")
     return _called(how, arguments)
 
 
 def _whole(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ValueError(f"{str(value)[:40]!r} where a whole number was expected")
+    if type(value) is not int or value < 0:
+        raise ValueError(f"{_shown(value)!r} where a whole number was expected")
     return value
 
 
+_SHOWN = 60  # letters
+_OF_TYPE = _Name("torch._tensor", "_rebuild_from_type_v2")
 _PLAIN_TYPES = (_Name("torch", "Tensor"), _Name("torch.nn.parameter", "Parameter"))
 _TENSORS: Mapping[_Name, Callable[[tuple[Any, ...]], Any]] = {
     _Name("torch._utils", "_rebuild_tensor"): _tensor,
@@ -285,7 +367,7 @@ _TENSORS: Mapping[_Name, Callable[[tuple[Any, ...]], Any]] = {
     _Name("torch._utils", "_rebuild_tensor_v3"): _tensor_v3,
     _Name("torch._utils", "_rebuild_parameter"): _inner,
     _Name("torch._utils", "_rebuild_parameter_with_state"): _inner,
-    _Name("torch._tensor", "_rebuild_from_type_v2"): _of_type,
+    _OF_TYPE: _of_type,
 }
 _DICTS = frozenset({_Name("collections", "OrderedDict"), _Name("collections", "Counter")})
 _OF_NO_TENSOR = frozenset({

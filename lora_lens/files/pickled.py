@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import io
 import math
-import mmap
-import os
 import zipfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,13 +16,15 @@ from numpy.typing import NDArray
 from ..arrays import Tensor
 from ..errors import FileFormatError
 from ..printable import first_line
-from .mapped import Version, give_back, still_as_opened, version_of
+from .mapped import Content, Version
 from .pickle_steps import (
+    MOST_BYTES,
     SIZES,
     NoNumbersError,
     NotTensorsError,
     Steps,
     StoredTensor,
+    TooMuchError,
 )
 from .wrapped import tensors_within
 
@@ -40,7 +40,7 @@ _EXPORTED = ("models/", "archive_format", "serialized_exported_program")
 _HEADER = 30  # bytes of a ZIP member's own header, before its name
 
 
-class _Content(NamedTuple):
+class _Said(NamedTuple):
     """What the pickle says, and where each storage begins and ends in the file."""
 
     said: Any
@@ -49,22 +49,20 @@ class _Content(NamedTuple):
 
 @dataclass(frozen=True)
 class BinFile:
-    """A ``.bin`` file, mapped into memory; nothing is read before it is asked for.
+    """A ``.bin`` file; none of its numbers is read before it is asked for.
 
     Attributes:
         path: Of the file.
         tensors: Tensor name to what the pickle says of it.
         places: Storage to the bytes of the file that it is.
-        version: Of the file when it was opened.
-        pages: The whole file.
+        content: Its bytes.
         beside: Names of tensors that are in it beside these, in dictionaries of their own.
     """
 
     path: Path
     tensors: Mapping[str, StoredTensor]
     places: Mapping[str, tuple[int, int]]
-    version: Version
-    pages: mmap.mmap
+    content: Content
     beside: tuple[str, ...] = ()
 
     @property
@@ -75,46 +73,48 @@ class BinFile:
     @property
     def read_from(self) -> dict[Path, Version]:
         """The file, as it was when it was opened."""
-        return {self.path: self.version}
+        return {self.path: self.content.version}
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape of a tensor."""
         return self.tensors[name].shape
 
     def get(self, name: str) -> Tensor:
-        """A tensor as it lies in the file, not copied where torch can; not to be written into.
+        """A tensor as it lies in the file; not to be written into.
 
         Raises:
-            FileFormatError: The file was written to since it was opened.
+            FileFormatError: The file was written to or cut short since it was opened.
         """
+        return self._of_entry(self.tensors[name])
+
+    def rows(self, name: str, start: int, stop: int) -> Tensor:
+        """Some of a tensor's rows, without those beside them."""
+        one = self.tensors[name]
+        start, stop, _ = slice(start, stop).indices(one.shape[0])
+        shape = (max(stop - start, 0), *one.shape[1:])
+        return self._of_entry(replace(one, offset=one.offset + start * one.strides[0], shape=shape))
+
+    def _of_entry(self, one: StoredTensor) -> Tensor:
         import torch
 
-        one = self._entry(name)
         dtype = getattr(torch, one.storage.dtype)
         if not one.count:
             return torch.empty(one.shape, dtype=dtype)
-        start, _ = self.places[one.storage.key]
-        pages: Any = self.pages
-        if start % SIZES[one.storage.dtype]:
-            size = one.storage.count * SIZES[one.storage.dtype]
-            pages, start = bytearray(self.pages[start : start + size]), 0
-        flat = torch.frombuffer(pages, dtype=dtype, count=one.storage.count, offset=start)
-        return flat.as_strided(one.shape, one.strides, one.offset)
+        return torch.frombuffer(self._flat(one), dtype=dtype).as_strided(one.shape, one.strides)
 
     def array(self, name: str) -> NDArray[Any] | None:
         """The same as NumPy's array, without torch, bfloat16 as float32; None of a type that NumPy has not.
 
         Raises:
-            FileFormatError: The file was written to since it was opened.
+            FileFormatError: The file was written to or cut short since it was opened.
         """
-        one = self._entry(name)
+        one = self.tensors[name]
         dtype = _NUMPYS.get(one.storage.dtype)
         if dtype is None:
             return None
         if not one.count:
             return np.empty(one.shape, "<f4" if one.storage.dtype == "bfloat16" else dtype)
-        start, _ = self.places[one.storage.key]
-        flat = np.frombuffer(self.pages, dtype, one.storage.count, start)[one.offset :]
+        flat = self._flat(one).view(dtype)
         strides = [step * flat.itemsize for step in one.strides]
         found: NDArray[Any] = np.lib.stride_tricks.as_strided(flat, one.shape, strides)
         if one.storage.dtype == "bfloat16":
@@ -123,9 +123,11 @@ class BinFile:
             return halves.view("<f4")
         return found
 
-    def _entry(self, name: str) -> StoredTensor:
-        still_as_opened(self.path, self.version)
-        return self.tensors[name]
+    def _flat(self, one: StoredTensor) -> NDArray[np.uint8]:
+        """The bytes of its storage from its first number to its last."""
+        start, size = self.places[one.storage.key][0], SIZES[one.storage.dtype]
+        stop = start + size * (one.last + 1)
+        return self.content.numbers(start + size * one.offset, stop, size)
 
     def place(self, name: str) -> tuple[Path, int, str] | None:
         """File, first byte and torch's type of a tensor; None of one that does not lie there row by row."""
@@ -138,7 +140,7 @@ class BinFile:
 
     def release(self, name: str) -> None:
         """Give back the memory that a tensor's pages take; they are read anew when asked for again."""
-        give_back(self.pages, *self.places[self.tensors[name].storage.key])
+        self.content.release(*self.places[self.tensors[name].storage.key])
 
 
 def load_bin(path: Path) -> BinFile:
@@ -149,12 +151,13 @@ def load_bin(path: Path) -> BinFile:
             than the file has.
     """
     try:
-        version = version_of(path)
-        with path.open("rb") as stream:
-            pages = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_COPY)
-        content = _zipped(path, pages) if pages[:4] == _ZIP else _in_a_row(pages)
-        tensors, beside = _tensors(path, content.said)
-        _check_places(path, tensors, content.places)
+        content = Content(path)
+        if not content.version.size:
+            raise ValueError("it is empty")
+        zipped = content.octets(0, 4) == _ZIP
+        said, places = _zipped(path, content) if zipped else _in_a_row(content)
+        tensors, beside = _tensors(path, said)
+        _check_places(path, tensors, places, content.version.size)
     except FileFormatError:
         raise
     except NotTensorsError as error:
@@ -162,6 +165,11 @@ def load_bin(path: Path) -> BinFile:
             f"{path} holds more than tensors ({str(error)[:60]!r}), or is no PyTorch file, and loading it could run code; "
             f"refusing. Get the safetensors version of it; or, if it is your own, load it where it was written and save its "
             f"tensors alone"
+        ) from None
+    except TooMuchError as error:
+        raise FileFormatError(
+            f"{path} has a pickle of {error}; expected one of tensors alone: get the safetensors version of it, or, "
+            f"if it is your own, save its tensors alone"
         ) from None
     except NoNumbersError as error:
         raise FileFormatError(
@@ -171,10 +179,10 @@ def load_bin(path: Path) -> BinFile:
     except Exception as error:  # whatever the broken bytes lead zipfile and pickletools to
         reason = first_line(error)
         raise FileFormatError(f"{path} is not a whole PyTorch file ({reason})") from None
-    return BinFile(path, tensors, content.places, version, pages, beside)
+    return BinFile(path, tensors, places, content, beside)
 
 
-def _zipped(path: Path, pages: mmap.mmap) -> _Content:
+def _zipped(path: Path, content: Content) -> _Said:
     """The format since PyTorch 1.6: an archive with ``data.pkl``, and a member for each storage."""
     members: dict[str, tuple[int, int]] = {}
     with zipfile.ZipFile(path) as archive:
@@ -182,7 +190,7 @@ def _zipped(path: Path, pages: mmap.mmap) -> _Content:
         for one in archive.infolist():
             if one.compress_type != zipfile.ZIP_STORED or one.flag_bits & 1:
                 raise ValueError(f"{one.filename} is compressed, which PyTorch's are not")
-            local = pages[one.header_offset : one.header_offset + _HEADER]
+            local = content.octets(one.header_offset, one.header_offset + _HEADER)
             if local[:4] != _ZIP:
                 raise ValueError(f"{one.filename} is not where the archive says")
             lengths = (int.from_bytes(local[k : k + 2], "little") for k in (26, 28))
@@ -194,13 +202,15 @@ def _zipped(path: Path, pages: mmap.mmap) -> _Content:
     root = pickled[0].partition("/")[0]
     start, stop = members[pickled[0]]
     order = members.get(f"{root}/byteorder")
-    if order and pages[slice(*order)].strip() != b"little":
+    if order and content.octets(order[0], min(order[1], order[0] + _HEADER)).strip() != b"little":
         raise NoNumbersError("written with the bytes of its numbers the other way round")
     within = f"{root}/data/"
     places = {
         name.removeprefix(within): at for name, at in members.items() if name.startswith(within)
     }
-    return _Content(Steps().run(io.BytesIO(pages[start:stop])), places)
+    if stop - start > MOST_BYTES:
+        raise TooMuchError(f"more than {MOST_BYTES:,} bytes")
+    return _Said(Steps().run(io.BytesIO(content.octets(start, stop))), places)
 
 
 def _check_no_program(path: Path, names: Iterable[str]) -> None:
@@ -221,26 +231,33 @@ def _check_no_program(path: Path, names: Iterable[str]) -> None:
         )
 
 
-def _in_a_row(pages: mmap.mmap) -> _Content:
+def _in_a_row(content: Content) -> _Said:
     """The format before: pickles one after the other, then every storage, its count before it."""
-    if pages[:2] != b"\x80\x02" or Steps().run(pages) != _MAGIC:
+    if content.octets(0, 2) != b"\x80\x02":
         raise NotTensorsError("no magic number")
-    Steps().run(pages)
-    system = Steps().run(pages)
+    # No pickle says how long it is: they are sought in as many bytes as all of them may have.
+    stream, steps = io.BytesIO(content.octets(0, MOST_BYTES)), Steps()
+    if steps.run(stream) != _MAGIC:
+        raise NotTensorsError("no magic number")
+    steps.run(stream)
+    system = steps.run(stream)
     if not isinstance(system, dict) or system.get("little_endian") is not True:
         raise NoNumbersError("written with the bytes of its numbers the other way round")
-    steps = Steps()
-    said, keys = steps.run(pages), Steps().run(pages)
+    said, keys = steps.run(stream), steps.run(stream)
+    if not isinstance(keys, list):
+        raise ValueError("it does not list its storages")
     places: dict[str, tuple[int, int]] = {}
-    start = pages.tell()
+    start = stream.tell()
     for key in keys:
+        if not isinstance(key, str) or key not in steps.storages:
+            raise ValueError("it lists a storage that no tensor has")
         one = steps.storages[key]
-        if int.from_bytes(pages[start : start + 8], "little") != one.count:
+        if int.from_bytes(content.octets(start, start + 8), "little") != one.count:
             raise ValueError(f"storage {key} has another size than the pickle says")
         start += 8
         places[key] = (start, start + one.count * SIZES[one.dtype])
         start += one.count * SIZES[one.dtype]
-    return _Content(said, places)
+    return _Said(said, places)
 
 
 def _tensors(path: Path, said: Any) -> tuple[dict[str, StoredTensor], tuple[str, ...]]:
@@ -259,10 +276,13 @@ def _tensors(path: Path, said: Any) -> tuple[dict[str, StoredTensor], tuple[str,
 
 
 def _check_places(
-    path: Path, tensors: Mapping[str, StoredTensor], places: Mapping[str, tuple[int, int]]
+    path: Path,
+    tensors: Mapping[str, StoredTensor],
+    places: Mapping[str, tuple[int, int]],
+    file_size: int,
 ) -> None:
     """Whether every tensor's numbers are in the file, and all of them in reason."""
-    file_size, total = os.stat(path).st_size, 0  # noqa: PTH116
+    total = 0
     for name, one in tensors.items():
         start, stop = places.get(one.storage.key, (0, 0))
         size = one.storage.count * SIZES[one.storage.dtype]

@@ -33,6 +33,10 @@ class PrefixedFile:
         """A tensor."""
         return self.file.get(name.removeprefix(self.prefix))
 
+    def rows(self, name: str, start: int, stop: int) -> Tensor:
+        """Some of a tensor's rows."""
+        return self.file.rows(name.removeprefix(self.prefix), start, stop)
+
     def array(self, name: str) -> NDArray[Any] | None:
         """A tensor as NumPy's array; None where the file has none."""
         return self.file.array(name.removeprefix(self.prefix))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, Protocol, runtime_checkable
@@ -108,6 +108,12 @@ class TensorStore:
     def get(self, name: str) -> Tensor:
         """One tensor, on the CPU, in its own dtype; not to be written into."""
         return self._in(name).get(name)
+
+    def rows(self, name: str, start: int, stop: int) -> Tensor:
+        """Some of one tensor's rows; those beside them are not read where they lie in a file as they are."""
+        file = self._in(name)
+        read: Callable[[str, int, int], Tensor] | None = getattr(file, "rows", None)
+        return file.get(name)[start:stop] if read is None else read(name, start, stop)
 
     def array(self, name: str) -> NDArray[Any] | None:
         """One tensor as NumPy's array, without torch; None where its file or its type has none."""

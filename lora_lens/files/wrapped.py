@@ -12,6 +12,8 @@ _KEYS = ("model", "state_dict", "model_state_dict", "adapter", "module")
 _PARTS = "mp_world_size"
 _DEEPEST = 3
 _MOST_NAMED = 4
+_MOST_BESIDE = 2**26  # letters of all names beside the weights
+_NAMES_OWN = 64  # bytes of a name, whatever its letters
 
 
 class Within(NamedTuple):
@@ -49,13 +51,15 @@ def _within(found: Mapping[Any, Any], tensor: type, depth: int, seen: set[int]) 
     beside = [name for name, one in found.items() if isinstance(one, tensor)]
     of_weights = any("." in str(name) for name in beside)
     if not depth or of_weights:
-        parts = {key: Within(one) for key, one in found.items() if isinstance(one, Mapping)}
+        parts = {
+            key: Within(one)
+            for key, one in found.items()
+            if isinstance(one, Mapping) and _is_new(one, seen)
+        }
         return Within(found, _named(parts, tensor))
     held: dict[str, Within] = {}
     for key, one in found.items():
-        # Each is looked at once: a pickle may hold a dictionary in itself, under any number of keys.
-        if isinstance(key, str) and isinstance(one, Mapping) and id(one) not in seen:
-            seen.add(id(one))
+        if isinstance(key, str) and isinstance(one, Mapping) and _is_new(one, seen):
             inner = _within(one, tensor, depth - 1, seen)
             if _names(inner.weights, tensor):
                 held[key] = inner
@@ -74,13 +78,25 @@ def _within(found: Mapping[Any, Any], tensor: type, depth: int, seen: set[int]) 
     )
 
 
+def _is_new(one: Mapping[Any, Any], seen: set[int]) -> bool:
+    """Each is looked at once: a pickle may hold a dictionary in itself, under any number of keys."""
+    new = id(one) not in seen
+    seen.add(id(one))
+    return new
+
+
 def _named(parts: Mapping[str, Within], tensor: type) -> tuple[str, ...]:
     """All that dictionaries have by name, each by its key and its own."""
-    return tuple(
-        f"{key}.{name}"
-        for key, part in parts.items()
-        for name in (*_names(part.weights, tensor), *part.beside)
-    )
+    found, letters = [], 0
+    for key, part in parts.items():
+        for name in (*_names(part.weights, tensor), *part.beside):
+            found.append(f"{key}.{name}")
+            letters += _NAMES_OWN + len(found[-1])
+            if letters > _MOST_BESIDE:
+                raise FileFormatError(
+                    "names more tensors beside the weights than any trainer does; save the weights alone"
+                )
+    return tuple(found)
 
 
 def _names(found: Mapping[Any, Any], tensor: type) -> list[str]:

@@ -172,7 +172,7 @@ def _check_head(folder: Path, tensors: TensorStore, classifier: Classifier) -> N
                 f"neither {folder} nor its base model has {name}, so its answers would be random; "
                 f"expected an adapter that was saved with its classification head"
             )
-        found, wanted = tensors.get(stored).shape, classifier.model.get_parameter(name).shape
+        found, wanted = tensors.shape(stored), classifier.model.get_parameter(name).shape
         if found != wanted:
             raise AdapterError(
                 f"{folder} has {name} of shape {tuple(found)}, the task needs {tuple(wanted)}; was "

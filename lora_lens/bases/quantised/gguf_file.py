@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ...arrays import Tensor
 from ...errors import AdapterError, BaseModelError
 from ...files.in_memory import nowhere
-from ...files.mapped import Version, still_as_opened, version_of
+from ...files.mapped import Content, Version
 from ...files.names import check_names
 from ...files.tensors import TensorStore
 from ...ledger import reads
@@ -32,20 +32,23 @@ class GgufFile:
     """A file's weights by the names that others have them by.
 
     Attributes:
-        path: Of the file.
-        version: Of the file when it was opened.
+        held: The file's bytes.
         entries: Name to the library's own record of the tensor.
         shapes: Name to (out, in …).
         heads: Of query and of key, where their rows were moved; by the end of the module's name.
         metadata: What the header says of the model, or of the adapter.
     """
 
-    path: Path
-    version: Version
+    held: Content
     entries: Mapping[str, Any] = field(repr=False)
     shapes: Mapping[str, tuple[int, ...]] = field(repr=False)
     heads: Mapping[str, int]
     metadata: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def path(self) -> Path:
+        """Of the file."""
+        return self.held.path
 
     @property
     def names(self) -> list[str]:
@@ -55,7 +58,7 @@ class GgufFile:
     @property
     def read_from(self) -> dict[Path, Version]:
         """The file, as it was when it was opened."""
-        return {self.path: self.version}
+        return {self.path: self.held.version}
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape of a weight."""
@@ -72,16 +75,19 @@ class GgufFile:
 
         Raises:
             BaseModelError: The library cannot make it floats.
-            FileFormatError: The file was written to since it was opened.
+            FileFormatError: The file was written to or cut short since it was opened.
         """
         import gguf
 
-        still_as_opened(self.path, self.version)
         one = self.entries[name]
+        kind, start = one.data.dtype, int(one.data_offset)
+        stored = self.held.numbers(start, start + one.data.nbytes, kind.itemsize)
         heads = next((n for end, n in self.heads.items() if name.endswith(f".{end}.weight")), None)
         try:
             with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is said by name
-                found: NDArray[Any] = gguf.quants.dequantize(one.data, one.tensor_type)
+                found: NDArray[Any] = gguf.quants.dequantize(
+                    stored.view(kind).reshape(one.data.shape), one.tensor_type
+                )
             found = found.reshape(self.shapes[name])
             return np.array(found if heads is None else _moved_back(found, heads), np.float32)
         except (NotImplementedError, ValueError) as error:
@@ -95,7 +101,9 @@ class GgufFile:
         """None: what lies in the file is packed."""
 
     def release(self, name: str) -> None:
-        """Nothing: the library has the file mapped."""
+        """Give back the memory that it takes where it is mapped."""
+        one = self.entries[name]
+        self.held.release(int(one.data_offset), int(one.data_offset) + one.data.nbytes)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # What the library has mapped cannot be sent: it is opened there.
@@ -156,15 +164,14 @@ def _open_adapter(path: Path) -> GgufFile:
     missing = AdapterError(
         f'{path} is GGUF: pip install "lora-lens[quantized]" to read it, or take PEFT\'s files that it was made of'
     )
-    version = version_of(path)
-    return _as_it_is(path, version, read_gguf(path, missing))
+    return _as_it_is(Content(path), read_gguf(path, missing))
 
 
-def _as_it_is(path: Path, version: Version, reader: Any) -> GgufFile:
+def _as_it_is(held: Content, reader: Any) -> GgufFile:
     entries = {one.name: one for one in reader.tensors}
-    check_names(path, entries)
+    check_names(held.path, entries)
     shapes = {name: _shape(one) for name, one in entries.items()}
-    return GgufFile(path, version, entries, shapes, {}, said(reader, path))
+    return GgufFile(held, entries, shapes, {}, said(reader, held.path))
 
 
 def _shape(entry: Any) -> tuple[int, ...]:
@@ -175,11 +182,11 @@ def _open_file(path: Path) -> GgufFile:
     missing = BaseModelError(
         f'{path} is GGUF: pip install "lora-lens[quantized]" to read it, or {instead(path.stem, {})}'
     )
-    version = version_of(path)
+    held = Content(path)
     reader = read_gguf(path, missing)
     header = said(reader, path)
     if is_adapter(header):
-        return _as_it_is(path, version, reader)
+        return _as_it_is(held, reader)
     name = header.get(ARCHITECTURE, "")
     known = ARCHITECTURES.get(name)
     if known is None and name not in IMAGES:
@@ -198,7 +205,7 @@ def _open_file(path: Path) -> GgufFile:
         if original := reader.fields.get(_ORIGINAL + one.name):
             shapes[mine] = tuple(int(size) for size in content(original, path))
     check_names(path, entries)
-    return GgufFile(path, version, entries, shapes, _heads(reader, name, known, path), header)
+    return GgufFile(held, entries, shapes, _heads(reader, name, known, path), header)
 
 
 def _heads(reader: Any, name: str, known: Architecture | None, path: Path) -> Mapping[str, int]:
