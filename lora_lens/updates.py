@@ -10,6 +10,7 @@ from jaxtyping import Float
 
 from .arrays import Either, Stored, Tensor, nothing
 from .errors import AdapterError
+from .sources import StandIn
 
 Convention = Literal["stored", "consistent"]
 
@@ -90,6 +91,7 @@ class FromW0:
         scaling: s.
         convention: Which of the two.
         tensors: Every tensor of the file that it is made of.
+        stand_in: What they are made of in W0's place; None of the layer's own W0.
     """
 
     theta_a: Factor
@@ -97,9 +99,10 @@ class FromW0:
     scaling: float
     convention: Convention
     tensors: tuple[str, ...]
+    stand_in: StandIn | None = None
 
     def of(self, w0: Float[Tensor, "out in"], path: str) -> LowRank:
-        """A and B of one layer, computed in float64.
+        """A and B of one layer, computed in float64, given W0 of it, or of its stand-in's path.
 
         Raises:
             AdapterError: θ does not fit W0, which the message calls by `path`.
@@ -109,6 +112,7 @@ class FromW0:
         for theta in (self.theta_a.read(), self.theta_b.read()):
             if not theta.is_floating_point():
                 raise AdapterError(f"θ of {path} holds {theta.dtype}, expected floats")
+        w0 = w0 if self.stand_in is None else self.stand_in.of(w0)
         w0, theta_a, theta_b = (
             tensor.to(torch.float64) for tensor in (w0, self.theta_a.read(), self.theta_b.read())
         )

@@ -13,6 +13,7 @@ from .shown import line, table
 
 if TYPE_CHECKING:
     from ..files.mapped import Version
+    from ..sources import Source, StandIn
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -45,6 +46,7 @@ class Adapter:
             which one is the identity.
             Matrices are (out, in), embeddings (tokens, width).
         read_from: Its configuration and its weights, each as it was when it was opened; nothing of a model in memory.
+        stand_ins: Path of each module to what A and B are made of in the place of its W0, of CondLoRA that was trained so.
     """
 
     source: str
@@ -66,6 +68,7 @@ class Adapter:
     caveats: tuple[str, ...] = ()
     dense: Mapping[str, ModuleFactors] = field(default_factory=dict)
     read_from: Mapping[Path, Version] = field(default_factory=dict)
+    stand_ins: Mapping[str, StandIn] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"<Adapter: {line(self)}>"
@@ -77,6 +80,13 @@ class Adapter:
     def from_w0(self) -> bool:
         """Whether A and B are made of W0 by a θ that all layers share, which alone makes layers alike."""
         return self.convention is not None
+
+    @property
+    def made_of(self) -> Source | None:
+        """What A and B are made of: the layers' own W0, or a control in its place; None of LoRA, whose are trained."""
+        if not self.from_w0:
+            return None
+        return next((one.source for one in self.stand_ins.values()), "w0")
 
     @property
     def made_with_w0(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
@@ -15,6 +15,7 @@ from ..arrays import Tensor
 from ..errors import BaseModelError
 from ..files.mapped import Version
 from ..files.tensors import TensorStore
+from ..sources import StandIn
 from .as_stored import checked, is_convolution, joined_rows, rounded_to
 from .candidates import all_equal
 from .configuration import BaseConfiguration
@@ -45,6 +46,7 @@ class BaseWeights:
         renaming: What modules' paths become before they are sought: what is said where it is opened.
         named: Whether it is the one that the adapter names.
         rounded: The dtype that W0 beside factors is rounded to, where a model that was tuned in full was saved in that.
+        stand_ins: Path of each module to what is given beside its factors in the place of W0; by default nothing.
     """
 
     source: str
@@ -59,6 +61,7 @@ class BaseWeights:
     renaming: Said = field(default_factory=said)
     named: bool = False
     rounded: str | None = None
+    stand_ins: Mapping[str, StandIn] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"<BaseWeights: {self.source}, {len(self.tensors.files):,} tensors>"
@@ -232,11 +235,13 @@ class BaseWeights:
         path = factors.names[position]
         part = factors.part
         expected = (part.whole if part else factors.out_features, factors.in_features)
-        w0 = self.weight(path, expected)
+        stand_in = self.stand_ins.get(path)
+        w0 = self.weight(path if stand_in is None else stand_in.path, expected)
         if tuple(w0.shape) != expected:
             raise BaseModelError(
                 f"W0 of {path} in {self.source} is {w0.shape[0]}x{w0.shape[1]}, but the adapter was "
                 f"trained on {expected[0]}x{expected[1]}: this is not its base model"
             )
+        w0 = w0 if stand_in is None else stand_in.of(w0)
         w0 = part.take(w0) if part else w0
         return w0 if self.rounded is None else rounded_to(w0, self.rounded)

@@ -12,6 +12,7 @@ from ..questions.spectrum.result import LayerSpectrum, Spectrum
 from ..show.layout import Table, number, significant
 from ..show.text import as_markdown, in_markdown
 from ..show.wording import listed
+from ..sources import SOURCES
 from ..training.data.records import on_hub
 from ..training.data.tasks import TASKS
 from ..training.methods import METHODS
@@ -105,6 +106,11 @@ def _whose(own: Mapping[str, Any], rows: str) -> str:
 def _sentence(record: Mapping[str, Any], title: str) -> str:
     settings = record["settings"]
     data = "GLUE's" if settings.get("own") is None else "own data,"
+    if settings["method"] == "head-alone":
+        return (
+            f"A head, and no layer adapted, trained on {data} {in_markdown(settings['task'])} by lora-lens: "
+            f"{record['head_parameters']:,} trained numbers."
+        )
     return (
         f"{_article(title)} {title} adapter of {listed(settings['target_modules'])} at rank {settings['rank']}, trained on "
         f"{data} {in_markdown(settings['task'])} by lora-lens: "
@@ -151,8 +157,12 @@ def _training(record: Mapping[str, Any]) -> Table:
         "rows": f"{rows['train']} to train on, {rows['development']} to choose by, {rows['test']} to test",
         "versions": ", ".join(f"{name} {said}" for name, said in record["versions"].items()),
     }
+    if settings["method"] == "head-alone":
+        del shown["modules"], shown["r, α, dropout"]
     if METHODS[settings["method"]].from_w0:
         shown["convention"] = settings["convention"]
+        if "source" in settings:
+            shown["made of"] = SOURCES[settings["source"]]
     return Table("Settings", ["", ""], [list(row) for row in shown.items()])
 
 

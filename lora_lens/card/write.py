@@ -61,6 +61,8 @@ def may_write(folder: Path) -> bool:
 
 def _spectrum(folder: Path, record: Mapping[str, Any]) -> tuple[Spectrum | None, str]:
     method, base = (record["settings"][name] for name in ("method", "base"))
+    if method == "head-alone":
+        return None, "no layer is adapted."
     if METHODS[method].from_w0 and is_folder(record) and local_folder(base) is None:
         # A repository that is called so is another's.
         return None, f"the base, {named(record)}, is a folder, and not here."

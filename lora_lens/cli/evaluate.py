@@ -22,6 +22,7 @@ class PartName(StrEnum):
 
     test = "test"
     development = "development"
+    unused = "unused"
 
 
 @with_options(data=data_fields)
@@ -40,7 +41,8 @@ def run(
     part: Annotated[
         PartName,
         typer.Option(
-            "--part", help="test: GLUE's development set; development: the tenth of train held out."
+            "--part",
+            help="test: GLUE's development set; development: the tenth of train held out; unused: the rows of --unused-rows.",
         ),
     ] = PartName.test,
     max_length: Annotated[

@@ -18,6 +18,16 @@ class MethodName(StrEnum):
     condlora = "condlora"
     adalora = "adalora"
     condadalora = "condadalora"
+    head_alone = "head-alone"
+
+
+class SourceName(StrEnum):
+    """What CondLoRA's factors are made of."""
+
+    w0 = "w0"
+    shuffled = "shuffled"
+    gaussian = "gaussian"
+    identity = "identity"
 
 
 class HeadName(StrEnum):
@@ -109,17 +119,36 @@ TrainRows = Annotated[
         "--train-rows", min=1, show_default="all", help="Train on so many rows only: a quick try."
     ),
 ]
+UnusedRows = Annotated[
+    int | None,
+    typer.Option(
+        "--unused-rows",
+        min=1,
+        show_default="none",
+        help="Never train on so many rows of train, for evaluate --part unused.",
+    ),
+]
+UnusedSeed = Annotated[int, typer.Option("--unused-seed", help="Which rows these are.")]
 Seed = Annotated[int, typer.Option("--seed", help="Of initialisation, order and dropout.")]
 Cpu = Annotated[bool, typer.Option("--cpu", help="Stay on the CPU.")]
 TrainingConvention = Annotated[
     Convention,
     typer.Option("--convention", help="CondLoRA's: the paper's equations, or the released code."),
 ]
+TrainingSource = Annotated[
+    SourceName,
+    typer.Option(
+        "--source",
+        help="What CondLoRA's A and B are made of: each layer's W0; or a control: another layer's (shuffled), a Gaussian matrix "
+        "of W0's norm, the identity (one A and one B for all layers).",
+    ),
+]
 
 
 def run_fields(
     method: Method = MethodName.lora,
     convention: TrainingConvention = Convention.consistent,
+    source: TrainingSource = SourceName.w0,
     base: Base = "FacebookAI/roberta-base",
     target: Target = "query,value",
     rank: Rank = 8,
@@ -138,12 +167,15 @@ def run_fields(
     head: Head = HeadName.mean,
     train_rows: TrainRows = None,
     seed: Seed = 0,
+    unused_rows: UnusedRows = None,
+    unused_seed: UnusedSeed = 0,
 ) -> dict[str, Any]:
     """The other fields of a run's settings, but for the learning rate."""
     return {
         "method": method.value,
         "base": base,
         "convention": convention.value,
+        "source": source.value,
         "target_modules": names(target),
         "rank": rank,
         "alpha": alpha,
@@ -161,4 +193,6 @@ def run_fields(
         "head": head.value,
         "train_rows": train_rows,
         "seed": seed,
+        "unused_rows": unused_rows,
+        "unused_seed": unused_seed,
     }

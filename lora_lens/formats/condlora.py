@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from ..errors import AdapterError
+from ..sources import GENERATOR, SOURCES, Source, StandIn, stand_ins
 from ..updates import Convention, FromW0
 from .adapter_files import AdapterFiles
 from .factors.shared_theta import numbers_in, thetas_named
@@ -16,7 +18,14 @@ from .peft.settings import Scaling, check_plain
 # Another CondLoRA writes the same word: the tensors tell them apart, and the version ours of later.
 PEFT_TYPE = "CONDLORA"
 VERSION_KEY, VERSION = "condlora_version", 1
-_OWN_KEYS = ("condlora_modules", "convention", VERSION_KEY)
+WITH_SOURCE = 2  # the version of files whose factors are not made of W0, which readers before it would take for W0's
+# What is made in W0's place, and how; none is in a file whose factors are made of W0.
+SOURCE_KEY, SHIFT_KEY, GENERATOR_KEY, SHA256_KEY = (
+    "source", "condlora_shift", "condlora_generator", "condlora_sha256",
+)  # fmt: skip
+_OWN_KEYS = (
+    "condlora_modules", "convention", VERSION_KEY, SOURCE_KEY, SHIFT_KEY, GENERATOR_KEY, SHA256_KEY,
+)  # fmt: skip
 THETA = re.compile(r"(?P<module>.+)\.theta_(?P<factor>[AB])")
 
 
@@ -40,14 +49,60 @@ def thetas_of(files: AdapterFiles, version_key: str, reads: int) -> Thetas:
 
 
 def _thetas(files: AdapterFiles) -> Thetas:
-    return thetas_of(files, VERSION_KEY, VERSION)
+    source = _source(files)
+    found = thetas_of(files, VERSION_KEY, VERSION if source == "w0" else WITH_SOURCE)
+    return replace(found, stand_ins=_stand_ins(files, source, found.layers or {}))
+
+
+def _source(files: AdapterFiles) -> Source:
+    """What A and B are made of, as the configuration says."""
+    said = files.config.get(SOURCE_KEY, "w0")
+    for source in SOURCES:
+        if said == source:
+            return source
+    raise AdapterError(
+        f"{files.source}: the source is {said!r}, expected one of {', '.join(SOURCES)}"
+    )
+
+
+def _stand_ins(
+    files: AdapterFiles, source: Source, layers: Mapping[str, list[str]]
+) -> dict[str, StandIn]:
+    """Path of each layer to what stands for its W0."""
+    config, sha256 = files.config, None
+    if source == "gaussian":
+        sha256 = config.get(SHA256_KEY)
+        if config.get(GENERATOR_KEY) != GENERATOR:
+            raise AdapterError(
+                f"{files.source}: its Gaussian matrices are drawn by {config.get(GENERATOR_KEY)!r}, and this lora-lens draws by "
+                f"{GENERATOR!r}; update it"
+            )
+        for module, paths in layers.items():
+            sums = sha256.get(module) if isinstance(sha256, Mapping) else None
+            if not isinstance(sums, list) or len(sums) != len(paths):
+                raise AdapterError(
+                    f"{files.source}: {SHA256_KEY} does not list the checksums of {module!r}, one a layer"
+                )
+    shift = config.get(SHIFT_KEY) if source == "shuffled" else 1
+    if type(shift) is not int:
+        raise AdapterError(
+            f"{files.source}: {SHIFT_KEY} is {shift!r}, expected a whole number of layers"
+        )
+    return stand_ins(source, layers, shift=shift, sha256=sha256)
 
 
 def _read(files: AdapterFiles) -> Checkpoint:
     check_plain(files.config, files.source)
     thetas, scaling = _thetas(files), Scaling(files.config)
     updates = {
-        path: FromW0(a, b, scaling.of(path, a.shape[1]), thetas.convention, (a.name, b.name))
+        path: FromW0(
+            a,
+            b,
+            scaling.of(path, a.shape[1]),
+            thetas.convention,
+            (a.name, b.name),
+            thetas.stand_ins.get(path),
+        )
         for module, paths in (thetas.layers or {}).items()
         for a, b in [thetas.modules[module]]
         for path in paths
@@ -60,6 +115,18 @@ def _read(files: AdapterFiles) -> Checkpoint:
         trainable_parameters=numbers_in(thetas.modules.values()),
         convention=thetas.convention,
         settings={key: value for key, value in files.config.items() if key not in _OWN_KEYS},
+        caveats=_said(thetas.stand_ins),
+        stand_ins=thetas.stand_ins,
+    )
+
+
+def _said(found: Mapping[str, StandIn]) -> tuple[str, ...]:
+    """That A and B are not made of W0, where they are not."""
+    one = next(iter(found.values()), None)
+    if one is None:
+        return ()
+    return (
+        f"A and B of this CondLoRA adapter are made of {SOURCES[one.source]} in W0's place (source {one.source})",
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..adapter import Placement
+from ..sources import StandIn
 from ..updates import Convention, Factor, LowRank, Update
 from .adapter_files import AdapterFiles
 from .factors.beside_factors import check_nothing_beside
@@ -35,6 +36,7 @@ class Checkpoint:
         placement: Where the base has W0 of modules that are not where their paths say.
         caveats: What whoever asks about its factors has to be told: a sentence each.
         base: Hub id of the base, where files beside it name one that are not PEFT's configuration.
+        stand_ins: Path of each module to what stands for W0 where A and B are made of something else.
     """
 
     method: str
@@ -48,6 +50,7 @@ class Checkpoint:
     placement: Placement = field(default_factory=Placement)
     caveats: tuple[str, ...] = ()
     base: str | None = None
+    stand_ins: Mapping[str, StandIn] = field(default_factory=dict)
 
 
 def of_factors(
@@ -121,12 +124,14 @@ class Thetas:
         layers: Target module to the paths of its layers; None where the file does not say.
         convention: How A is made of θ_A and W0.
         others: Names of the tensors that were trained beside θ.
+        stand_ins: As in `Checkpoint`.
     """
 
     modules: Mapping[str, tuple[Factor, Factor]]
     layers: Mapping[str, list[str]] | None
     convention: Convention
     others: tuple[str, ...]
+    stand_ins: Mapping[str, StandIn] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

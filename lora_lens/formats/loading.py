@@ -160,7 +160,8 @@ def low_rank(files: AdapterFiles, found: Checkpoint) -> dict[str, LowRank]:
     for path, update in found.updates.items():
         if isinstance(update, FromW0):
             base = base or files.open_base()
-            update = update.of(base.weight(path), path)  # noqa: PLW2901
+            read_at = path if update.stand_in is None else update.stand_in.path
+            update = update.of(base.weight(read_at), path)  # noqa: PLW2901
         check(path, update)
         factors[path] = update
     used = (name for update in factors.values() for name in update.tensors)
@@ -231,6 +232,7 @@ def _adapter(files: AdapterFiles, found: Checkpoint, updates: Mapping[str, LowRa
         notes=(*caveats, *found.notes, *full.notes),
         caveats=caveats,
         tensors=len(files.names) + len(files.tensors.beside),
+        stand_ins=found.stand_ins,
         base_commit=files.open_base().commit if found.convention or files.whole_model else None,
         read_from=files.read_from,
     )

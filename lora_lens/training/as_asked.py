@@ -21,7 +21,12 @@ ELSEWHERE = (
 CHECKSUMS = "data_sha256"
 _SOURCES = ("train", "development", "test")  # of data of one's own
 # What every run was made with before it could be asked for: records from then do not say it.
-BEFORE: Mapping[str, Any] = {"stop_after": None, "head": "zero"}
+UNSAID: Mapping[str, Any] = {  # which those of now do not say either
+    "source": "w0",
+    "unused_rows": None,
+    "unused_seed": 0,
+}
+BEFORE: Mapping[str, Any] = {"stop_after": None, "head": "zero", **UNSAID}
 
 
 def _has_classes(settings: Mapping[str, Any]) -> bool:
@@ -47,6 +52,7 @@ def _stops_at_its_end(settings: Mapping[str, Any]) -> bool:
 _IDLE: Mapping[str, Callable[[Mapping[str, Any]], bool]] = {
     "head": _has_classes,
     "convention": _makes_nothing_of_w0,
+    "source": _makes_nothing_of_w0,
     "stop_after": _stops_at_its_end,
 }
 
@@ -68,9 +74,10 @@ def deciding(settings: Mapping[str, Any]) -> dict[str, Any]:
 
     Example:
         >>> deciding({"task": "stsb", "data": "glue", "head": "mean"})
-        {'task': 'stsb', 'head': 'mean'}
-        >>> deciding({"task": "mrpc", "data": "glue", "head": "mean", "epochs": 3, "stop_after": 2})
-        {'task': 'mrpc', 'epochs': 3, 'stop_after': 2}
+        {'task': 'stsb', 'head': 'mean', 'source': 'w0', 'unused_rows': None, 'unused_seed': 0}
+        >>> of_classes = {"task": "mrpc", "data": "glue", "head": "mean", "epochs": 3, "stop_after": 2}
+        >>> [name for name in deciding(of_classes) if name in of_classes]
+        ['task', 'epochs', 'stop_after']
     """
     unsaid = {name: value for name, value in BEFORE.items() if name not in settings}
     said = {name: value for name, value in settings.items() if name != ELSEWHERE} | unsaid

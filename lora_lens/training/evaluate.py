@@ -14,7 +14,7 @@ from peft import PeftModel
 from safetensors import SafetensorError
 from transformers import DataCollatorWithPadding
 
-from ..errors import AdapterError
+from ..errors import AdapterError, DataError, SettingsError
 from ..files.revisions import with_revision
 from ..files.run_names import RECORD
 from ..files.tensors import TensorStore
@@ -22,23 +22,26 @@ from ..formats.adapter_files import AdapterFiles
 from ..formats.format import format_of
 from ..formats.opening import open_adapter
 from .answers import logits_of, taken_by
+from .as_asked import CHECKSUMS, by_source
 from .condlora import load_condlora_model
 from .data import (
     Example,
     OwnData,
+    Splits,
     majority_score,
     open_data,
+    set_aside,
 )
 from .data.varied import warn_if_zero
 from .device import run_device
 from .encoding import encode
 from .lengths import checked_length
-from .models import Classifier, open_classifier
+from .models import NO_TARGET, Classifier, open_classifier
 from .record import device_name, read_run
 from .settings import LONGEST
 
 _BATCH = 64
-Part = Literal["test", "development"]
+Part = Literal["test", "development", "unused"]
 
 
 class Scored(NamedTuple):
@@ -113,7 +116,8 @@ def answer(
         adapter: Folder of an adapter with a classification head: lora-lens's or PEFT's.
         task, data, own: As in `RunSettings`.
         base: Base model; by default the one that the adapter names.
-        part: ``test``, GLUE's development set; or ``development``, the tenth of train held out.
+        part: ``test``, GLUE's development set; ``development``, the tenth of train held out; or ``unused``, the rows of
+            train that were set aside from the run and never trained on, as its ``run.json`` says.
         max_length: Tokens a row; by default the run's own, or 512, and no more of them than the base
             model has positions for.
         use_cpu: Stay on the CPU though there is a GPU.
@@ -124,11 +128,12 @@ def answer(
         RecordError: The ``run.json`` beside it is broken.
         DataError: The data do not fit the task.
         BaseModelError: The base model is not found.
-        SettingsError: Rows cannot be cut to `max_length`.
+        SettingsError: Rows cannot be cut to `max_length`, or the run set no rows aside.
     """
     known, splits = open_data(task, data, own)
     files = open_adapter(adapter, base)
     record = _record_beside(adapter)
+    splits, unused = _as_trained(adapter, record, task, splits, part)
     _check_classes(adapter, record, known.labels)
     named = files.base_model
     if named is None:
@@ -137,7 +142,7 @@ def answer(
     _check_head(adapter, files.tensors, classifier)
     adapted = _load(files, adapter, classifier.model)
     device = run_device(use_cpu=use_cpu)
-    examples = splits.test if part == "test" else splits.development
+    examples = {"test": splits.test, "development": splits.development, "unused": unused}[part]
     warn_if_zero(known, examples, part)
     asked, given = max_length or _trained_length(record), bool(max_length)
     length = checked_length(asked, classifier, named, pairs=known.pairs, given=given)
@@ -181,7 +186,8 @@ def _check_head(folder: Path, tensors: TensorStore, classifier: Classifier) -> N
 
 
 def _load(files: AdapterFiles, folder: Path, model: Any) -> PeftModel:
-    if format_of(files).thetas is not None:
+    no_layer = files.config.get("target_modules") == NO_TARGET
+    if not no_layer and format_of(files).thetas is not None:
         return load_condlora_model(model, folder)
     try:
         with warnings.catch_warnings():
@@ -214,6 +220,33 @@ def _trained_length(record: dict[str, Any]) -> int:
     """The run's own `max_length`, where its record says it."""
     settings = record.get("settings")
     return int(settings.get("max_length", LONGEST)) if isinstance(settings, dict) else LONGEST
+
+
+def _as_trained(
+    adapter: Path, record: dict[str, Any], task: str, splits: Splits, part: Part
+) -> tuple[Splits, list[Example]]:
+    """The splits without the rows that the run set aside, and these.
+
+    Raises:
+        SettingsError: They are to be scored, and there are none.
+        DataError: They are to be scored, and the data are not those that the run was trained on.
+    """
+    settings = record.get("settings")
+    settings = settings if isinstance(settings, dict) and settings.get("task") == task else {}
+    rows = settings.get("unused_rows")
+    if part == "unused":
+        if rows is None:
+            raise SettingsError(
+                f"{adapter} has no run.json that says which rows of {task} it was not trained on; train with --unused-rows, "
+                f"or score another part"
+            )
+        if by_source(settings, record.get(CHECKSUMS) or {}) != by_source(
+            settings, splits.checksums
+        ):
+            raise DataError(
+                f"{adapter} was trained on other data than these, of which some may be what it was trained on; give the same"
+            )
+    return set_aside(splits, rows, settings.get("unused_seed", 0))
 
 
 def _trained_rows(record: dict[str, Any], task: str) -> int | None:

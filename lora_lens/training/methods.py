@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Method = Literal["lora", "condlora", "adalora", "condadalora"]
+Method = Literal["lora", "condlora", "adalora", "condadalora", "head-alone"]
 
 
 @dataclass(frozen=True)
@@ -33,4 +33,5 @@ METHODS: Mapping[Method, MethodFacts] = {
     "condadalora": MethodFacts(
         "CondAdaLoRA", "CondLoRA in AdaLoRA's form", allocates=True, from_w0=True
     ),
+    "head-alone": MethodFacts("head alone", "head alone", allocates=False, from_w0=False),
 }

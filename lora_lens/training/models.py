@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, assert_never, cast
 
 import torch
 from peft import AdaLoraConfig, LoraConfig, PeftModel, get_peft_model
+from peft.utils.constants import DUMMY_TARGET_MODULES
 from torch.nn import Linear
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from transformers.pytorch_utils import Conv1D
@@ -21,6 +22,7 @@ from .budget import budget_of
 from .condlora import CondAdaLoraConfig, CondLoraConfig, get_condlora_model
 from .settings import RunSettings
 
+NO_TARGET = DUMMY_TARGET_MODULES  # by which PEFT's configuration says that no layer is adapted
 _HEADS = ("classifier", "score")  # how names of what PEFT trains and saves by itself end
 
 
@@ -138,20 +140,22 @@ def put_adapter(settings: RunSettings, classifier: Classifier, *, steps: int) ->
         BaseModelError: The base model's file does not hold a target module's weights.
     """
     model = classifier.model
-    _check_targets(settings, classifier)
+    targets = [] if settings.method == "head-alone" else sorted(settings.target_modules)
+    if targets:
+        _check_targets(settings, classifier)
     shared = {
         "task_type": "SEQ_CLS",
         "r": settings.rank,
         "lora_alpha": settings.alpha,
         "lora_dropout": settings.dropout,
-        "target_modules": list(settings.target_modules),
+        "target_modules": targets or NO_TARGET,
         "fan_in_fan_out": _is_conv1d(settings, model),
         "modules_to_save": _new_but_for_the_head(classifier) or None,
     }
     adapted = _adapted(settings, model, shared, steps)
     for config in adapted.peft_config.values():
         # PEFT makes a set of words of them, whose order in a saved file is another in every process.
-        config.target_modules = sorted(settings.target_modules)
+        config.target_modules = targets or NO_TARGET
     return adapted
 
 
@@ -160,9 +164,9 @@ def _adapted(settings: RunSettings, model: Any, shared: dict[str, Any], steps: i
         case "adalora" | "condadalora":
             return _with_budget(settings, model, shared, steps)
         case "condlora":
-            made = CondLoraConfig(convention=settings.convention, **shared)
+            made = CondLoraConfig(convention=settings.convention, source=settings.source, **shared)
             return get_condlora_model(model, made)
-        case "lora":
+        case "lora" | "head-alone":
             return cast(PeftModel, get_peft_model(model, LoraConfig(**shared)))
     assert_never(settings.method)
 

@@ -7,7 +7,6 @@ import math
 import shutil
 import warnings
 from collections.abc import Sequence
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -42,6 +41,7 @@ from .data import (
     majority_score,
     mean_loss,
     open_data,
+    set_aside,
 )
 from .data.varied import check_varied, warn_if_zero
 from .disk import Logs, writing
@@ -108,6 +108,7 @@ def train(
     """
     task, splits = open_data(settings.task, settings.data, settings.own)
     settings = settings.resolved()
+    splits, _ = set_aside(splits, settings.unused_rows, settings.unused_seed)
     splits = splits._replace(train=splits.train[: settings.train_rows])
     if resume:
         made = resuming.ended(out, settings, splits.checksums, test=test, keep=keep_checkpoints)
@@ -255,7 +256,7 @@ def _record(
     """All that the run's record has but how long it took."""
     made: dict[str, Any] = {
         "format": FORMAT,
-        "settings": asdict(settings),
+        "settings": settings.as_written(),
         "metric": task.metric.__name__,
         "rows": {
             "train": len(splits.train),

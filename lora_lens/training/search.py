@@ -21,7 +21,7 @@ from . import ownership, resuming
 from .alone import BusyError
 from .arguments import optimiser_steps
 from .damage import DamagedRunError
-from .data import open_data
+from .data import open_data, set_aside
 from .data.varied import check_varied
 from .lengths import checked_length
 from .models import open_classifier, put_adapter
@@ -87,6 +87,7 @@ def search(
     refuse_several_processes()
     plan = Plan(space or Space(), checked_seeds(seeds) or (settings.seed,), sampler, prune)
     task, splits = open_data(settings.task, settings.data, settings.own)
+    splits, _ = set_aside(splits, settings.unused_rows, settings.unused_seed)
     splits = splits._replace(train=splits.train[: settings.train_rows])
     checksums = splits.checksums
     # What no trial could begin with is no study's: the corrected command would find it begun otherwise.

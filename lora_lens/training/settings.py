@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, get_args
 
 from ..errors import SettingsError
+from ..sources import Source
 from ..updates import Convention
+from .as_asked import UNSAID
 from .data import (
     TASKS,
     OwnData,
@@ -34,12 +36,15 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "weight_decay": (0, math.inf),
     "patience": (1, math.inf),
     "train_rows": (1, math.inf),
+    "unused_rows": (1, math.inf),
+    "unused_seed": (0, 2**32 - 1),
     "seed": (0, 2**32 - 1),
 }
 _ABOVE_THE_LOWEST = ("alpha", "learning_rate", "epochs", "stop_after")
 _CHOICES: dict[str, Any] = {
     "method": Method,
     "convention": Convention,
+    "source": Source,
     "precision": Precision,
     "head": HeadStart,
 }
@@ -52,11 +57,15 @@ class RunSettings:
     Attributes:
         task: A GLUE task, or any name for data of one's own.
         method: ``lora`` and ``adalora``, PEFT's own; ``condlora``, and ``condadalora``, AdaLoRA's form of
-            it.
+            it; or ``head-alone``, which adapts no layer and trains the head that every method trains.
         base: Base model: a folder or a hub id.
         data: Folder of GLUE's TSV files; None for the hub.
         own: Other data than GLUE.
         convention: CondLoRA's.
+        source: What CondLoRA's factors are made of: W0, or a control in its place.
+        unused_rows: How many rows of train no run ever trains on, whatever its seed; None for none. They are drawn by
+            `unused_seed` from what is left when the development rows are held out, before `train_rows` are counted.
+        unused_seed: Of that draw.
         target_modules: Ends of the names of the layers to adapt.
         rank, alpha, dropout: r, α (ΔW is scaled by α/r) and LoRA's dropout. Where ranks are allocated r
             is a layer's on average in the end (see `budget_of`).
@@ -103,6 +112,9 @@ class RunSettings:
     head: HeadStart = "mean"
     train_rows: int | None = None
     seed: int = 0
+    source: Source = "w0"
+    unused_rows: int | None = None
+    unused_seed: int = 0
 
     def __post_init__(self) -> None:
         """Refuse what no run can be made with.
@@ -117,6 +129,10 @@ class RunSettings:
                 raise SettingsError(
                     f"{name} is {value!r}, expected one of {', '.join(get_args(choices))}"
                 )
+        if self.source != "w0" and self.method != "condlora":
+            raise SettingsError(
+                f"source is {self.source!r}, which is of method condlora alone, and the method is {self.method}; leave it out"
+            )
         for name, (low, high) in _BOUNDS.items():
             value, above = getattr(self, name), name in _ABOVE_THE_LOWEST
             if value is None:
@@ -125,6 +141,11 @@ class RunSettings:
                 least = f"{'above' if above else 'at least'} {low}"
                 most = f" and at most {high}" if math.isfinite(high) else ""
                 raise SettingsError(f"{name} is {value}, expected {least}{most}")
+
+    def as_written(self) -> dict[str, Any]:
+        """As records have it: without what is as it was before it could be asked for."""
+        said = asdict(self)
+        return {k: v for k, v in said.items() if k not in UNSAID or v != UNSAID[k]}
 
     def resolved(self) -> RunSettings:
         """With the paper's learning rate and epochs of the task where none are given.

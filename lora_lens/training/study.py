@@ -96,7 +96,9 @@ def open_study(
         searched["seeds"] = plan.seeds
     with storing(study.study_name):
         _check_same(
-            study, {_RUN: asdict(settings), _SPACE: searched, _DATA: dict(checksums)}, elsewhere
+            study,
+            {_RUN: settings.as_written(), _SPACE: searched, _DATA: dict(checksums)},
+            elsewhere,
         )
     return study
 

@@ -17,9 +17,13 @@ from lora_lens.cli.training_options import (
     MethodName,
     PrecisionName,
     SamplerName,
+    SourceName,
     run_fields,
 )
 from lora_lens.core.conversions import conversion
+from lora_lens.questions.shared.command import ThroughName
+from lora_lens.questions.shared.result import Through
+from lora_lens.sources import Source
 from lora_lens.terminal import options
 from lora_lens.training.data import OwnData
 from lora_lens.training.evaluate import Part
@@ -53,6 +57,8 @@ def test_a_searchs_defaults_are_its_functions() -> None:
         (HeadName, HeadStart),
         (PrecisionName, Precision),
         (SamplerName, Sampler),
+        (SourceName, Source),
+        (ThroughName, Through),
         (PartName, Part),
         (MetricName, get_args(get_type_hints(OwnData)["metric"])[0]),
         (options.Convention, Convention),

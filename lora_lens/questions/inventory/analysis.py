@@ -59,6 +59,7 @@ def inspect(adapter: Adapter | str | Path | Model) -> Inventory:
         notes=(*adapter.notes, *all_unchanged_said(adapter)),
         base_commit=adapter.base_commit,
         dense=tuple(_in_full(adapter)),
+        source=None if adapter.made_of == "w0" else adapter.made_of,
     )
 
 

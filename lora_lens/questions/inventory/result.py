@@ -63,7 +63,7 @@ class Inventory(Answer):
 
     `tensors` is how many its files hold, analysed or left out; `notes` say how they were read, where
     there was a choice; `dense` are the modules that were trained in full, where the base is at hand, which
-    are no low-rank part and not among the parameters.
+    are no low-rank part and not among the parameters; `source` is what CondLoRA's factors are made of, where that is not W0.
     """
 
     adapter: str
@@ -77,6 +77,7 @@ class Inventory(Answer):
     notes: tuple[str, ...] = ()
     base_commit: str | None = None
     dense: tuple[DenseSummary, ...] = ()
+    source: str | None = None
 
     @property
     def stem(self) -> str:
@@ -96,6 +97,7 @@ class Inventory(Answer):
             "method": self.method,
             "base": self.base,
             "convention": self.convention,
+            **({"source": self.source} if self.source else {}),
             "trainable_parameters": self.trainable_parameters,
             "modules": [
                 vars(summary) | {"singular_values": list(summary.singular_values)}

@@ -15,8 +15,9 @@ from .tables import dense_table, module_table, tables
 def terminal(result: Inventory, _: Console) -> RenderableType:
     """Whose it is, then the same tables."""
     convention = f", convention {result.convention}" if result.convention else ""
+    source = f", source {result.source}" if result.source else ""
     base = "" if result.base else ", base not named"
-    head = f"{headed(result.adapter, result.base, result.method)}{convention}{base}"
+    head = f"{headed(result.adapter, result.base, result.method)}{convention}{source}{base}"
     found = tables(result)
     first = condensed(module_table(result)) if result.modules else dense_table(result)
     return Group(

@@ -110,12 +110,12 @@ def magnitude_and_direction(
             layers.append(_layer(factors, position, weights, drawn[name], seed, where))
             advance(len(layers), total)
     found = MagnitudeAndDirection(
-        adapter.source, weights.source, tuple(asked), tuple(layers), tested=not adapter.from_w0,
+        adapter.source, weights.source, tuple(asked), tuple(layers), tested=adapter.made_of != "w0",
         draws=max(drawn.values()), seed=seed, base_commit=weights.commit,
     )  # fmt: skip
     notes = (
         *said_beside(adapter, weights), *_fewer(dear, asked), *_notes(found),
-        *([_MADE] if adapter.from_w0 else []),
+        *([_MADE] if adapter.made_of == "w0" else []),
     )  # fmt: skip
     return replace(found, notes=tuple(dict.fromkeys(notes)))
 

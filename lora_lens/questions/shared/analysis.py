@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 from ...adapter import Adapter, ModuleFactors
 from ...bases.along import along_said_each
@@ -38,7 +39,7 @@ from .least import of_forwards
 from .notes import all_notes, forwards_as
 from .predicted import Predicted
 from .prediction import carry_over, predict
-from .result import SharedResult, SharedSubspace
+from .result import SharedResult, SharedSubspace, Through
 from .terms import Terms
 
 MATRICES: tuple[Factor, ...] = ("A", "B")
@@ -63,6 +64,7 @@ def shared_subspace(
     base: BaseWeights | str | Path | None = None,
     memory: str | int | None = None,
     progress: Progress | None = None,
+    through: Through = "w0",
 ) -> SharedResult:
     """Share of each layer's conversion subspace that one θ, shared by all layers, captures.
 
@@ -110,6 +112,8 @@ def shared_subspace(
         device, dtype, base, progress: As in `conversion_similarity`.
         memory: As there. Sums over the layers are of W0's width squared, in float64, some of them at a time; draws
             of θ pick from factors of all layers. These are the least, beside one decomposition.
+        through: What is asked to make every layer's factor: ``w0``, or of a CondLoRA adapter ``source``, what stood for
+            W0 in its training (another layer's, Gaussian, the identity), of which the predicted share is 1.
 
     Returns:
         By matrix, with two nulls: ``propagated`` (W_l⁻¹G for Gaussian G, below full rank with the
@@ -120,6 +124,7 @@ def shared_subspace(
         RankDeficientWarning: W0 of a layer is rank-deficient, and its Moore-Penrose inverse stands in.
 
     Raises:
+        AdapterError: ``source`` of an adapter that is no CondLoRA, or beside another.
         LensError: No such matrix or convention; a ridge below 0, or out of its range; draws of 1 or below 0; a negative seed; too little memory.
         ModuleLookupError: No such module.
         RankError: A rank above a factor's numerical rank; a width below 1, or above what the layers but
@@ -136,6 +141,7 @@ def shared_subspace(
     """
     adapter = adapter_of(adapter, base)
     other = None if other is None else adapter_of(other, base)
+    _check_through(adapter, other, through)
     factors = select_module(adapter, module)
     width = whole_or_none(width, "width")
     r, _ = select_dimensions(rank, None, None, min(factors.ranks))
@@ -153,6 +159,8 @@ def shared_subspace(
     _check_width(factors, k, r, settled.name)
     terms = Terms(r, k, draws, seed, len(matrices), ridge)
     weights = open_base_of(adapter, base)
+    if through == "source":
+        weights = replace(weights, stand_ins=adapter.stand_ins)
     if other is not None:
         its_factors = _of_other(adapter, other, factors.module, matrices, r)
         its_base = open_base_of(other, base)
@@ -205,13 +213,38 @@ def shared_subspace(
         notes=(
             *dict.fromkeys(
                 all_notes(
-                    adapter, other, of_other, weights, singular, plan, subspaces, convention, ridge
+                    adapter,
+                    other,
+                    of_other,
+                    weights,
+                    singular,
+                    plan,
+                    subspaces,
+                    convention,
+                    ridge,
+                    through,
                 )
             ),
         ),
         seed=seed,
         other=None if other is None else other.source,
+        through=through,
     )
+
+
+def _check_through(adapter: Adapter, other: Adapter | None, through: Through) -> None:
+    if through not in get_args(Through):
+        raise LensError(f"through is {through!r}, expected w0 or source")
+    if through == "w0":
+        return
+    if not adapter.from_w0:
+        raise AdapterError(
+            f"{adapter.source} is {adapter.title}, whose factors were made of nothing; ask it through w0"
+        )
+    if other is not None:
+        raise AdapterError(
+            f"what stood for W0 is {adapter.source}'s alone; leave out {other.source}, or ask through w0"
+        )
 
 
 def _asked(

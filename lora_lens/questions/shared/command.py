@@ -36,6 +36,13 @@ class FactorName(StrEnum):
     B = "B"
 
 
+class ThroughName(StrEnum):
+    """What is asked to make every layer's factor."""
+
+    w0 = "w0"
+    source = "source"
+
+
 def run(
     adapter: AdapterFolder,
     other: Annotated[
@@ -71,6 +78,13 @@ def run(
         ),
     ] = 0.0,
     convention: ConversionConvention = ConventionChoice.auto,
+    through: Annotated[
+        ThroughName,
+        typer.Option(
+            "--through",
+            help="Ask of W0; or of a CondLoRA adapter of another source of what stood for W0 in training, where its share is 1.",
+        ),
+    ] = ThroughName.w0,
     matrix: Annotated[
         list[FactorName] | None,
         typer.Option("--matrix", show_default="A and B", help="Only this one; may be repeated."),
@@ -126,6 +140,7 @@ def run(
                 dtype=dtype.value,
                 memory=memory,
                 progress=advance,
+                through=through.value,
             )
 
     report(make, QUESTION, as_json=as_json, out=out, explain=explain)

@@ -18,7 +18,7 @@ from ...subspaces.pairing import different_bases
 from ...subspaces.selection import select_module
 from ...subspaces.ties import tie_notes, tied_factors
 from ...updates import Convention
-from .result import SharedSubspace
+from .result import SharedSubspace, Through
 
 _FIXED = 2  # equations for each row of θ, about which one θ and pairs of layers were found to see as much
 _GAP = 1e-9  # between eigenvalues, under which they are the same but for rounding
@@ -34,6 +34,16 @@ def forwards_as(adapter: Adapter, settled: Convention) -> Convention:
     return "stored" if adapter.convention == settled == "stored" else "consistent"
 
 
+def through_said(adapter: Adapter, through: Through) -> str | None:
+    """What was asked in W0's place, where that was asked and is another; and what has to be said of the answer."""
+    if through == "w0" or adapter.made_of in (None, "w0"):
+        return None
+    return (
+        f"asked of what stood for W0 in training ({adapter.made_of}), where CondLoRA's predicted share is 1 by construction; "
+        f"of W0 itself asks --through w0"
+    )
+
+
 def all_notes(
     adapter: Adapter,
     other: Adapter | None,
@@ -44,9 +54,12 @@ def all_notes(
     subspaces: dict[str, SharedSubspace],
     convention: ConventionChoice,
     ridge: float,
+    through: Through,
 ) -> Iterator[str]:
     """Those of the adapter, of the other, and of each factor; a sentence may come more than once."""
     yield from (*said_beside(adapter, weights), *singular)
+    if said := through_said(adapter, through):
+        yield said
     if other is not None:
         yield from (*other.caveats, *different_bases(adapter, other), *of_other)
         if "A" in subspaces and adapter.from_w0 and other.from_w0:
@@ -58,7 +71,7 @@ def all_notes(
         )
     if "A" in subspaces and len(plan.factors.layers) > 1:
         yield from _a_is_asked_of(adapter, other, plan.convention, convention)
-    yield from _notes(adapter, plan, subspaces, ridge)
+    yield from _notes(adapter, plan, subspaces, ridge, through)
     if len(plan.factors.layers) > 1:
         yield from _ties(adapter, other, tuple(subspaces), plan)
 
@@ -97,9 +110,14 @@ def _a_is_asked_of(
 
 
 def _notes(
-    adapter: Adapter, plan: Plan, subspaces: dict[str, SharedSubspace], ridge: float
+    adapter: Adapter,
+    plan: Plan,
+    subspaces: dict[str, SharedSubspace],
+    ridge: float,
+    through: Through,
 ) -> Iterator[str]:
-    if adapter.convention and adapter.convention != plan.convention:
+    asked_so = through == "source" or adapter.made_of == "w0"
+    if asked_so and adapter.convention != plan.convention:
         yield (
             f"this CondLoRA adapter was trained under the convention {adapter.convention!r}; its "
             f"conversion matrices are equal in all layers under that one"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from .predicted import Predicted
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+Through = Literal["w0", "source"]  # what is asked to make every layer's factor
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -190,6 +192,7 @@ class SharedResult(Answer, Mapping[str, SharedSubspace]):
         seed, draws: Of the nulls.
         base_commit: Of the base in its hub repository, asked for or not; None for other folders.
         other: The adapter that θ is carried over to; None without one.
+        through: Whether W0 was asked, or what stood for it in training.
     """
 
     adapter: str
@@ -208,12 +211,14 @@ class SharedResult(Answer, Mapping[str, SharedSubspace]):
     ridge: float = 0.0
     base_commit: str | None = None
     draws: int | None = None
+    through: Through = "w0"
 
     @property
     def stem(self) -> str:
         """Name of its files, but for their endings."""
         other = "" if self.other is None else "other-"
-        return f"shared-{other}{self.module}"
+        through = "source-" if self.through == "source" else ""
+        return f"shared-{through}{other}{self.module}"
 
     @property
     def tests(self) -> int:
@@ -247,6 +252,7 @@ class SharedResult(Answer, Mapping[str, SharedSubspace]):
             "width": self.width,
             "ridge": self.ridge,
             "layers": list(self.layers),
+            **({} if self.through == "w0" else {"through": self.through}),
             **({} if self.other is None else {"other": self.other}),
             "matrices": {matrix: shared.to_dict(self.tests) for matrix, shared in self.items()},
         }

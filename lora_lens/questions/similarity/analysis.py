@@ -226,7 +226,7 @@ def _notes(adapter: Adapter, plan: Plan) -> Iterator[str]:
             f"conversions are by a ridge, (W0ᵀW0 + λ²I)⁻¹W0ᵀ in the place of W0⁻¹ with λ = "
             f"{plan.ridge:g} times the median singular value of each W0, and so are those of the nulls"
         )
-    if adapter.convention and adapter.convention != plan.convention:
+    if adapter.made_of == "w0" and adapter.convention != plan.convention:
         yield (
             f"this CondLoRA adapter was trained under the convention {adapter.convention!r}; its "
             f"conversion matrices are equal in all layers under that one{' without a ridge' * bool(plan.ridge)}"

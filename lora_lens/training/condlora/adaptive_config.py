@@ -50,6 +50,10 @@ class CondAdaLoraConfig(CondLoraConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.source != "w0":
+            raise AdapterError(
+                f"source is {self.source!r}, but CondLoRA in AdaLoRA's form makes its factors of W0 alone; leave it out"
+            )
         if not 0 < self.target_r < self.r:
             raise AdapterError(
                 f"target_r is {self.target_r}, expected from 1 to below r, the rank at the beginning: {self.r}"

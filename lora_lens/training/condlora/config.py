@@ -9,6 +9,7 @@ from peft import PEFT_TYPE_TO_CONFIG_MAPPING, PEFT_TYPE_TO_TUNER_MAPPING, LoraCo
 
 from ...errors import AdapterError
 from ...formats.condlora import PEFT_TYPE, VERSION, VERSION_KEY
+from ...sources import SOURCES, Source
 from ...updates import Convention
 from .refusal import PeftAlone
 
@@ -26,15 +27,18 @@ class CondLoraConfig(LoraConfig):
     Attributes:
         convention: ``consistent``, the paper's equations, for W0 of any shape; or ``stored``, the
             released code, for square W0.
+        source: What A and B are made of: ``w0``, each layer's own, or a control in its place: ``shuffled``, ``gaussian`` or
+            ``identity``.
 
     Raises:
-        AdapterError: An unknown convention, or a setting that only plain LoRA can have.
+        AdapterError: An unknown convention or source, or a setting that only plain LoRA can have.
     """
 
     saved_as: ClassVar[str] = PEFT_TYPE
     version: ClassVar[tuple[str, int]] = (VERSION_KEY, VERSION)
 
     convention: Convention = field(default="consistent")
+    source: Source = field(default="w0")
     # PEFT's own would be LORA, of which its get_peft_model makes plain LoRA, and trains it unseen.
     peft_type: Any = field(default=PEFT_TYPE)
 
@@ -48,6 +52,8 @@ class CondLoraConfig(LoraConfig):
             raise AdapterError(
                 f"convention is {self.convention!r}, expected 'stored' or 'consistent'"
             )
+        if self.source not in SOURCES:
+            raise AdapterError(f"source is {self.source!r}, expected one of {', '.join(SOURCES)}")
         variants = [f.name for f in fields(self) if f.metadata.get("is_lora_variant")]
         for name in (*_NOT_SHARED, *variants):
             if getattr(self, name, None):

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
+from ...sources import StandIn
+
 
 def a_consistent(w0: Tensor, theta: Tensor) -> Tensor:
     """A_cond (rank, in) = θ_Aᵀ W0, Eq. 5."""
@@ -36,8 +38,23 @@ def exact_dtype(theta: Tensor) -> torch.dtype:
     return torch.promote_types(theta.dtype, torch.float32)
 
 
+class Substitute(nn.Module):
+    """What stands for W0 in one layer's factors; it is no part of what is saved.
+
+    Attributes:
+        stand_in: What it is.
+        weight: (out, in), float32.
+    """
+
+    def __init__(self, stand_in: StandIn, w0: Tensor) -> None:
+        super().__init__()
+        self.stand_in = stand_in
+        # A copy, for W0 of another layer changes where an adapter is merged into that.
+        self.register_buffer("weight", stand_in.of(w0).detach().float().clone(), persistent=False)
+
+
 class ConditionalFactor(nn.Module):
-    """One layer's A or B, computed from its frozen W0 and the θ that all layers share.
+    """One layer's A or B, computed from its frozen W0, or its substitute, and the θ that all layers share.
 
     Stands where PEFT keeps an ``nn.Linear``; PEFT reads its ``weight`` to merge and to cast.
     """
@@ -51,7 +68,13 @@ class ConditionalFactor(nn.Module):
         self.theta = theta
         self.formula = formula
         self._base = (base,)  # in a tuple, so that W0 is not registered here a second time
+        self.substitute = base if isinstance(base, Substitute) else None
         self.register_buffer("_kept", None, persistent=False)
+
+    @property
+    def w0(self) -> Tensor:
+        """What it is made of, (out, in)."""
+        return w0_of(self._base[0])
 
     @property
     def of_layer(self) -> Tensor:
@@ -74,7 +97,7 @@ class ConditionalFactor(nn.Module):
         exact = exact_dtype(self.theta)
         # Autocast would round W0 and θ before they are multiplied.
         with torch.autocast(self.theta.device.type, enabled=False):
-            factor = self.formula(w0_of(self._base[0]).to(exact), self.of_layer.to(exact))
+            factor = self.formula(self.w0.to(exact), self.of_layer.to(exact))
         return factor.to(self.theta.dtype)
 
     def forward(self, x: Tensor) -> Tensor:

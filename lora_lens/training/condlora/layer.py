@@ -10,7 +10,7 @@ from peft.tuners.lora import Linear
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from .factor import ConditionalFactor, a_consistent, w0_of
+from .factor import ConditionalFactor, a_consistent
 from .update import LowRankUpdate, Plan
 
 
@@ -47,11 +47,14 @@ class CondLoraLinear(Linear):
             x = dropout(x if autocast else x.to(dtype))
         bias = getattr(base, "bias", None)
         consistent = factor_a.formula is a_consistent
-        through_y = consistent and is_base_output and not dropped and _is_frozen_product(base)
+        own = factor_a.substitute is None
+        through_y = (
+            own and consistent and is_base_output and not dropped and _is_frozen_product(base)
+        )
         rounded = torch.finfo(y.dtype).bits < 32
         from_y = through_y and not (rounded and bias is not None)
         plan = Plan(consistent, through_y, from_y, self.scaling[name], dtype)
-        return cast(Tensor, LowRankUpdate.apply(y, x, theta_a, theta_b, w0_of(base), bias, plan))
+        return cast(Tensor, LowRankUpdate.apply(y, x, theta_a, theta_b, factor_a.w0, bias, plan))
 
     def merge(self, *args: Any, **kwargs: Any) -> None:
         for factor in self._factors():

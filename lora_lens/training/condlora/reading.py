@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from inspect import formatannotation
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -13,16 +13,19 @@ from torch import Tensor
 from ...errors import AdapterError
 from ...files.annotated import fits
 from ...formats.adapter_files import AdapterFiles
+from ...formats.condlora import GENERATOR_KEY, SHA256_KEY, SHIFT_KEY
 from ...formats.factors.shared_theta import OWN_KEYS
 from ...formats.format import format_of
 from ...formats.opening import open_adapter
 from ...printable import first_line
+from ...sources import StandIn
 from .adaptive_config import CondAdaLoraConfig
 from .config import CondLoraConfig
 
 # Set anew by PEFT, or ours but no setting.
 _NOT_SETTINGS = (
-    "peft_type", "auto_mapping", "inference_mode", "peft_version", "condlora_modules", "condlora_version"
+    "peft_type", "auto_mapping", "inference_mode", "peft_version", "condlora_modules", "condlora_version",
+    SHIFT_KEY, GENERATOR_KEY, SHA256_KEY,
 )  # fmt: skip
 _KINDS = {kind.saved_as: kind for kind in (CondLoraConfig, CondAdaLoraConfig)}
 _EXPORT_FIRST = "turn it into plain LoRA by `lora-lens export` and open that with PEFT"
@@ -40,6 +43,7 @@ class SavedAdapter:
         modules: Target module to the paths of its layers; None in a released checkpoint, which does
             not say.
         kind: Of its configuration.
+        stand_ins: Path of each layer to what stands for its W0; empty where its own does.
     """
 
     source: str
@@ -47,6 +51,7 @@ class SavedAdapter:
     tensors: Mapping[str, Tensor]
     modules: Mapping[str, list[str]] | None
     kind: type[CondLoraConfig] = CondLoraConfig
+    stand_ins: Mapping[str, StandIn] = field(default_factory=dict)
 
     def config(self, *, is_trainable: bool) -> CondLoraConfig:
         """The settings to wrap a model with.
@@ -85,12 +90,12 @@ def read_saved(folder: Path) -> SavedAdapter:
         tensors[f"{module}.theta_B"] = theta_b.read()
     kind = _KINDS.get(str(files.config.get("peft_type")), CondLoraConfig)
     settings = _settings(files, folder, kind) | {"convention": shared.convention}
-    return SavedAdapter(files.source, settings, tensors, shared.layers, kind)
+    return SavedAdapter(files.source, settings, tensors, shared.layers, kind, shared.stand_ins)
 
 
 def _settings(files: AdapterFiles, folder: Path, kind: type[CondLoraConfig]) -> dict[str, Any]:
     config = files.config
-    known = {field.name for field in fields(kind) if field.init}
+    known = {one.name for one in fields(kind) if one.init}
     foreign = set(config) - known - {*_NOT_SETTINGS, kind.version[0], *OWN_KEYS}
     telling = sorted(key for key in foreign if config[key])
     if telling:

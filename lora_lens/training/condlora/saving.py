@@ -16,6 +16,8 @@ from ...files.locate import user_path
 from ...files.peft_names import CONFIG, WEIGHTS
 from ...files.saving import save_tensors
 from ...formats.condadalora import GATE
+from ...formats.condlora import GENERATOR_KEY, SHA256_KEY, SHIFT_KEY, SOURCE_KEY, WITH_SOURCE
+from ...sources import GENERATOR, SHIFT, StandIn
 from ...staging import staged
 from .config import CondLoraConfig
 from .factor import ConditionalFactor
@@ -62,13 +64,40 @@ def settings_as_saved(model: PeftModel, adapter_name: str) -> dict[str, Any]:
         for key, value in config.to_dict().items()
     }
     version_key, version = config.version
-    return settings | {
+    groups = {name: list(layers) for name, layers in target_groups(model, adapter_name).items()}
+    written = settings | {
         "peft_type": config.saved_as,
         version_key: version,
         "inference_mode": True,
-        "condlora_modules": {
-            name: list(layers) for name, layers in target_groups(model, adapter_name).items()
-        },
+        "condlora_modules": groups,
+    }
+    if config.source == "w0":
+        del written[SOURCE_KEY]  # as in files from before there were others
+        return written
+    return written | {version_key: WITH_SOURCE} | _of_source(model, adapter_name, groups)
+
+
+def _of_source(
+    model: PeftModel, adapter_name: str, groups: Mapping[str, list[str]]
+) -> dict[str, Any]:
+    """How what stands for W0 is made."""
+    found = substitutes_of(model, adapter_name)
+    source = next(iter(found.values())).source
+    if source == "shuffled":
+        return {SHIFT_KEY: SHIFT}
+    if source == "gaussian":
+        sums = {name: [found[path].sha256 for path in paths] for name, paths in groups.items()}
+        return {GENERATOR_KEY: GENERATOR, SHA256_KEY: sums}
+    return {}
+
+
+def substitutes_of(model: PeftModel, adapter_name: str) -> dict[str, StandIn]:
+    """Path of each layer to what stands for its W0; empty where its own does."""
+    return {
+        path: factor.substitute.stand_in
+        for layers in target_groups(model, adapter_name).values()
+        for path, layer in layers.items()
+        if (factor := layer.lora_A[adapter_name]).substitute is not None
     }
 
 
@@ -97,6 +126,7 @@ def load_saved(model: PeftModel, saved: SavedAdapter, adapter_name: str) -> None
             f"{model.peft_config[adapter_name].convention!r}; make it with the same"
         )
     _check_layers(saved, groups)
+    _check_source(saved, substitutes_of(model, adapter_name))
     _check_tensors(saved, ours | trained)
     for layers in groups.values():
         for path, layer in layers.items():
@@ -123,6 +153,23 @@ def _check_layers(saved: SavedAdapter, groups: Mapping[str, Mapping[str, object]
         raise AdapterError(
             f"{saved.source} was trained on other layers: only {where} has {odd[0]} (and "
             f"{len(odd) - 1} more such); open it on the base model that it was trained on"
+        )
+
+
+def _check_source(saved: SavedAdapter, ours: Mapping[str, StandIn]) -> None:
+    """θ fits W0 of any layer, and what stands for it, so that another would go unseen."""
+    for path in sorted(saved.stand_ins.keys() | ours.keys()):
+        was, now = saved.stand_ins.get(path), ours.get(path)
+        if was == now:
+            continue
+        if was and now and was.source == now.source:
+            raise AdapterError(
+                f"{saved.source}: what stands for W0 of {path} is not what it was trained with; expected the same base "
+                f"model, layers and NumPy's generator"
+            )
+        theirs, mine = (one.source if one else "w0" for one in (was, now))
+        raise AdapterError(
+            f"{saved.source} has the source {theirs!r}, the model's adapter {mine!r}; make it with the same"
         )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import cast
 
 import torch
@@ -12,13 +14,16 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from ...errors import AdapterError
+from ...sources import checksum, gaussian, stand_ins
 from .adaptive_config import CondAdaLoraConfig
 from .config import CondLoraConfig
 from .factor import (
     ConditionalFactor,
+    Substitute,
     a_consistent,
     a_stored,
     b_cond,
+    w0_of,
 )
 from .gate import GatedFactor
 from .groups import target_groups
@@ -38,6 +43,7 @@ def tie_factors(model: PeftModel, adapter_name: str) -> None:
     _check_layers(model, adapter_name)
     groups = target_groups(model, adapter_name)
     shapes = {name: _shared_shape(name, layers, config) for name, layers in groups.items()}
+    substitutes = _substitutes(groups, config)
     for name, layers in groups.items():
         out_features, in_features = shapes[name]
         first = next(iter(layers.values()))
@@ -54,8 +60,8 @@ def tie_factors(model: PeftModel, adapter_name: str) -> None:
         if gated:  # ΔW is zero by Λ, and Λ has a gradient only where θ_B is not
             nn.init.kaiming_uniform_(theta_b.data.T, a=math.sqrt(5))
         formula = a_consistent if config.convention == "consistent" else a_stored
-        for layer in layers.values():
-            base = layer.get_base_layer()
+        for path, layer in layers.items():
+            base = substitutes.get(path, layer.get_base_layer())
             if gated:
                 gate = nn.Parameter(
                     like.new_zeros(config.r, 1, device=base.weight.device), like.requires_grad
@@ -65,6 +71,22 @@ def tie_factors(model: PeftModel, adapter_name: str) -> None:
                 layer.lora_A[adapter_name] = ConditionalFactor(theta_a, base, formula)
             layer.lora_B[adapter_name] = ConditionalFactor(theta_b, base, b_cond)
             layer.__class__ = CondLoraLinear
+
+
+def _substitutes(
+    groups: Mapping[str, Mapping[str, LoraLayer]], config: CondLoraConfig
+) -> dict[str, Substitute]:
+    """Path of each layer to what its factors are made of; none where that is its own W0."""
+    modules = {name: list(layers) for name, layers in groups.items()}
+    layers = {path: layer for of in groups.values() for path, layer in of.items()}
+    found = {}
+    for path, stand_in in stand_ins(config.source, modules).items():
+        w0 = w0_of(layers[stand_in.path].get_base_layer())
+        if stand_in.key is not None:
+            drawn = gaussian(stand_in.key, (w0.shape[0], w0.shape[1]))
+            stand_in = replace(stand_in, sha256=checksum(drawn))  # noqa: PLW2901
+        found[path] = Substitute(stand_in, w0)
+    return found
 
 
 def _check_layers(model: PeftModel, adapter_name: str) -> None:

@@ -10,7 +10,7 @@ from .glue import load_task
 from .majority import majority_score
 from .metrics import mean_loss
 from .own import OwnData, load_own
-from .rows import Example, Splits
+from .rows import Example, Splits, set_aside
 from .tasks import (
     TASKS,
     GlueTask,
@@ -29,6 +29,7 @@ __all__ = [
     "mean_loss",
     "open_data",
     "paper_learning_rate",
+    "set_aside",
 ]
 
 

@@ -41,6 +41,29 @@ class Splits(NamedTuple):
     left_out: tuple[str, ...] = ()
 
 
+def set_aside(splits: Splits, rows: int | None, seed: int) -> tuple[Splits, list[Example]]:
+    """A split of train that no run trains on: the splits without it, and its rows, in the order of the data.
+
+    Args:
+        splits: As the data are split.
+        rows: How many; None for none.
+        seed: By which they are drawn.
+
+    Raises:
+        DataError: Nothing would be left to train on.
+    """
+    if rows is None:
+        return splits, []
+    count = len(splits.train)
+    if rows >= count:
+        raise DataError(
+            f"{rows} rows cannot be set aside of {count} to train on; ask for fewer unused rows"
+        )
+    chosen = set(random.Random(seed).sample(range(count), rows))
+    used = [row for k, row in enumerate(splits.train) if k not in chosen]
+    return splits._replace(train=used), [splits.train[k] for k in sorted(chosen)]
+
+
 def hold_out(
     rows: Sequence[Example], source: str, advice: str
 ) -> tuple[list[Example], list[Example]]:

@@ -37,7 +37,7 @@ def saved(*, version: bool = True, **settings: Any) -> Callable[[Path], Deltas]:
             tuned.save_pretrained(folder / "adapter")
         file = folder / "adapter" / "adapter_config.json"
         said = json.loads(file.read_text())
-        assert said.pop("condlora_version") == 1
+        assert said.pop("condlora_version") == (1 if settings.get("source", "w0") == "w0" else 2)
         if not version:
             file.write_text(json.dumps(said))
         layers = tuned.get_base_model().named_modules()
@@ -54,5 +54,8 @@ CASES: Mapping[str, Callable[[Path], Deltas]] = {
     "consistent": saved(target_modules=["query", "value"]),
     "stored": saved(target_modules=["query", "value"], convention="stored", use_rslora=True),
     "rectangular": saved(target_modules=["intermediate.dense"], alpha_pattern={"dense": 12}),
+    "shuffled": saved(target_modules=["query", "value"], source="shuffled"),
+    "gaussian": saved(target_modules=["intermediate.dense"], source="gaussian"),
+    "identity": saved(target_modules=["query"], convention="stored", source="identity"),
     "first version": saved(target_modules=["value"], version=False),
 }

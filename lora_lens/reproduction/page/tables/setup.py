@@ -18,6 +18,7 @@ from ...experiment.paper import NAMES, TASK_NAMES
 _SETTINGS = {
     "target_modules": "target modules",
     "convention": "convention",
+    "source": "what CondLoRA's factors are made of",
     "rank": "r",
     "alpha": "α",
     "dropout": "dropout",
@@ -29,6 +30,8 @@ _SETTINGS = {
     "warmup": "warm-up",
     "weight_decay": "weight decay",
     "patience": "patience, evaluations",
+    "unused_rows": "rows of train that are never trained on",
+    "unused_seed": "by which these are drawn",
     "stop_after": "ends before its schedule, after epochs",
 }
 
