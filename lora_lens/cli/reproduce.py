@@ -37,7 +37,7 @@ def run(
         typer.Argument(
             metavar="CONFIG",
             show_default=False,
-            help="A TOML file (docs/experiments.md), or one that comes with lora-lens: paper, mpnet, minilm, adalora or smoke.",
+            help="A TOML file (docs/experiments.md), or one that comes with lora-lens: paper, mpnet, minilm, adalora, smoke, arms-minilm or arms-mpnet.",
         ),
     ],
     out: Annotated[
@@ -67,7 +67,7 @@ def run(
             "--methods",
             metavar="METHOD,…",
             show_default="all",
-            help="Only these, such as lora: two processes can share an experiment.",
+            help="Only these, such as lora, or an arm: two processes can share an experiment.",
         ),
     ] = "",
     storage: Annotated[
@@ -139,7 +139,7 @@ def run(
             reads(base)
         with warnings_as_lines(), writing(folder, own=True):
             run_steps(found, folder, watcher, **chosen, storage=storage, use_cpu=cpu)
-            if not any(chosen.values()) and not (folder / RECORD_NAME).exists():
+            if found.methods and not any(chosen.values()) and not (folder / RECORD_NAME).exists():
                 watcher("training speed, side by side")
                 measure_speed(found, folder, use_cpu=cpu)
     removed: dict[Path, list[str]] = {}

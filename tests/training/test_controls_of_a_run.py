@@ -10,6 +10,7 @@ from glue_folder import write_rte
 from peft import AutoPeftModelForSequenceClassification
 from safetensors.torch import load_file
 from tiny_base import write_tiny_base
+from transformers import TrainerCallback
 from typer.testing import CliRunner
 
 from lora_lens.card.write import write_card
@@ -136,3 +137,28 @@ def test_the_command_trains_a_control(folder: Path, tmp_path: Path) -> None:
     found = evaluate(tmp_path / "out", "rte", str(folder / "glue"), use_cpu=True)
     assert found.score == pytest.approx(record["test_score"], abs=1e-9)
     assert "| made of" in (tmp_path / "out" / "README.md").read_text()
+
+
+class KilledError(Exception):
+    """Stands for a SIGKILL."""
+
+
+class KillAfterAnEpoch(TrainerCallback):
+    def on_save(self, *_: Any, **__: Any) -> None:
+        raise KilledError
+
+
+@pytest.mark.parametrize("source", ["shuffled", "gaussian", "identity"])
+def test_a_run_of_a_control_that_is_resumed_is_the_run_unbroken(
+    source: str, folder: Path, tmp_path: Path
+) -> None:
+    asked = settings(folder, method="condlora", source=source, epochs=2)
+    train(asked, tmp_path / "whole", use_cpu=True)
+    with pytest.raises(KilledError):
+        train(asked, tmp_path / "killed", use_cpu=True, callbacks=(KillAfterAnEpoch(),))
+    assert not (tmp_path / "killed" / "run.json").exists()
+    train(asked, tmp_path / "killed", use_cpu=True, resume=True)
+    whole, killed = (
+        (tmp_path / name / "adapter_model.safetensors").read_bytes() for name in ("whole", "killed")
+    )
+    assert whole == killed

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, get_args
+from typing import Any
 
 from ...errors import SettingsError
-from ...training.methods import Method
+from ...training.methods import METHODS, Method
 from ...training.settings import RunSettings
 from ...training.space import Sampler, Space
+from .paper import COMPARED
 
 
 @dataclass(frozen=True)
@@ -102,8 +103,21 @@ class Analysis:
 
 
 @dataclass(frozen=True)
+class UnusedRows:
+    """A second split of every task's train, fixed before the runs: rows that no search and no run trains on.
+
+    Attributes:
+        rows: How many; None for none.
+        seed: By which they are drawn.
+    """
+
+    rows: int | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
 class Config:
-    """An experiment: every task by every method, a search each, then a run a seed.
+    """An experiment: every task by every method and arm, a search each, then a run a seed.
 
     Attributes:
         name: Of the experiment.
@@ -111,9 +125,11 @@ class Config:
         data: Folder of GLUE's TSV files; None for the hub.
         methods, seeds: What is compared, and how often it is run.
         tasks: Task to the settings that are its own, such as the number of epochs; among them, a method's
-            name to those that its runs alone have. A learning rate that stands there is not searched.
+            or an arm's name to those that its runs alone have. A learning rate that stands there is not searched.
+        arms: Name to a method and the settings that make it another than that of the other arms; the first is compared with each.
         training: Settings of every run.
         remarks: What a reader of the results has to know of the base or the data; a line in Markdown.
+        unused_rows: Which rows of train no run trains on, and every run is scored on.
         search, longer, equivalence, analysis: How learning rates are searched, what is run again with
             more epochs, when two methods are equivalent, and what is analysed.
     """
@@ -126,39 +142,56 @@ class Config:
     seeds: tuple[int, ...] = (0,)
     training: Mapping[str, Any] = ()  # type: ignore[assignment]
     remarks: str = ""
+    arms: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    unused_rows: UnusedRows = UnusedRows()
     search: Search = Search()
     longer: Longer = Longer()
     equivalence: Equivalence = Equivalence()
     analysis: Analysis = Analysis()
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of everything that is run: the methods, then the arms."""
+        return (*self.methods, *self.arms)
+
+    @property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """Which two are compared, one less the other."""
+        first, *others = self.arms or ("",)
+        of_methods = (pair for pair in COMPARED if {*pair} <= {*self.methods})
+        return (*of_methods, *((first, other) for other in others))
+
     def settings(
-        self, task: str, method: Method, *, seed: int = 0, learning_rate: float | None = None
+        self, task: str, method: str, *, seed: int = 0, learning_rate: float | None = None
     ) -> RunSettings:
         """The settings of one run; with the learning rate that the configuration gives, where it gives one."""
         own = self.own(task, method)
         rate = own.pop("learning_rate", learning_rate)
         return RunSettings(
             task=task,
-            method=method,
+            method=self.arms.get(method, {}).get("method", method),
             base=self.base,
             data=self.data,
             learning_rate=rate,
             seed=seed,
+            unused_rows=self.unused_rows.rows,
+            unused_seed=self.unused_rows.seed,
             **(dict(self.training) | own),
         )
 
-    def own(self, task: str, method: Method) -> dict[str, Any]:
-        """What the settings of a task's runs by one method are where they are not every run's."""
+    def own(self, task: str, method: str) -> dict[str, Any]:
+        """What the settings of a task's runs by one method or arm are where they are not every run's."""
         said = dict(self.tasks[task])
-        of_methods = {name: said.pop(name) for name in get_args(Method) if name in said}
-        return said | dict(of_methods.get(method, {}))
+        of_names = {name: said.pop(name) for name in (*METHODS, *self.arms) if name in said}
+        arm = {key: value for key, value in self.arms.get(method, {}).items() if key != "method"}
+        return said | arm | dict(of_names.get(method, {}))
 
-    def is_searched(self, task: str, method: Method) -> bool:
+    def is_searched(self, task: str, method: str) -> bool:
         """Whether the learning rate of a task and method is searched, and not given."""
         return "learning_rate" not in self.own(task, method)
 
 
-def search_settings(config: Config, task: str, method: Method) -> RunSettings:
+def search_settings(config: Config, task: str, method: str) -> RunSettings:
     """The settings of a search's trials, all but the learning rate."""
     found, asked = config.settings(task, method), config.search.of(task)
     if asked.epochs is None:

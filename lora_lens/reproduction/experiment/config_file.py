@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 import tomllib
 from collections import Counter
 from collections.abc import Collection
-from dataclasses import replace
+from dataclasses import fields, replace
 from importlib.resources import files
 from itertools import product
 from pathlib import Path
@@ -18,18 +19,34 @@ from ...training.data import TASKS
 from ...training.methods import Method
 from ...training.settings import RunSettings
 from ...training.space import checked_seeds
-from .config import Analysis, Config, Equivalence, Longer, Search, search_settings, tuples
+from .config import (
+    Analysis,
+    Config,
+    Equivalence,
+    Longer,
+    Search,
+    UnusedRows,
+    search_settings,
+    tuples,
+)
 from .typed import check_fields
 
-SHIPPED = ("paper", "mpnet", "minilm", "adalora", "smoke")
+SHIPPED = ("paper", "mpnet", "minilm", "adalora", "smoke", "arms-minilm", "arms-mpnet")
 # Of RunSettings, what [training] and [tasks.NAME] may not say: the experiment itself decides it. (A learning
 # rate is what a method bears on a task: [tasks.NAME.METHOD] may give it.)
-_DECIDED = {"task", "method", "base", "data", "own", "learning_rate", "seed", "stop_after"}
+_DECIDED = {
+    "task", "method", "base", "data", "own", "learning_rate", "seed", "stop_after", "source",
+    "unused_rows", "unused_seed",
+}  # fmt: skip
+_SETTINGS = {one.name for one in fields(RunSettings)} - _DECIDED  # as a task's table may say them
+_OF_ARMS = {"method", "source"}  # which [arms.NAME] says
+_ARM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")  # it is a part of folders' names
 _PARTS: dict[str, Any] = {
     "search": Search,
     "longer": Longer,
     "equivalence": Equivalence,
     "analysis": Analysis,
+    "unused_rows": UnusedRows,
 }
 
 
@@ -65,7 +82,10 @@ def _config(found: dict[str, Any], source: str) -> Config:
         if task not in TASKS:
             raise SettingsError(f"{source} has no task {task!r}; there are: {', '.join(TASKS)}")
     training = _run_settings(found.get("training", {}), source, "training")
-    tasks = {task: _task_settings(own, source, task) for task, own in found["tasks"].items()}
+    arms = _arms(found, source)
+    if arms:  # instead of the two methods, unless these are asked for too
+        found = {"methods": []} | found
+    tasks = {task: _task_settings(own, source, task, arms) for task, own in found["tasks"].items()}
     parts: dict[str, Any] = {}
     for part, kind in _PARTS.items():
         check_fields(found.get(part, {}), kind, source, part)
@@ -73,14 +93,47 @@ def _config(found: dict[str, Any], source: str) -> Config:
             parts[part] = kind(**tuples(found.get(part, {})))
         except SettingsError as error:
             raise SettingsError(f"{source}: {error}") from None
-    config = Config(**(tuples(found) | {"training": training, "tasks": tasks} | parts))
+    config = Config(
+        **(tuples(found) | {"training": training, "tasks": tasks, "arms": arms} | parts)
+    )
     _check_whole(config, source)
     return config
 
 
-def _task_settings(values: dict[str, Any], source: str, task: str) -> dict[str, Any]:
-    """A task's own settings, and the tables of what is one method's own in it."""
-    where, methods = f"tasks.{task}", set(get_args(Method)) & set(values)
+def _arms(found: dict[str, Any], source: str) -> dict[str, dict[str, Any]]:
+    """Name to each arm."""
+    arms = {name: _arm(own, source, name) for name, own in found.get("arms", {}).items()}
+    if both := sorted({*found.get("methods", ())} & {*arms}):
+        raise SettingsError(
+            f"{source}: {both[0]!r} is a method and an arm; give the arm another name"
+        )
+    return arms
+
+
+def _arm(values: dict[str, Any], source: str, name: str) -> dict[str, Any]:
+    """An arm's method, and its own settings."""
+    settings = _run_settings(values, source, f"arms.{name}", _OF_ARMS)
+    methods = get_args(Method)
+    if not _ARM.fullmatch(name) or name in _SETTINGS:
+        raise SettingsError(
+            f"{source}: an arm is called {name!r}, expected letters, digits, - and _, and no setting's name"
+        )
+    if "method" not in settings:
+        raise SettingsError(
+            f"{source}: [arms.{name}] says no method; expected one of {', '.join(methods)}"
+        )
+    if name in methods and settings["method"] != name:
+        raise SettingsError(
+            f"{source}: [arms.{name}] bears the name of a method and is of {settings['method']}; give it another name"
+        )
+    return settings
+
+
+def _task_settings(
+    values: dict[str, Any], source: str, task: str, arms: Collection[str]
+) -> dict[str, Any]:
+    """A task's own settings, and the tables of what is one method's own in it, or one arm's."""
+    where, methods = f"tasks.{task}", {*get_args(Method), *arms} & set(values)
     own = {
         method: _run_settings(values[method], source, f"{where}.{method}", {"learning_rate"})
         for method in sorted(methods)
@@ -108,15 +161,15 @@ def _check_whole(config: Config, source: str) -> None:
     wanted = config.analysis
     _check_search(config, source)
     try:
-        for task, method in product(config.tasks, config.methods):
+        for task, method in product(config.tasks, config.names):
             _check_runs(config, task, method)
     except SettingsError as error:
         raise SettingsError(f"{source}: {error}") from None
     for task, own in config.tasks.items():
-        foreign = set(get_args(Method)) & set(own) - set(config.methods)
+        foreign = set(get_args(Method)) & set(own) - set(config.names)
         if foreign:
             raise SettingsError(
-                f"{source}: [tasks.{task}.{min(foreign)}] is of none of its methods: {', '.join(config.methods)}"
+                f"{source}: [tasks.{task}.{min(foreign)}] is of none of its methods: {', '.join(config.names)}"
             )
     if wanted.figure_task not in (None, *config.tasks):
         raise SettingsError(
@@ -157,7 +210,7 @@ def _check_each_once(config: Config, source: str) -> None:
         )
 
 
-def _check_runs(config: Config, task: str, method: Method) -> None:
+def _check_runs(config: Config, task: str, method: str) -> None:
     """Those of one task and method, and its search's."""
     searched = search_settings(config, task, method)
     for seed in config.search.of(task).seeds:
@@ -165,7 +218,7 @@ def _check_runs(config: Config, task: str, method: Method) -> None:
     for seed in config.seeds:
         settings = config.settings(task, method, seed=seed)
     absent = set(config.analysis.modules) - set(settings.target_modules)
-    if absent:
+    if absent and method in config.methods:  # arms are not analysed
         raise SettingsError(
             f"[analysis] modules names {min(absent)!r}, which {task} does not train; it "
             f"trains: {', '.join(settings.target_modules)}"

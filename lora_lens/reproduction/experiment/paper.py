@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ...training.data.tasks import TASKS
 from ...training.methods import METHODS
 
-NAMES: dict[str, str] = {method: facts.title for method, facts in METHODS.items()}
+
+class _Names(dict[str, str]):
+    """Titles of methods; an arm is called what its configuration calls it."""
+
+    def __missing__(self, arm: str) -> str:
+        return arm
+
+
+NAMES: Mapping[str, str] = _Names({method: facts.title for method, facts in METHODS.items()})
 # Which methods are compared, one less the other.
 COMPARED = (("condlora", "lora"), ("condadalora", "adalora"))
 TASK_NAMES = {name: task.folder for name, task in TASKS.items()}

@@ -22,6 +22,7 @@ class LongerRun:
             kept; of more evaluations the best is a little higher by chance alone.
         test, longer_test: Of those checkpoints.
         learnt: Whether the longer run has learnt its task (see `least_learnt`).
+        unused, longer_unused: Score of the rows that no run trains on, where there are some.
         longer_ended: The epoch after which the longer run's patience ended, if that was before its last.
     """
 
@@ -37,6 +38,15 @@ class LongerRun:
     longer_test: float
     learnt: bool
     longer_ended: float | None = None
+    unused: float | None = None
+    longer_unused: float | None = None
+
+    @property
+    def change_unused(self) -> float | None:
+        """What the further epochs change on the rows that no run trains on."""
+        if self.unused is None or self.longer_unused is None:
+            return None
+        return self.longer_unused - self.unused
 
     @property
     def gain(self) -> float:
@@ -60,4 +70,5 @@ class LongerRun:
             "gain": plain(self.gain), "test_score": plain(self.test),
             "longer_test_score": plain(self.longer_test), "verdict": self.verdict,
             "longer_ended": None if self.longer_ended is None else plain(self.longer_ended),
+            **({} if (change := self.change_unused) is None else {"change_unused": plain(change)}),
         }  # fmt: skip

@@ -44,6 +44,7 @@ class TaskScores:
         learning_rates: Method to the learning rate that its search found.
         curves: Method to seed to (epoch, development score) at every evaluation of that run.
         rows_tested: How many test rows there are, where that is known.
+        parameters: Method to what it trains beside the head, where that is known.
 
     Means, deviations and differences are over the runs that have learnt the task: one that stays at a
     constant answer's score says that a method failed, not how it scores.
@@ -56,6 +57,7 @@ class TaskScores:
     learning_rates: Mapping[str, float]
     curves: Mapping[str, Mapping[int, Sequence[tuple[float, float]]]] = field(default_factory=dict)
     rows_tested: int | None = None
+    parameters: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def least(self) -> float:

@@ -14,7 +14,7 @@ from ..runs.collect import Found
 from .claims import claims
 from .parts.finished import finished_part
 from .parts.layers import figure1_part, table3_part
-from .parts.scores import longer_part, scores_part
+from .parts.scores import arms_part, longer_part, scores_part
 from .parts.shared import shared_part
 from .sheet import NOTHING, pictures, shown
 from .tables.agreement import agreement_table
@@ -38,19 +38,33 @@ def results_page(
         figures: Names of the files in ``figures/``.
         margin_given: Whether the margin of equivalence was given beside the configuration.
     """
+    of = "The paper's experiment" if config.methods else "CondLoRA and its controls"
     parts = [
-        f"# The paper's experiment on {config.base}: {config.name}",
+        f"# {of} on {config.base}: {config.name}",
         _opening(config, margin_given=margin_given),
         *([config.remarks.strip()] if config.remarks.strip() else []),
         *finished_part(found),
+        *(_of_methods(config, found, tables, figures) if config.methods else []),
+        *(_of_arms(config, found, tables, figures) if config.arms else []),
+        "## How it was made",
+        shown(setup_table(config)),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _of_methods(
+    config: Config, found: Found, tables: Mapping[str, Table], figures: Sequence[str]
+) -> list[str]:
+    """The paper's tables, each with what it says."""
+    return [
         "## What agrees with the paper, what does not, what cannot be told",
         *_agreement(config, found),
         "## Scores: Table 2",
         *(scores_part(found, tables) if found.scores else [NOTHING]),
-        *pictures(figures, {"scores": "Test scores by task, a mark a seed; hollow: not learnt"}),
+        *pictures(figures, {"scores": _SCORES}),
         "## Whether the runs are long enough",
         *longer_part(config, found, tables),
-        *pictures(figures, {"curves": "Development score over the epochs, a line a seed"}),
+        *pictures(figures, {"curves": _CURVES}),
         "## What one shared layer predicts of every layer's factors",
         *(
             shared_part(config, found, tables)
@@ -63,10 +77,27 @@ def results_page(
         *(table3_part(config, found, tables, figures) if found.analyses else [NOTHING]),
         "## Parameters and speed: Table 4",
         *([shown(tables["table4"]), _SPEED] if "table4" in tables else [NOTHING]),
-        "## How it was made",
-        shown(setup_table(config)),
     ]
-    return "\n\n".join(parts) + "\n"
+
+
+def _of_arms(
+    config: Config, found: Found, tables: Mapping[str, Table], figures: Sequence[str]
+) -> list[str]:
+    """Scores of every arm, and of the first against each; what stands among the methods' parts is not said again."""
+    alone = not config.methods
+    parts = ["## Scores: arms", *arms_part(found, tables, alone=alone)]
+    if alone:
+        parts += [
+            *pictures(figures, {"scores": _SCORES}),
+            "## Whether the runs are long enough",
+            *longer_part(config, found, tables),
+            *pictures(figures, {"curves": _CURVES}),
+        ]
+    return parts
+
+
+_SCORES = "Test scores by task, a mark a seed; hollow: not learnt"
+_CURVES = "Development score over the epochs, a line a seed"
 
 
 _NOT_ASKED = "The analyses on record do not have this: they are of a version that did not ask it yet. Those of an experiment made anew do."
@@ -77,7 +108,7 @@ _SPEED = (
 
 
 def _opening(config: Config, *, margin_given: bool) -> str:
-    methods = ", ".join(NAMES[method] for method in config.methods)
+    methods = ", ".join(NAMES[method] for method in config.names)
     tasks = ", ".join(TASK_NAMES[task] for task in config.tasks)
     shipped = config.name in SHIPPED
     given = f" --margin {config.equivalence.margin:g}" if margin_given else ""
@@ -93,7 +124,7 @@ def _opening(config: Config, *, margin_given: bool) -> str:
 
 def _how_found(config: Config) -> str:
     """Where learning rates are from."""
-    pairs = list(product(config.tasks, config.methods))
+    pairs = list(product(config.tasks, config.names))
     given = [
         f"{NAMES[method]}'s on {TASK_NAMES[task]}"
         for task, method in pairs

@@ -15,7 +15,7 @@ from ..runs.collect import Found
 
 TABLE_ENDINGS = (".md", ".tex", ".csv")
 DRAWN = (".png", ".svg")
-_TABLES = ("table2", "equivalence", "longer", "conversions", "shared", "table4")
+_TABLES = ("table2", "arms", "equivalence", "longer", "conversions", "shared", "table4")
 _TABLES_OF_MODULE = ("conversions", "figure1", "table3")
 _IN_FULL = (".json", *TABLE_ENDINGS, *ENDINGS)  # as a question writes its result
 _OF_LORA = {"figure1-similarity-{}": _IN_FULL, "figure1-similarity-{}-figure1": ENDINGS}

@@ -24,7 +24,7 @@ from .asked import check_asked
 from .done import Steps, steps_done
 from .pairs import can_be_paired
 from .scored import read_evaluation
-from .steps import EVALUATION_NAME, PAGE_NAME, plan, run_folder
+from .steps import EVALUATION_NAME, PAGE_NAME, UNUSED_SCORE, plan, run_folder
 
 
 @dataclass(frozen=True)
@@ -242,19 +242,30 @@ def _longer(task: str, short: Run, longer: Run) -> LongerRun:
         longer_test=float(found["score"]),
         learnt=float(found["score"]) > least,
         longer_ended=last if last < epochs else None,
+        unused=_unused(short),
+        longer_unused=_unused(longer),
     )
+
+
+def _unused(run: Run) -> float | None:
+    """What it scored on the rows that it set aside, where it did."""
+    found = run.evaluation.get(UNUSED_SCORE)
+    return None if found is None else float(found)
 
 
 def _of_task(task: str, runs: list[Run]) -> TaskScores:
     scores: dict[str, dict[int, float]] = {}
     rates: dict[str, float] = {}
     curves: dict[str, dict[int, list[tuple[float, float]]]] = {}
+    parameters: dict[str, int] = {}
     for run in runs:
         scores.setdefault(run.method, {})[run.seed] = float(run.evaluation["score"])
         rates[run.method] = float(run.record["settings"]["learning_rate"])
+        if (count := run.record.get("trainable_parameters")) is not None:
+            parameters[run.method] = int(count)
         curves.setdefault(run.method, {})[run.seed] = [
             (float(at["epoch"]), float(at["development_score"])) for at in run.record["history"]
         ]
     first = runs[0].evaluation
     majority, rows = float(first["majority_score"]), int(first["rows"])
-    return TaskScores(task, first["metric"], majority, scores, rates, curves, rows)
+    return TaskScores(task, first["metric"], majority, scores, rates, curves, rows, parameters)

@@ -19,7 +19,6 @@ from ...training.data import Task, open_data
 from ...training.data.metrics import Metric
 from ...training.record import read_record
 from ..experiment.config import Config
-from ..experiment.paper import COMPARED
 from ..numbers.learnt import least_learnt
 from .scored import read_evaluation
 from .steps import ANSWERS_NAME, Step
@@ -122,7 +121,7 @@ def compare_rows(config: Config, task: str, runs: Sequence[Step], record: Path) 
         if found is not None:
             answered.setdefault(run.of_method, {})[run.seed or 0] = found
     pairs = []
-    for one, other in COMPARED:
+    for one, other in config.pairs:
         mine, theirs = answered.get(one, {}), answered.get(other, {})
         seeds = sorted(set(mine) & set(theirs))
         if not seeds:

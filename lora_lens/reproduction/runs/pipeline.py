@@ -14,8 +14,7 @@ from ...files.peft_names import CONFIG
 from ...staging import staged
 from ...training import trials
 from ...training.data import open_data
-from ...training.evaluate import answer
-from ...training.methods import Method
+from ...training.evaluate import answer, evaluate
 from ...training.record import as_record, read_run
 from ...training.resuming import tidy
 from ...training.run import train
@@ -28,6 +27,7 @@ from .done import is_there, why_anew
 from .steps import (
     ANSWERS_NAME,
     EVALUATION_NAME,
+    UNUSED_SCORE,
     Step,
     analysed_runs,
     plan,
@@ -56,7 +56,7 @@ def run_steps(
     watcher: Watcher,
     *,
     tasks: Sequence[str] = (),
-    methods: Sequence[Method] = (),
+    methods: Sequence[str] = (),
     storage: str | None = None,
     use_cpu: bool = False,
 ) -> None:
@@ -82,7 +82,7 @@ def run_steps(
     """
     refuse_several_processes()
     _check_chosen("task", tasks, config.tasks)
-    _check_chosen("method", methods, config.methods)
+    _check_chosen("method", methods, config.names)
     for step in plan(config, out, tasks, methods):
         if is_there(step):
             why = why_anew(config, out, step)
@@ -190,7 +190,11 @@ def _run(
         {"task": step.task, "part": found.part, "answers": answers},
         indent=None,
     )
-    _write_json(step.folder, EVALUATION_NAME, asdict(found) | {"adapter": step.folder.name})
+    evaluation = asdict(found) | {"adapter": step.folder.name}
+    if settings.unused_rows is not None:
+        unused = evaluate(step.folder, step.task, config.data, part="unused", use_cpu=use_cpu)
+        evaluation[UNUSED_SCORE] = unused.score
+    _write_json(step.folder, EVALUATION_NAME, evaluation)
 
 
 def _check_data(step: Step, checksums: Mapping[str, str]) -> None:

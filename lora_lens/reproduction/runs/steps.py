@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Literal
 
 from ...files.run_names import SEARCH
-from ...training.methods import Method
 from ..experiment.config import Config
-from ..experiment.paper import COMPARED
 from . import analysis
 
 PAGE_NAME = "results.md"
 EVALUATION_NAME = "evaluation.json"
+UNUSED_SCORE = "unused_score"  # in the evaluation of a run that sets rows aside
 ANSWERS_NAME = "answers.json"  # to every test row, in the order of the data
 ANALYSED = ("lora", "condlora")
 _LAST = {
@@ -36,7 +35,7 @@ class Step:
 
     kind: Literal["search", "run", "pairs", "longer", "analysis"]
     task: str
-    method: Method | None
+    method: str | None
     seed: int | None
     folder: Path
 
@@ -51,8 +50,8 @@ class Step:
         return self.record.exists()
 
     @property
-    def of_method(self) -> Method:
-        """Its method.
+    def of_method(self) -> str:
+        """Its method, or arm.
 
         Raises:
             ValueError: It is of several.
@@ -71,23 +70,23 @@ class Step:
 
 
 def plan(
-    config: Config, out: Path, tasks: Sequence[str] = (), methods: Sequence[Method] = ()
+    config: Config, out: Path, tasks: Sequence[str] = (), methods: Sequence[str] = ()
 ) -> Iterator[Step]:
-    """The steps in order, task by task: of every method a search and a run a seed; then what is made of them.
+    """The steps in order, task by task: of every method and arm a search and a run a seed; then what is made of them.
 
     A learning rate that is given is not searched. What a table needs comes first: whether more epochs would help, which costs the most, is asked when
     all of a task's runs are there and compared. `tasks` and `methods` narrow it; by default it is all of the
     configuration's.
     """
     for task in tasks or config.tasks:
-        for method in methods or config.methods:
+        for method in methods or config.names:
             if config.is_searched(task, method):
                 yield Step("search", task, method, None, search_folder(out, task, method))
             for seed in config.seeds:
                 yield Step("run", task, method, seed, run_folder(out, task, method, seed))
-        if any({one, other} <= set(config.methods) for one, other in COMPARED):
+        if config.pairs:
             yield Step("pairs", task, None, None, out / "pairs")
-        for method in methods or config.methods:
+        for method in methods or config.names:
             for seed in config.longer.seeds:
                 yield Step("longer", task, method, seed, longer_folder(out, task, method, seed))
         # What is analysed is LoRA, and CondLoRA beside it.

@@ -18,6 +18,8 @@ from ...runs.collect import Found
 from ..equivalence_words import points, sentence
 from ..sheet import NOTHING, shown
 
+LEARNT = f"{WORDS[0].upper()}{WORDS[1:]}. Runs that have not are listed, and are in no mean."
+
 
 def scores_part(found: Found, tables: Mapping[str, Table]) -> Iterator[str]:
     """Table 2, a sentence a task that says first what can be decided, and the test of equivalence."""
@@ -25,7 +27,28 @@ def scores_part(found: Found, tables: Mapping[str, Table]) -> Iterator[str]:
     yield "\n".join(f"- {_of_task(found, task)}" for task in found.scores)
     if "equivalence" in tables:
         yield shown(tables["equivalence"])
-    yield f"{WORDS[0].upper()}{WORDS[1:]}. Runs that have not are listed, and are in no mean."
+    yield LEARNT
+
+
+def arms_part(found: Found, tables: Mapping[str, Table], *, alone: bool) -> Iterator[str]:
+    """The arms' scores, and where no methods stand beside them the test of equivalence of the first against each."""
+    if "arms" not in tables:
+        yield NOTHING
+        return
+    yield shown(tables["arms"])
+    failed = [
+        f"{TASK_NAMES[task.task]} by {NAMES[arm]} with seed {seed} ({100 * score:.1f})"
+        for task in found.scores
+        for arm in task.scores
+        for seed, score in task.not_learnt(arm).items()
+    ]
+    if not alone:
+        return
+    if "equivalence" in tables:
+        yield shown(tables["equivalence"])
+    if failed:
+        yield f"Not learnt: {', '.join(failed)}."
+    yield LEARNT
 
 
 def _of_task(found: Found, task: TaskScores) -> str:

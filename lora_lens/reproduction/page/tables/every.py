@@ -13,6 +13,7 @@ from ...numbers.figure1 import layer_rows
 from ...numbers.shares import predicted_shares
 from ...numbers.table3 import comparison_rows
 from ...runs.collect import Found
+from .arms import arm_rows, arms_table
 from .conversions import conversion_table, together_table
 from .equivalence import equivalence_table
 from .figure1 import layer_table
@@ -29,16 +30,18 @@ Tables = dict[str, tuple[Table, Rows]]
 def tables_of(config: Config, found: Found) -> Tables:
     """Name to each table for which something is there, and its rows for CSV."""
     tables: Tables = {}
-    if found.scores:
+    if found.scores and config.methods:
         tables["table2"] = (
             score_table(found.scores, config.base, found.judged, config.equivalence.margin),
             [row for task in found.scores for row in task.rows()],
         )
-        if any(found.judged.values()):
-            tables["equivalence"] = (
-                equivalence_table(found.judged),
-                [one.row(task) for task, pairs in found.judged.items() for one in pairs],
-            )
+    if found.scores and config.arms:
+        tables["arms"] = (arms_table(config, found.scores), arm_rows(config, found.scores))
+    if found.scores and any(found.judged.values()):
+        tables["equivalence"] = (
+            equivalence_table(found.judged),
+            [one.row(task) for task, pairs in found.judged.items() for one in pairs],
+        )
     if found.longer:
         tables["longer"] = (longer_table(found.longer), [one.row() for one in found.longer])
     if found.analyses:

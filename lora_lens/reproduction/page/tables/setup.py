@@ -9,7 +9,6 @@ from typing import Any
 
 from ....show.layout import Table
 from ....training.data import TASKS
-from ....training.methods import Method
 from ...experiment.config import Config, Search
 from ...experiment.config_file import read_config
 from ...experiment.paper import NAMES, TASK_NAMES
@@ -90,7 +89,7 @@ def _of_runs(config: Config, paper: Config, key: str, task: str | None = None) -
     runs = {
         (name, method): _setting(config, key, name, method)
         for name in ([task] if task else config.tasks)
-        for method in config.methods
+        for method in config.names
     }
     here = Counter(runs.values()).most_common(1)[0][0]
     apart = [
@@ -102,7 +101,7 @@ def _of_runs(config: Config, paper: Config, key: str, task: str | None = None) -
     return ", ".join([_shown(here), *apart]) if apart else here, theirs
 
 
-def _setting(config: Config, key: str, task: str, method: Method) -> Any:
+def _setting(config: Config, key: str, task: str, method: str) -> Any:
     """As the configuration says; the paper's epochs where it does not, or has no such task."""
     found = getattr(config.settings(task, method), key) if task in config.tasks else None
     if key == "train_rows":
@@ -114,7 +113,7 @@ def _given(config: Config) -> str:
     """The learning rates that were not searched."""
     given = [
         f"{config.settings(task, method).learning_rate:g} ({NAMES[method]} on {TASK_NAMES[task]})"
-        for task, method in product(config.tasks, config.methods)
+        for task, method in product(config.tasks, config.names)
         if not config.is_searched(task, method)
     ]
     return ", ".join(given) or "none"
