@@ -12,6 +12,7 @@ from lora_lens.reproduction.experiment.config import (
     Equivalence,
     Longer,
     Search,
+    UnusedRows,
     longer_settings,
     search_settings,
 )
@@ -452,6 +453,7 @@ def test_the_example_of_the_page_is_an_experiment(tmp_path: Path) -> None:
         ("`[longer]`", Longer, set()),
         ("`[equivalence]`", Equivalence, set()),
         ("`[analysis]`", Analysis, set()),
+        ("`[unused_rows]`", UnusedRows, set()),
     ],
 )
 def test_the_page_names_every_key(heading: str, kind: type, elsewhere: set[str]) -> None:

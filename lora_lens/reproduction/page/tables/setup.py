@@ -106,6 +106,8 @@ def _setting(config: Config, key: str, task: str, method: str) -> Any:
     found = getattr(config.settings(task, method), key) if task in config.tasks else None
     if key == "train_rows":
         return "all" if found is None else f"{found:,}"
+    if key == "unused_rows" and found is None:
+        return "none"
     return TASKS[task].epochs if key == "epochs" and found is None else found
 
 
