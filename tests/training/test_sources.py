@@ -76,6 +76,25 @@ def test_logits_and_gradients_equal_plain_autograd_in_float64(source: str, conve
         torch.testing.assert_close(one, other, atol=close, rtol=1e4 * close)
 
 
+@every_control
+def test_a_layer_that_stores_w0_turned_has_the_same_factors(source: str) -> None:
+    """GPT-2's Conv1D, (in, out), where W0 is rectangular."""
+    model = KINDS["gpt2"].wrapped(source=source, target_modules=["c_fc"])
+    (layers,) = target_groups(model, "default").values()
+    turned = {
+        f"{path}.c_fc.weight": layer.get_base_layer().weight.detach().T.double()
+        for path, layer in layers.items()
+    }
+    theta = thetas(model)
+    for layer, s in zip(layers.values(), made_of(source, "c_fc", turned), strict=True):
+        for factor, made in (
+            ("A", theta["c_fc.A"].T.double() @ s),
+            ("B", s @ theta["c_fc.B"].double()),
+        ):
+            got = getattr(layer, f"lora_{factor}")["default"].weight
+            torch.testing.assert_close(got.double(), made, atol=1e-5, rtol=1e-5)
+
+
 @pytest.fixture
 def base(tmp_path: Path) -> Path:
     BERT.make().save_pretrained(tmp_path / "base")
