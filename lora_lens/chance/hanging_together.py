@@ -85,7 +85,7 @@ class PulledBack:
 
     def hang_together(self) -> list[HangTogether]:
         """Of each of the factors, in the layers that were added."""
-        if self._s is None or len(self._factors[0].rows) < 2:
+        if self._s is None or any(len(of.rows) < 2 for of in self._factors):
             return [HangTogether(0.0) for _ in self._factors]
         space = whitening(self._s)
         found = [_hang_together(space, of) for of in self._factors]

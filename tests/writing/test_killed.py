@@ -155,12 +155,18 @@ def test_sigterm_at_any_step_says_whether_the_result_is_written(
     assert seen == {False, True}
 
 
+def _said_to(out: int, errors: Path) -> None:
+    """Standard output and error go there, by streams that are made anew: the old ones know what file they were of."""
+    os.dup2(out, 1)
+    with errors.open("wb") as file:
+        os.dup2(file.fileno(), 2)
+    sys.stdout, sys.stderr = (open(number, "w", closefd=False) for number in (1, 2))  # noqa: SIM115
+
+
 def _full(root: Path, arguments: list[str]) -> None:
     from lora_lens.cli import main
 
-    os.dup2(os.open("/dev/full", os.O_WRONLY), 1)
-    with (root / "said-2").open("wb") as file:
-        os.dup2(file.fileno(), 2)
+    _said_to(os.open("/dev/full", os.O_WRONLY), root / "said-2")
     sys.argv = ["lora-lens", *arguments]
     main()
 
@@ -170,9 +176,7 @@ def _closed(root: Path, arguments: list[str]) -> None:
 
     read, write = os.pipe()
     os.close(read)
-    os.dup2(write, 1)
-    with (root / "said-2").open("wb") as file:
-        os.dup2(file.fileno(), 2)
+    _said_to(write, root / "said-2")
     sys.argv = ["lora-lens", *arguments]
     main()
 

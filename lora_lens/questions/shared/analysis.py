@@ -185,8 +185,7 @@ def shared_subspace(
         of_other = along_said_each((other,), its_base)
         reading, *fits = passes(carrying, 2, *(1,) * len(matrices))
         their = _asked(its_factors, its_base, where, spill.beside(), reading, asked_as)
-        made_of = {"A": other.convention, "B": asked_as} if other.from_w0 else {}
-        elsewhere = [matrix for matrix, of in made_of.items() if of != asked_as]
+        elsewhere = _made_elsewhere(other, asked_as)
         carried = _carried(own, their, matrices, terms, fits, elsewhere)
     subspaces: dict[str, SharedSubspace] = {
         matrix: replace(
@@ -290,13 +289,20 @@ def _of_other(
     return second
 
 
+def _made_elsewhere(other: Adapter, asked_as: Convention) -> tuple[Factor, ...]:
+    """Which factors of a CondLoRA adapter were made of something else than what they are asked of."""
+    if other.made_of not in (None, "w0"):
+        return MATRICES
+    return ("A",) if other.from_w0 and other.convention != asked_as else ()
+
+
 def _carried(
     own: Asked,
     their: Asked,
     matrices: Sequence[Factor],
     terms: Terms,
     progress: Sequence[Progress],
-    elsewhere: Sequence[str],
+    elsewhere: Sequence[Factor],
 ) -> dict[str, Predicted]:
     """What θ of the one adapter predicts of the other's layers, of each factor."""
     return {
