@@ -242,7 +242,7 @@ def told(one: Any) -> Any:
 def page(record: dict[str, Any]) -> Iterator[str]:
     """Markdown: of each kind and factor how many of the pairs are called more or less alike."""
     yield (
-        f"{record['base']}, {record['module']}, {record['layers']} layers, rank {record['rank']}, {record['draws']} draws"
+        f"**{record['base']}, {record['module']}, {record['layers']} layers, rank {record['rank']}**, {record['draws']} draws"
     )
     yield ""
     rows = [
@@ -254,12 +254,13 @@ def page(record: dict[str, Any]) -> Iterator[str]:
 
 def cell(counts: dict[str, int]) -> str:
     """A rate, and its interval; or that nothing is tested."""
-    n, k = counts["sets"], counts["found"]
-    if counts["untested"] == n:
-        return "no verdict"
+    n, k, none = counts["sets"], counts["found"], counts["untested"]
+    if none == n:
+        return f"no verdict in {n}"
+    if none:
+        return f"no verdict in {none} of {n}, and {k} found"
     low, high = binomtest(k, n).proportion_ci(SURE)
-    beside = f", no verdict in {counts['untested']}" if counts["untested"] else ""
-    return f"{k / n:.3f} ({low:.3f}–{high:.3f}) of {n}{beside}"
+    return f"{k / n:.3f} ({low:.3f}–{high:.3f}) of {n}"
 
 
 if __name__ == "__main__":

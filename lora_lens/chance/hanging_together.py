@@ -35,8 +35,8 @@ class HangTogether(NamedTuple):
     """How far the layers of one adapter hang together by a θ′ of their own.
 
     Attributes:
-        energy: Share of the factors' energy that one θ′ made, from 0 to 1, at least, by what every two layers' factors have in common once both
-            are pulled back to θ′'s space: 0 as flips of each layer alone have it, 1 as factors of one Gaussian θ′ have it.
+        energy: How far, by what every two layers' factors have in common once both are pulled back to θ′'s space: 0 as flips of each layer alone
+            have it, 1 as factors of one Gaussian θ′ have it. It grows with the share of the factors' energy that one θ′ made, and is above it in between.
         theta: θ′, where it made all of them (`WHOLE`).
         axes: S's eigenvectors, where there is a θ′.
     """
@@ -162,7 +162,12 @@ def in_common(white: Float[Tensor, "layer n r in"]) -> float:
 
 
 def independent(one: float, other: float) -> bool:
-    """Whether flips of each layer alone will do for two adapters whose layers hang together so far."""
+    """Whether flips of each layer alone will do for two adapters whose layers hang together so far.
+
+    Example:
+        >>> independent(1.0, 0.1), independent(1.0, 0.5)
+        (True, False)
+    """
     return one * other < LEAST
 
 

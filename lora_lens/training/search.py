@@ -94,9 +94,9 @@ def search(
     check_varied(task, splits)
     each = [replace(settings, seed=seed) for seed in plan.seeds]
     classifier = open_classifier(settings.base, task.outputs)
+    check_apart(out)
     checked_length(settings.max_length, classifier, settings.base, pairs=task.pairs, given=True)
     put_adapter(each[0], classifier, steps=optimiser_steps(settings, len(splits.train)))
-    check_apart(out)
     study = open_study(settings, checksums, plan, out, storage=storage, name=name)
 
     def objective(trial: optuna.Trial) -> float:

@@ -34,8 +34,8 @@ FILES = (CONFIG, WEIGHTS)
 _INNER_BIAS = ".base_layer.bias"  # how a trained bias's name ends where PEFT has wrapped its layer
 
 
-@one_command()
 @in_plain_torch
+@one_command()
 def export_lora(
     path: Adapter | str | Path | Model, out: str | Path, base: str | Path | None = None
 ) -> Path:

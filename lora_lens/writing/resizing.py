@@ -41,8 +41,8 @@ _SINCE = "0.40"  # diffusers, whose get_peft_kwargs mirrors ranks into α
 _FORMATS = {"peft_lora": "PEFT's LoRA", "kohya": "kohya's", "diffusers_lora": "diffusers'"}
 
 
-@one_command()
 @in_plain_torch
+@one_command()
 def resize(
     path: Adapter | str | Path,
     out: str | Path,

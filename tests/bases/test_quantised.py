@@ -519,6 +519,7 @@ def test_a_library_fetches_nothing_when_it_is_imported(
         "    logging.getLogger('bitsandbytes.backends').warning('Failed to load')\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "kernels", raising=False)
     opened = base(tmp_path / "model", named(BNB))
     packed = Packed(f"{PATH}.weight", (), opened.tensors, {})
     assert library("eager_library", packed, "it").__name__ == "eager_library"

@@ -157,13 +157,13 @@ def test_an_interrupt_leaves_nothing_broken(
         return convert(*arguments)
 
     monkeypatch.setattr(layers, "conversion_bases", interrupted)
-    out = tmp_path / "out"
+    out = tmp_path / ("out.html" if name == "report" else "out")
     out.write_text("as it was") if name == "report" else None
     assert run((name, LORA, *SMALL, "--out", str(out)), terminal, io.StringIO()) == 130
     drawn = terminal.getvalue()
     assert drawn.count(HIDDEN) == drawn.count(SHOWN) == 1
     assert drawn.endswith("\x1b[2Klora-lens: interrupted; nothing is half-written\n")
-    assert [one.name for one in tmp_path.iterdir()] == (["out"] if name == "report" else [])
+    assert [one.name for one in tmp_path.iterdir()] == (["out.html"] if name == "report" else [])
     assert name != "report" or out.read_text() == "as it was"
 
 

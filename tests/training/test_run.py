@@ -321,11 +321,13 @@ def test_a_finished_folder_is_never_overwritten(runs: Path) -> None:
 
 
 def test_errors_leave_nothing(runs: Path, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
     for arguments, word in (
         (["--task", "chess"], "chess"),
-        (["--task", "rte", "--data", str(tmp_path)], "has no folder RTE"),
+        (["--task", "rte", "--data", str(empty)], "has no folder RTE"),
         (["--task", "rte", "--data", str(runs / "glue"), "--target", "nothing"], "nothing"),
-        (["--task", "rte", "--data", str(runs / "glue"), "--base", str(tmp_path)], "base"),
+        (["--task", "rte", "--data", str(runs / "glue"), "--base", str(empty)], "base"),
     ):
         base = [] if "--base" in arguments else ["--base", DEMO_BASE]
         result = CliRunner().invoke(

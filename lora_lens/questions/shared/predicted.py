@@ -59,8 +59,7 @@ class Predicted(Brief):
             so few independent groups of layers that theirs scatters as far.
         alike: How many times as far the mean φ of two adapters with layers like these would scatter as that of independent layers: 1 where their factors
             are unrelated, √L where all have one subspace, as where A is frozen at one value in all layers.
-        hang_together: Where it is and is tested, how far the other adapter's layers hang together by a θ′ of their own, from 0 to 1; see
-            `lora_lens.chance.hanging_together`.
+        hang_together: Where it is and is tested, how far the other adapter's layers hang together by a θ′ of their own, from 0 to 1.
         of_one_theta: Whether one θ′ made all of them, so that flips are of θ′ and turn all layers at once; each layer by itself is flipped alone.
         unknown: Whether nothing is tested of the mean, for the other's layers hang together and no flips are known that do so too.
         detectable: The excess over `flipped`'s mean that is found in 80 of 100 cases at the level corrected

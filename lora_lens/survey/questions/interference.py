@@ -59,7 +59,8 @@ class Interfering(Question):
         r, c = rows[there], columns[there]
         sd = sd_given_inputs(met[r, c].numpy(), self.facts.out_features)
         own, others = (
-            torch.tensor(self._powers[side.start : side.stop]) for side in (block.one, block.other)
+            torch.tensor(self._powers[side.start : side.stop], dtype=torch.int64)
+            for side in (block.one, block.other)
         )
         less = (own[:, None] + others - 2 * max(self._powers))[r, c]
         self._cross += 2 * float(inner[r, c].ldexp(less).sum())
@@ -81,7 +82,7 @@ class Interfering(Question):
         # All of these are relative to the largest ΔW's power, and only their shares are told.
         largest = max(self._powers, default=0)
         energy = sum(
-            float(s.square().sum().ldexp(torch.tensor(2 * (power - largest))))
+            float(s.square().sum().ldexp(torch.tensor(2 * (power - largest), dtype=torch.int64)))
             for s, power in zip(self._values, self._powers, strict=True)
         )
         cross = self._cross if self._pairs else float("nan")

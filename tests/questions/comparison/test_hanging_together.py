@@ -67,7 +67,7 @@ def test_of_a_part_nothing_is_claimed(pairs: Pairs) -> None:
     assert found["A"].of_one_theta
     assert found["B"].of_one_theta
     assert not found.findings
-    assert sum("a θ of its own, in a part at least" in note for note in found.notes) == 2
+    assert sum("a θ of its own, in a part at least" in note for note in found.notes) == 3  # ΔW too
 
 
 def test_one_adapter_of_its_own_layers_is_enough(pairs: Pairs) -> None:
