@@ -245,11 +245,28 @@ def page(record: dict[str, Any]) -> Iterator[str]:
         f"**{record['base']}, {record['module']}, {record['layers']} layers, rank {record['rank']}**, {record['draws']} draws"
     )
     yield ""
+    planted = {kind: of for kind, of in record["counts"].items() if ", e = " in kind}
     rows = [
         [kind, *(cell(counts[matrix]) if matrix in counts else "–" for matrix in FACTORS)]
         for kind, counts in record["counts"].items()
+        if kind not in planted
     ]
-    yield from table(["ONE → OTHER", "A", "B"], rows, "lrr")
+    if not planted:
+        yield from table(["ONE → OTHER", "A", "B"], rows, "lrr")
+        return
+    shares = list(dict.fromkeys(kind.partition(", ")[2] for kind in planted))
+    rows = [
+        [pair, matrix, *(rate(planted[f"{pair}, {share}"][matrix]) for share in shares)]
+        for pair in dict.fromkeys(kind.partition(", ")[0] for kind in planted)
+        for matrix in planted[f"{pair}, {shares[0]}"]
+    ]
+    yield from table(["ONE → OTHER", "", *shares], rows, "ll" + "r" * len(shares))
+
+
+def rate(counts: dict[str, int]) -> str:
+    """How many are found, and in how many nothing is tested."""
+    none = f", no verdict in {counts['untested']}" if counts["untested"] else ""
+    return f"{counts['found']} of {counts['sets']}{none}"
 
 
 def cell(counts: dict[str, int]) -> str:

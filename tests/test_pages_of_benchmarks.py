@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
 from lora_lens.chance.detectable import detectable_deviations
 from lora_lens.chance.p_values import holm
@@ -77,6 +78,32 @@ def test_records_of_power_are_there() -> None:
         "minilm", "minilm-by-pairs-down", "minilm-by-pairs-up", "minilm-by-pairs-value", "minilm-claims", "minilm-pairs", "minilm-ridge", "minilm-ridge-down", "minilm-ridge-up",
         "mpnet", "mpnet-claims", "mpnet-pairs",
     }  # fmt: skip
+
+
+CARRIED = ("minilm-value", "minilm-up", "mpnet-value", "mpnet-up")
+
+
+@pytest.mark.parametrize("name", [*CARRIED, "minilm-shares"])
+def test_what_is_carried_over_has_every_line(name: str) -> None:
+    told = page("power").split("## Carried over\n")[1].split("\n## ")[0]
+    for line in benchmark("carried").page(record("power", "carried", f"{name}.json")):
+        assert line in told
+
+
+@pytest.mark.parametrize("name", CARRIED)
+def test_unrelated_adapters_carry_over_no_oftener_than_stated(name: str) -> None:
+    carried = benchmark("carried")
+    counts = record("power", "carried", f"{name}.json")["counts"]
+    for kind in carried.KINDS:
+        for matrix in carried.FACTORS:
+            of = counts[kind][matrix]
+            low, high = binomtest(of["found"], of["sets"]).proportion_ci(carried.SURE)
+            assert low <= carried.LEVEL <= high
+            assert (of["sets"], of["untested"]) == (400, 0)
+    for kind in carried.UNTESTED:
+        for of in counts.get(kind, {}).values():
+            assert of["untested"] >= 396
+            assert of["found"] == 0
 
 
 def test_alike() -> None:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ..core.shared.shared_layer import fitted
 from ..core.shared.whitening import Whitening, whitening
+from ..labelled import Array
 from .flips import Directions, own_directions
 from .gaussian_moments import gaussian_baseline
 from .streams import stream
@@ -169,6 +170,31 @@ def independent(one: float, other: float) -> bool:
         (True, False)
     """
     return one * other < LEAST
+
+
+def beside_places(draws: Array, places: float, observed: float) -> Array:
+    """Draws of θ′'s flips, moved to where neither they nor places on W0 explain what was observed, if anything is.
+
+    Signs on S's axes keep where θ′ lies on these, and not where every layer's factor lies on its own W0's directions, which factors that were trained
+    have in common with nothing else. So more is more than the higher of both means, and less is less than the lower.
+
+    Args:
+        draws: (draw,) or (draw, layer).
+        places: Mean of flips of each layer alone, which keep its place.
+        observed: The mean that is tested.
+
+    Returns:
+        The draws, whose mean over all is the one that is nearest to `observed` of all from their own to `places`.
+
+    Example:
+        >>> import numpy as np
+        >>> draws = np.array([0.1, 0.3])
+        >>> [beside_places(draws, 0.3, observed).mean().round(3) for observed in (0.0, 0.26, 0.4)]
+        [np.float64(0.2), np.float64(0.26), np.float64(0.3)]
+    """
+    own = float(draws.mean())
+    low, high = sorted((own, places))
+    return draws + (min(max(observed, low), high) - own)
 
 
 def flips_of_theta(

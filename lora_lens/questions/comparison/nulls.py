@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,7 +19,7 @@ from ...chance.flipped_phi import Pair, flipped_nulls
 from ...chance.flips import Directions, directions
 from ...chance.gaussian import gaussian_samples
 from ...chance.gaussian_moments import gaussian_baseline
-from ...chance.hanging_together import PulledBack, flips_of_theta, independent
+from ...chance.hanging_together import PulledBack, beside_places, flips_of_theta, independent
 from ...chance.streams import null_generator
 from ...core.computing.progress import Progress
 from ...core.numbers.precision import singular_cutoff
@@ -72,7 +73,10 @@ def flipped(
             signs = null_generator(seed, "flipped", len(ranks))
             drawn = flips_of_theta(other, layers, draws, signs).numpy()
             i, j = (bases[k][matrix].shape[-1] for k in range(2))
-            baselines[matrix] = _together(drawn * j / min(i, j))
+            held = bases[0][matrix].mT @ bases[1][matrix]
+            observed = float(held.square().sum((-2, -1)).mean()) / min(i, j)
+            places = float(np.mean(baselines[matrix].mean))
+            baselines[matrix] = _together(beside_places(drawn * j / min(i, j), places, observed))
     return Flipped(baselines, tuple(ranks), frozenset(unknown))
 
 

@@ -10,7 +10,13 @@ import numpy as np
 from ...chance.against_null import NullTest, null_test
 from ...chance.detectable import detectable_excess
 from ...chance.gaussian_moments import gaussian_baseline
-from ...chance.hanging_together import HangTogether, PulledBack, flips_of_theta, independent
+from ...chance.hanging_together import (
+    HangTogether,
+    PulledBack,
+    beside_places,
+    flips_of_theta,
+    independent,
+)
 from ...chance.p_values import holm
 from ...chance.significance import LEVEL
 from ...core.computing.progress import Progress, passes, untold
@@ -127,7 +133,8 @@ def carry_over(
         if hang.theta is not None:
             layers_of = zip(target.w, predicted, strict=True)
             turns = flips_of_theta(hang, layers_of, count, generator(seed, "theta", matrix))
-            flips_of_mean = turns.mean(1).numpy()
+            places = float(np.asarray(by_layer.mean).mean())
+            flips_of_mean = beside_places(turns.mean(1).numpy(), places, float(share.mean()))
             times = float(flips_of_mean.std() / max(drawn[:, :count].mean(0).std(), 1e-300))
         else:
             times = scatter if alike else 1.0
