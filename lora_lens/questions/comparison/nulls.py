@@ -75,8 +75,8 @@ def flipped(
             i, j = (bases[k][matrix].shape[-1] for k in range(2))
             held = bases[0][matrix].mT @ bases[1][matrix]
             observed = float(held.square().sum((-2, -1)).mean()) / min(i, j)
-            places = float(np.mean(baselines[matrix].mean))
-            baselines[matrix] = _together(beside_places(drawn * j / min(i, j), places, observed))
+            alone = float(np.mean(baselines[matrix].mean))
+            baselines[matrix] = _together(beside_places(drawn * j / min(i, j), alone, observed))
     return Flipped(baselines, tuple(ranks), frozenset(unknown))
 
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from functools import cache
 
+import numpy as np
 import pytest
 import torch
 from noise import noise_adapters
@@ -44,6 +45,9 @@ def test_of_one_theta_flips_are_of_theta() -> None:
         assert not one.unknown
         assert one.to_dict()["hang_together"] > 0.9
         assert set(one.nulls) == {"flipped", "uniform"}
+        # Places on W0 explain no more of it than the flips are said to.
+        mean, places = one.nulls["flipped"].mean, float(np.mean(one.by_layer.mean))
+        assert abs(mean - one.mean) <= abs(places - one.mean) + 1e-12
     assert sum("one θ made" in note for note in found.notes) == 2
 
 
