@@ -3,7 +3,8 @@
 What a θ predicts of such layers goes up and down in all of them at once, with θ's own overlap with θ′, however unlike their factors
 lie in the spaces that they are compared in. Flips of each layer alone take the layers as independent, and their mean scatters half as far.
 Where one θ′ made all of them, signs are drawn on the axes of S = Σ W_lᵀW_l instead, in θ′'s own space, and every layer's factor is made
-anew of the θ′ that they turn: where it lies on these axes is kept, and what it has in common with any other θ is not.
+anew of the θ′ that they turn. What is drawn is how far the layers hold more than flips of each alone have on average: of the observed θ′
+and of every draw, so that where its factors lie on each W is kept, and what they have in common with any other θ is not.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from torch import Tensor
 
 from ..core.shared.shared_layer import fitted
 from ..core.shared.whitening import Whitening, whitening
-from ..labelled import Array
 from .flips import Directions, own_directions
 from .gaussian_moments import gaussian_baseline
 from .streams import stream
@@ -172,70 +172,68 @@ def independent(one: float, other: float) -> bool:
     return one * other < LEAST
 
 
-def beside_places(draws: Array, places: float, observed: float) -> Array:
-    """Draws of θ′'s flips, moved to where neither they nor places on W0 explain what was observed, if anything is.
-
-    Signs on S's axes keep where θ′ lies on these, and not where every layer's factor lies on its own W0's directions, which factors that were trained
-    have in common with nothing else. So more is more than the higher of both means, and less is less than the lower.
-
-    Args:
-        draws: (draw,) or (draw, layer).
-        places: Mean of flips of each layer alone, which keep its place.
-        observed: The mean that is tested.
-
-    Returns:
-        The draws, whose mean over all is the one that is nearest to `observed` of all from their own to `places`.
-
-    Example:
-        >>> import numpy as np
-        >>> draws = np.array([0.1, 0.3])
-        >>> [round(float(beside_places(draws, 0.3, one).mean()), 3) for one in (0.0, 0.26, 0.4)]
-        [0.2, 0.26, 0.3]
-    """
-    own = float(draws.mean())
-    low, high = sorted((own, places))
-    return draws + (min(max(observed, low), high) - own)
-
-
 def flips_of_theta(
     of: HangTogether,
-    layers: Iterable[tuple[Float[Tensor, "out in"], Float[Tensor, "out k"]]],
+    layers: Iterable[tuple[Directions, Float[Tensor, "out k"]]],
     draws: int,
     generator: torch.Generator,
 ) -> Float[Tensor, "draw layer"]:
-    """What fixed subspaces hold of every layer's factor, with θ′ turned by random signs on S's axes, the same ones in all layers.
+    """What fixed subspaces hold of every layer's factor, with θ′ turned by random signs on S's axes, the same ones in all layers; less its mean over flips of the layer alone.
+
+    Turned θ′ lie on S's axes as θ′ does, and their factors not on each layer's own W as trained ones do, which is in common with nothing either. That mean knows it, of the
+    observed factors and of those of each draw: it is taken away of every draw, and whoever asks adds that of the observed ones.
 
     Args:
         of: With a θ′.
-        layers: W, of any scale, and orthonormal columns (or columns of 0), one layer at a time.
+        layers: W's directions and orthonormal columns (or columns of 0), one layer at a time.
         draws: How many.
         generator: Of the signs.
 
     Returns:
-        ‖PᵀQ′‖_F²/r of each draw and layer, on the CPU.
+        ‖PᵀQ′‖_F²/r of each draw and layer without `over_flips` of it, on the CPU.
 
     Example:
         θ′ turns from (1, 1) to (1, −1), or not, in both layers at once.
 
-        >>> w, p = torch.diag_embed(torch.tensor([[1.0, 1.0], [2.0, 1.0]])), torch.tensor([[0.6], [0.8]])
+        >>> from lora_lens.chance.flips import directions
+        >>> w, p = torch.diag_embed(torch.tensor([[1.0, 1.001], [1.0, 2.0]])), torch.tensor([[0.6], [0.8]])
         >>> of = HangTogether(1.0, theta=torch.ones(2, 1).double(), axes=torch.eye(2).double())
-        >>> drawn = flips_of_theta(of, [(one, p.double()) for one in w], 20, torch.Generator().manual_seed(0))
+        >>> layers = [(directions(one), p.double()) for one in w]
+        >>> drawn = flips_of_theta(of, layers, 20, torch.Generator().manual_seed(0))
         >>> drawn.round(decimals=3).unique(dim=0)
-        tensor([[0.0200, 0.0320],
-                [0.9800, 0.8000]], dtype=torch.float64)
+        tensor([[-0.4800, -0.3840],
+                [ 0.4800,  0.3840]], dtype=torch.float64)
     """
     assert of.theta is not None
     assert of.axes is not None
     inside = of.axes.mT @ of.theta
-    shape = (draws, len(inside), 1)
-    signs = torch.randint(0, 2, shape, generator=generator, dtype=torch.int8) * 2 - 1
-    turned = of.axes @ (signs.to(inside) * inside)
+    signs = torch.randint(0, 2, (draws, len(inside), 1), generator=generator, dtype=torch.int8)
+    turned = of.axes @ ((signs * 2 - 1).to(inside) * inside)
     found = []
     for w, held in layers:
-        step = max(1, _ENTRIES // held[:, :1].numel() // inside.shape[-1])
+        p = w.u.mT @ held.double()
+        step = max(1, _ENTRIES // turned[0].numel())
         shares = []
         for some in turned.split(step):
-            q = torch.linalg.qr(w.double() @ some).Q
-            shares.append((held.mT @ q).square().sum((-2, -1)).cpu() / inside.shape[-1])
+            q = torch.linalg.qr(w.s[:, None] * (w.v.mT @ some)).Q
+            share = (p.mT @ q).square().sum((-2, -1)) - over_flips(w, p, q)
+            shares.append(share.cpu() / inside.shape[-1])
         found.append(torch.cat(shares))
     return torch.stack(found, -1)
+
+
+def over_flips(
+    w: Directions, p: Float[Tensor, "m k"], q: Float[Tensor, "draw m r"]
+) -> Float[Tensor, " draw"]:
+    """Mean of ‖PᵀQ′‖_F² over flips Q′ of each Q alone, both in the coordinates of W's directions.
+
+    Example:
+        >>> from lora_lens.chance.flips import directions
+        >>> line = torch.tensor([[0.6], [0.8]], dtype=torch.float64)
+        >>> over_flips(directions(torch.diag(torch.tensor([2.0, 1.0]))), line, line[None]).round(decimals=4)
+        tensor([0.5392], dtype=torch.float64)
+    """
+    held = p.square().sum(-1)
+    for cluster in w.clusters:
+        held[cluster] = held[cluster].mean()
+    return q.square().sum(-1) @ held

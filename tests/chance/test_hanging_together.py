@@ -1,5 +1,7 @@
 """Layers of one θ: how far they are seen to hang together, and that flips of θ are what they are by chance."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,7 @@ from lora_lens.chance.hanging_together import (
     PulledBack,
     flips_of_theta,
     independent,
+    over_flips,
 )
 from lora_lens.core.shared.shared_layer import predicted_basis, predicted_share
 
@@ -64,35 +67,54 @@ def test_two_adapters_count_as_independent_where_one_of_them_does() -> None:
     assert not independent(0.6, 0.6)
 
 
-def test_flips_of_theta_are_the_factors_that_the_turned_theta_makes() -> None:
-    w, theta = normal(3, 12, 9, seed=7), normal(9, 2, seed=8)
-    held = [torch.linalg.qr(one).Q for one in normal(3, 12, 4, seed=9)]
-    of = hang(w, w @ theta)
-    assert of.axes is not None
-    drawn = flips_of_theta(of, zip(w, held, strict=True), 7, torch.Generator().manual_seed(3))
-    signs = torch.randint(0, 2, (7, 9, 1), generator=torch.Generator().manual_seed(3)) * 2 - 1
+@pytest.mark.parametrize("shape", [(12, 9), (9, 12)])
+def test_flips_of_theta_are_the_factors_that_the_turned_theta_makes(
+    shape: tuple[int, int],
+) -> None:
+    """Each less its mean over all 2⁹ flips of its layer alone, which are drawn one by one here."""
+    out, wide = shape
+    w, theta = normal(3, out, wide, seed=7), normal(wide, 2, seed=8)
+    held = [torch.linalg.qr(one).Q for one in normal(3, out, 4, seed=9)]
+    axes = torch.linalg.qr(normal(wide, wide, seed=14)).Q
+    of = HangTogether(1.0, theta=theta, axes=axes)
+    layers = [(directions(one), p) for one, p in zip(w, held, strict=True)]
+    drawn = flips_of_theta(of, layers, 5, torch.Generator().manual_seed(3))
+    signs = torch.randint(0, 2, (5, wide, 1), generator=torch.Generator().manual_seed(3)) * 2 - 1
+    alone = torch.tensor(list(itertools.product((-1.0, 1.0), repeat=9)), dtype=torch.float64)
     for number, some in enumerate(signs):
-        turned = of.axes @ (some * (of.axes.mT @ theta))
-        expected = [
-            float(predicted_share(one, predicted_basis(layer, turned)))
-            for layer, one in zip(w, held, strict=True)
-        ]
-        np.testing.assert_allclose(drawn[number], expected, atol=1e-9)
+        turned = axes @ (some * (axes.mT @ theta))
+        for k, (layer, p) in enumerate(zip(w, held, strict=True)):
+            q = predicted_basis(layer, turned)
+            u = torch.linalg.svd(layer, full_matrices=False).U
+            flips = u @ (alone[:, :, None] * (u.mT @ q))
+            mean = float((p.mT @ flips).square().sum((1, 2)).mean()) / 2
+            expected = float(predicted_share(p, q)) - mean
+            assert float(drawn[number, k]) == pytest.approx(expected, abs=1e-9)
+
+
+def test_where_no_direction_is_told_from_another_flips_alone_know_the_size() -> None:
+    """Of equal singular values the mean is that of rotations, ‖P‖²‖Q‖²/m."""
+    w = directions(torch.eye(6, dtype=torch.float64))
+    p, q = (torch.linalg.qr(normal(6, wide, seed=wide)).Q for wide in (2, 3))
+    assert float(over_flips(w, p, q[None])) == pytest.approx(2 * 3 / 6)
 
 
 def test_the_mean_over_layers_scatters_with_theta_as_flips_of_theta_do() -> None:
-    """Of a fixed θ and 2,000 Gaussian θ′ the mean's deviation is that of flips of any one θ′; layers apart have half of it."""
+    """Of a fixed θ and 2,000 Gaussian θ′ the mean's deviation from where its layers lie is that of flips of any one θ′; layers apart have half of it."""
     w = normal(6, 40, 40, seed=10) + normal(40, 40, seed=11)
     held = [predicted_basis(one, normal(40, 2, seed=12)) for one in w]
+    layers = [(directions(one), p) for one, p in zip(w, held, strict=True)]
     means = []
     for seed in range(2000):
-        turned = w @ normal(40, 2, seed=100 + seed)
+        turned = torch.linalg.qr(w @ normal(40, 2, seed=100 + seed)).Q
         shares = [
-            predicted_share(p, torch.linalg.qr(q).Q) for p, q in zip(held, turned, strict=True)
+            predicted_share(p, q) - over_flips(of, of.u.mT @ p, (of.u.mT @ q)[None])[0] / 2
+            for (of, p), q in zip(layers, turned, strict=True)
         ]
         means.append(float(torch.stack(shares).mean()))
     of = hang(w, w @ normal(40, 2, seed=13))
-    drawn = flips_of_theta(of, zip(w, held, strict=True), 2000, torch.Generator().manual_seed(0))
+    drawn = flips_of_theta(of, layers, 2000, torch.Generator().manual_seed(0))
+    assert abs(np.mean(means)) < 4 * np.std(means) / 2000**0.5
     apart = float((drawn.std(0).square().sum()).sqrt()) / len(w)
     assert drawn.mean(1).std() == pytest.approx(np.std(means), rel=0.25)
     assert np.std(means) > 1.5 * apart

@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,7 +18,7 @@ from ...chance.flipped_phi import Pair, flipped_nulls
 from ...chance.flips import Directions, directions
 from ...chance.gaussian import gaussian_samples
 from ...chance.gaussian_moments import gaussian_baseline
-from ...chance.hanging_together import PulledBack, beside_places, flips_of_theta, independent
+from ...chance.hanging_together import PulledBack, flips_of_theta, independent
 from ...chance.streams import null_generator
 from ...core.computing.progress import Progress
 from ...core.numbers.precision import singular_cutoff
@@ -48,7 +47,7 @@ def flipped(
 ) -> Flipped:
     """Both as they lie on W0's own singular directions, with random signs there: one decomposition of W0 a layer.
 
-    Where one θ made all layers of the one adapter, and one θ′ all of the other's, signs are drawn in θ′'s space, the same for all layers, and W0 is read once more. Where
+    Where one θ made all layers of the one adapter, and one θ′ all of the other's, signs are drawn in θ′'s space, the same for all layers, and W0 is read and decomposed once more. Where
     both hang together so in a part, flips do not tell (`lora_lens.chance.hanging_together`).
     """
     ranks: list[int] = []
@@ -64,19 +63,14 @@ def flipped(
             if one.theta is None or other.theta is None:
                 unknown.add(matrix)
                 continue
-            layers = (
-                (w0.mT if side == "right" else w0, bases[0][matrix][k])
-                for k, w0 in enumerate(
-                    where.take(weights.w0(factors, k)) for k in range(len(ranks))
-                )
+            of_layers = (
+                (_directions(weights, factors, k, where), q) for k, q in enumerate(bases[0][matrix])
             )
+            layers = ((of if side == "left" else of.transposed, q) for of, q in of_layers)
             signs = null_generator(seed, "flipped", len(ranks))
             drawn = flips_of_theta(other, layers, draws, signs).numpy()
             i, j = (bases[k][matrix].shape[-1] for k in range(2))
-            held = bases[0][matrix].mT @ bases[1][matrix]
-            observed = float(held.square().sum((-2, -1)).mean()) / min(i, j)
-            alone = float(np.mean(baselines[matrix].mean))
-            baselines[matrix] = _together(beside_places(drawn * j / min(i, j), alone, observed))
+            baselines[matrix] = _together(drawn * j / min(i, j) + baselines[matrix].mean)
     return Flipped(baselines, tuple(ranks), frozenset(unknown))
 
 
@@ -96,15 +90,13 @@ def _places(
     pulled: dict[str, PulledBack],
 ) -> Iterator[tuple[Directions, dict[str, Pair]]]:
     """W0's directions in each layer, one at a time, with the pairs of subspaces there; how many they are goes to `ranks`, by side what layers have in common to `pulled`."""
-    shape = factors.out_features, factors.in_features
     for k in range(len(factors.layers)):
         pairs = {
             matrix: Pair(bases[0][matrix][k], bases[1][matrix][k], outputs=side == "left")
             for matrix, side in SIDES.items()
             if matrix in bases[0]
         }
-        w0 = weights.w0(factors, k)
-        of = directions(where.take(w0), singular_cutoff(w0.dtype, where.dtype, shape))
+        of = _directions(weights, factors, k, where)
         ranks.append(len(of.s))
         for side, found in pulled.items():
             each = [pair for matrix, pair in pairs.items() if SIDES[matrix] == side]
@@ -112,6 +104,12 @@ def _places(
             found.add(of if side == "left" else of.transposed, spanned)
         yield of, pairs
         progress(k + 1, len(factors.layers))
+
+
+def _directions(weights: BaseWeights, factors: ModuleFactors, k: int, where: Where) -> Directions:
+    """Of one layer's W0."""
+    w0, shape = weights.w0(factors, k), (factors.out_features, factors.in_features)
+    return directions(where.take(w0), singular_cutoff(w0.dtype, where.dtype, shape))
 
 
 def gaussian(d: int, i: int, j: int, layers: int, draws: int, seed: int) -> Baseline:

@@ -205,7 +205,7 @@ def _together(subspaces: dict[str, SharedSubspace]) -> Iterator[str]:
         elif one.of_one_theta:
             yield (
                 f"one θ made {matrix} of the other adapter in all layers: flips of the mean are of that θ, by random signs on the axes of Σ W0ᵀW0 "
-                f"in its own space, and turn all layers at once; their mean lies no farther from the share than that of flips of each layer alone, by "
+                f"in its own space, and turn all layers at once; what is drawn is how far the mean lies from that of flips of each layer alone, by "
                 f"which each layer is tested by itself"
             )
         elif one.nulls and one.scatter > AS_INDEPENDENT:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from ...chance.against_null import NullTest, null_test
 from ...chance.detectable import detectable_excess
+from ...chance.flips import Directions
 from ...chance.gaussian_moments import gaussian_baseline
 from ...chance.hanging_together import (
     HangTogether,
     PulledBack,
-    beside_places,
     flips_of_theta,
     independent,
 )
@@ -131,10 +131,9 @@ def carry_over(
     times, flips_of_mean = 1.0, None
     if tested and not unknown:
         if hang.theta is not None:
-            layers_of = zip(target.w, predicted, strict=True)
+            layers_of = zip(_directions(other, matrix), predicted, strict=True)
             turns = flips_of_theta(hang, layers_of, count, generator(seed, "theta", matrix))
-            places = float(np.asarray(by_layer.mean).mean())
-            flips_of_mean = beside_places(turns.mean(1).numpy(), places, float(share.mean()))
+            flips_of_mean = turns.mean(1).numpy() + np.asarray(by_layer.mean).mean()
             times = float(flips_of_mean.std() / max(drawn[:, :count].mean(0).std(), 1e-300))
         else:
             times = scatter if alike else 1.0
@@ -162,12 +161,18 @@ def carry_over(
 
 def _hang_together(other: Asked, target: W0AndBases, matrix: Factor, terms: Terms) -> HangTogether:
     """How far the other adapter's layers do, one layer's W at a time."""
-    turned = asks_transposed(matrix, other.convention)
     pulled = PulledBack(terms.seed)
-    for of, q in zip(other.directions, target.q, strict=True):
-        pulled.add(of.transposed if turned else of, [q])
-        other.spill.release()
+    for of, q in zip(_directions(other, matrix), target.q, strict=True):
+        pulled.add(of, [q])
     return pulled.hang_together()[0]
+
+
+def _directions(of: Asked, matrix: Factor) -> Iterator[Directions]:
+    """Of what the factor is asked of, a layer at a time."""
+    turned = asks_transposed(matrix, of.convention)
+    for one in of.directions:
+        yield one.transposed if turned else one
+        of.spill.release()
 
 
 def _predicted(

@@ -45,9 +45,9 @@ def test_of_one_theta_flips_are_of_theta() -> None:
         assert not one.unknown
         assert one.to_dict()["hang_together"] > 0.9
         assert set(one.nulls) == {"flipped", "uniform"}
-        # Places on W0 explain no more of it than the flips are said to.
-        mean, places = one.nulls["flipped"].mean, float(np.mean(one.by_layer.mean))
-        assert abs(mean - one.mean) <= abs(places - one.mean) + 1e-12
+        # Their mean is that of each layer alone but for the draws', who are 39.
+        null = one.nulls["flipped"]
+        assert abs(null.mean - np.mean(one.by_layer.mean)) < null.sd
     assert sum("one θ made" in note for note in found.notes) == 2
 
 
