@@ -1,6 +1,6 @@
 """docs/benchmarks.md again from the records beside it: python benchmarks/page.py.
 
-The records are what `kernels.py --out docs/benchmarks/kernels.json` and `peers.py --peers DIR --out
+The records are what `floors.py --out docs/benchmarks/kernels.json` and `peers.py --peers DIR --out
 docs/benchmarks/peers.json` measured last.
 """
 
@@ -35,7 +35,7 @@ def _introduction(kernels: dict[str, Any], peers: dict[str, Any]) -> Iterator[st
     machine = kernels["machine"]
     yield "# How fast, against what\n"
     yield (
-        f"Written by `python benchmarks/page.py` from docs/benchmarks/*.json, which `python benchmarks/kernels.py "
+        f"Written by `python benchmarks/page.py` from docs/benchmarks/*.json, which `python benchmarks/floors.py "
         f"--out docs/benchmarks/kernels.json` and `python benchmarks/peers.py --peers DIR --out "
         f"docs/benchmarks/peers.json` measured on one thread of a virtual machine with two (other tools: {peers['processor']}; "
         f"the rest: {machine['processor']}; Python {machine['python']}, torch {machine['torch']}). Seconds are the processor's, medians; ratios are "

@@ -1,4 +1,4 @@
-"""How near its floor lora-lens is, and how it grows: python benchmarks/kernels.py [--out kernels.json].
+"""How near its floor lora-lens is, and how it grows: python benchmarks/floors.py [--out kernels.json].
 
 Of one thread, and the processor's time, which says more than the clock on a busy machine. Six parts:
 
