@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+import ended_early
 import pytest
 from checkpoints import BertLike, random, write_base, write_config, write_lora, write_tensors
 from commands import run
@@ -19,10 +18,6 @@ import lora_lens as ll
 from lora_lens.errors import LensError
 from lora_lens.staging import PREFIX
 
-# What Python tells of before it is done; `open` where it may write, as `touch` does.
-CHANGES = {
-    "os.chmod", "os.link", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.utime", "fcntl.flock", "shutil.rmtree",
-}  # fmt: skip
 MOVED = "result is written to"
 
 
@@ -43,39 +38,11 @@ def words(command: str, root: Path, out: Path) -> list[str]:
     return [command, str(root / command), *more, "--out", str(out)]
 
 
-def _ended(at: int, by: int, root: Path, arguments: list[str]) -> None:
-    """The command in this process, which a signal ends before the so many-th change of the folders that it writes."""
-    from lora_lens.cli import main
-
-    count = [0]
-
-    def count_changes(event: str, given: tuple[Any, ...]) -> None:
-        writes = (
-            event == "open"
-            and isinstance(given[2], int)
-            and given[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
-        )
-        if not (event in CHANGES or writes) or (writes and str(given[0]).startswith("/dev/")):
-            return
-        count[0] += 1
-        if count[0] == at:
-            os.kill(os.getpid(), by)
-
-    os.chdir(root)
-    for number in (1, 2):
-        sys.stdout.flush()
-        with (root / f"said-{number}").open("wb") as file:
-            os.dup2(file.fileno(), number)
-    sys.argv = ["lora-lens", *arguments]
-    sys.addaudithook(count_changes)
-    main()
-
-
 def ended(at: int, by: signal.Signals, root: Path, arguments: list[str]) -> tuple[int, str]:
     """How it ended, and what it said on standard error."""
     process = forking(
         "torch", "lora_lens.cli", "lora_lens.writing.resizing", "lora_lens.writing.export"
-    ).Process(target=_ended, args=(at, by, root, arguments))
+    ).Process(target=ended_early.before_change, args=(at, by, root, arguments))
     process.start()
     process.join()
     return process.exitcode or 0, (root / "said-2").read_text()
@@ -155,34 +122,10 @@ def test_sigterm_at_any_step_says_whether_the_result_is_written(
     assert seen == {False, True}
 
 
-def _said_to(out: int, errors: Path) -> None:
-    """Standard output and error go there, by streams that are made anew: the old ones know what file they were of."""
-    os.dup2(out, 1)
-    with errors.open("wb") as file:
-        os.dup2(file.fileno(), 2)
-    sys.stdout, sys.stderr = (open(number, "w", closefd=False) for number in (1, 2))  # noqa: SIM115
-
-
-def _full(root: Path, arguments: list[str]) -> None:
-    from lora_lens.cli import main
-
-    _said_to(os.open("/dev/full", os.O_WRONLY), root / "said-2")
-    sys.argv = ["lora-lens", *arguments]
-    main()
-
-
-def _closed(root: Path, arguments: list[str]) -> None:
-    from lora_lens.cli import main
-
-    read, write = os.pipe()
-    os.close(read)
-    _said_to(write, root / "said-2")
-    sys.argv = ["lora-lens", *arguments]
-    main()
-
-
 @pytest.mark.parametrize("command", ["resize", "export", "spectrum", "report"])
-@pytest.mark.parametrize(("where", "word"), [(_full, "No space left"), (_closed, "nobody reads")])
+@pytest.mark.parametrize(
+    ("where", "word"), [(ended_early.full, "No space left"), (ended_early.closed, "nobody reads")]
+)
 def test_where_nobody_gets_what_is_printed_the_result_is_said_to_be_written(
     command: str, where: Callable[[Path, list[str]], None], word: str, tmp_path: Path
 ) -> None:

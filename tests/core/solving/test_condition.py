@@ -150,8 +150,11 @@ def test_two_digits_of_many_alike_that_a_float32_lu_moves(
 ) -> None:
     """Of the rounded W0, whose LU is at hand, the condition number is 1 % above it at 1e4 and 4 % at 3e4."""
     w0, expected = of_values(turned, torch.full((alike,), 1 / condition, dtype=torch.float64))
-    made = factor(w0, 1e-7, torch.float64)
-    assert isinstance(made.solver, RefinedSolver)
+    told: list[str] = []
+    made = factor(w0, 1e-7, torch.float64, told.append)
+    # At 3e4 a BLAS that rounds otherwise has it more than a twentieth above, and float64 takes over.
+    assert isinstance(made.solver, SquareSolver if told else RefinedSolver)
+    assert not told or condition == 3e4
     assert condition_number(made).item() == pytest.approx(expected, rel=3e-3)
 
 
