@@ -500,7 +500,7 @@ def test_threads_open_studies_at_once_and_leave_other_engines_alone(
     settings: RunSettings, tmp_path: Path
 ) -> None:
     plan = Plan(Space(), (settings.seed,), "qmc", prune=True)
-    other = create_engine(f"sqlite:///{tmp_path / 'other.db'}")
+    other = create_engine(f"sqlite:///{tmp_path / 'other.db'}", poolclass=NullPool)
     with other.begin() as link:
         link.exec_driver_sql("CREATE TABLE t (x)")
 
